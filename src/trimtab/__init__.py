@@ -1,0 +1,52 @@
+"""trimtab measures, models and steers iterative LLM loops that chase several objectives at once.
+
+Every name below is imported when it is first used, so that ``import trimtab`` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from trimtab.core.objectives import Objective as Objective
+    from trimtab.core.objectives import ObjectiveSpace as ObjectiveSpace
+    from trimtab.core.trajectories import Trajectories as Trajectories
+    from trimtab.dynamics.affine import AffineSDE as AffineSDE
+    from trimtab.errors import TrimtabError as TrimtabError
+    from trimtab.estimation.fit import Fit as Fit
+    from trimtab.estimation.fit import fit as fit
+    from trimtab.estimation.fit import interference as interference
+    from trimtab.store.load import load as load
+    from trimtab.store.load import save as save
+
+_WHERE = {
+    "AffineSDE": "trimtab.dynamics.affine",
+    "Fit": "trimtab.estimation.fit",
+    "Objective": "trimtab.core.objectives",
+    "ObjectiveSpace": "trimtab.core.objectives",
+    "Trajectories": "trimtab.core.trajectories",
+    "TrimtabError": "trimtab.errors",
+    "fit": "trimtab.estimation.fit",
+    "interference": "trimtab.estimation.fit",
+    "load": "trimtab.store.load",
+    "save": "trimtab.store.load",
+}
+
+__all__ = [*_WHERE]  # noqa: PLE0604 - the table above is the one place where public names are listed
+
+
+def __getattr__(name: str) -> object:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("trimtab")
+    if name not in _WHERE:
+        raise AttributeError(f"module 'trimtab' has no attribute {name!r}; it has {', '.join(_WHERE)}")
+    value = getattr(import_module(_WHERE[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*_WHERE, "__version__"]

@@ -1,0 +1,1 @@
+"""The mathematics of one model: pure functions of arrays."""

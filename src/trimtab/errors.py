@@ -1,0 +1,54 @@
+"""Every error that trimtab raises on purpose.
+
+::
+
+    TrimtabError
+    ├── InputError        a file, table, array or option that cannot be used as given
+    │   └── SourceError   a source (path or store URL) that cannot be opened or read
+    ├── FitError          the data cannot be fitted at all
+    ├── StoreError        a store that refuses a write or holds something unexpected
+    └── ProviderError     a model endpoint that did not answer; ``fatal`` where trying again cannot help
+
+A message says what was required, what was received, and what to do about it. The command line prints the message
+of a ``TrimtabError`` and nothing else: a user never sees a traceback for their own bad input.
+"""
+
+from __future__ import annotations
+
+__all__ = ["FitError", "InputError", "ProviderError", "SourceError", "StoreError", "TrimtabError"]
+
+
+class TrimtabError(Exception):
+    """Base of all errors that trimtab raises on purpose."""
+
+
+class InputError(TrimtabError, ValueError):
+    """A value, table, file or option that cannot be used as given."""
+
+
+class SourceError(InputError):
+    """A source of trajectories (path or store URL) that cannot be opened or read."""
+
+
+class FitError(TrimtabError):
+    """The data cannot be fitted at all, for example because they hold no complete step."""
+
+
+class StoreError(TrimtabError):
+    """A store that refuses a write, or whose contents are not what this version expects."""
+
+
+class ProviderError(TrimtabError):
+    """A provider that gave no usable answer.
+
+    Parameters
+    ----------
+    message
+        What happened, in one sentence. It must never hold a key or a header.
+    fatal
+        True where another attempt cannot help (bad key, unknown model, nobody listening), so that a run should end.
+    """
+
+    def __init__(self, message: str, *, fatal: bool = False) -> None:
+        super().__init__(message)
+        self.fatal = fatal

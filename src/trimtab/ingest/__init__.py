@@ -1,0 +1,1 @@
+"""Other tools' records brought into a store."""

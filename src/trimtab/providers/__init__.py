@@ -1,0 +1,1 @@
+"""From messages to text: what stands at the other end of a loop."""

@@ -1,0 +1,1 @@
+"""Figures, text, and one self-contained HTML file."""

@@ -1,0 +1,1 @@
+"""From text to scores. The text is never executed."""

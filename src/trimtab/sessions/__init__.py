@@ -1,0 +1,1 @@
+"""Running experiments: tasks, strategies, configuration and the asynchronous runner."""

@@ -1,0 +1,1 @@
+"""Durable sessions: SQL databases, and Parquet, CSV and JSONL files in and out."""
