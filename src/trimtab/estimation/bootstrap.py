@@ -1,0 +1,84 @@
+"""Uncertainty by resampling sessions. Rows are never resampled: the steps of one session belong together."""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.special
+from numpy.typing import NDArray
+
+from trimtab.core.streams import stream
+from trimtab.estimation.moments import Moments
+
+__all__ = ["normal_interval", "resample", "robust_interval"]
+
+Floats = NDArray[np.float64]
+
+MULTINOMIAL_LIMIT = 2_000
+"""Above this many sessions the weighted sums are drawn from their Gaussian limit instead."""
+
+
+def resample(moments: Moments, draws: int, seed: int, *key: str) -> Floats:
+    """Return `draws` bootstrap replicates of the moment total, (draws, 1 + 2n, 1 + 2n).
+
+    Up to `MULTINOMIAL_LIMIT` sessions each replicate is the sum over S sessions drawn with replacement. Beyond that it
+    is a draw from N(sum M_s, sum (M_s - mean)(M_s - mean)'), the distribution that the sum has with independent
+    N(1, 1) weights, whose cost does not grow with S. Replicates depend only on the moments, `seed` and `key`.
+    """
+    rng = stream(seed, "bootstrap", *key)
+    S, p = moments.outer.shape[:2]
+    if S <= MULTINOMIAL_LIMIT:
+        weights = rng.multinomial(S, np.full(S, 1.0 / S), size=draws).astype(np.float64)
+        return np.asarray((weights @ moments.outer.reshape(S, -1)).reshape(draws, p, p))
+    rows, columns = np.triu_indices(p)
+    flat = moments.outer[:, rows, columns]
+    centred = flat - flat.mean(axis=0)
+    values, vectors = np.linalg.eigh(centred.T @ centred)
+    root = vectors * np.sqrt(np.clip(values, 0, None))
+    drawn = flat.sum(axis=0) + rng.standard_normal((draws, len(rows))) @ root.T
+    result = np.empty((draws, p, p))
+    result[:, rows, columns] = drawn
+    result[:, columns, rows] = drawn
+    return result
+
+
+def _around(estimate: Floats, spread: Floats, level: float, clusters: int) -> tuple[Floats, Floats]:
+    half = scipy.special.stdtrit(max(clusters - 1, 1), 0.5 + level / 2) * spread
+    return np.asarray(estimate - half), np.asarray(estimate + half)
+
+
+def normal_interval(estimate: Floats, draws: Floats, level: float, clusters: int) -> tuple[Floats, Floats]:
+    """Return the normal-bootstrap interval: estimate -+ t quantile (S - 1) x standard deviation of the draws.
+
+    It covers better here than the percentile interval, which inherits the estimator's bias twice.
+
+    Parameters
+    ----------
+    estimate
+        (...) the estimate from all sessions.
+    draws
+        (draws, ...) its bootstrap replicates; not-a-number ones are left out.
+    level
+        Nominal coverage, for example 0.95.
+    clusters
+        Number of sessions S.
+    """
+    finite = np.isfinite(draws)
+    count = finite.sum(axis=0)
+    mean = np.where(finite, draws, 0.0).sum(axis=0) / np.maximum(count, 1)
+    squares = np.where(finite, draws - mean, 0.0) ** 2
+    spread = np.where(count > 1, np.sqrt(squares.sum(axis=0) / np.maximum(count - 1, 1)), np.nan)
+    return _around(np.asarray(estimate), spread, level, clusters)
+
+
+def robust_interval(estimate: Floats, draws: Floats, level: float, clusters: int) -> tuple[Floats, Floats]:
+    """Return the interval of `normal_interval` with half the central 68% range in place of the standard deviation.
+
+    For ratios such as the equilibrium -A^-1 b, whose replicates have no finite variance when A is nearly singular.
+    """
+    tail = float(scipy.special.ndtr(-1.0))
+    usable = np.isfinite(draws).all(axis=tuple(range(1, draws.ndim))) if draws.ndim > 1 else np.isfinite(draws)
+    if usable.sum() < 2:
+        nothing = np.full(np.shape(estimate), np.nan)
+        return nothing, nothing.copy()
+    low, high = np.quantile(draws[usable], [tail, 1 - tail], axis=0)
+    return _around(np.asarray(estimate), (high - low) / 2, level, clusters)

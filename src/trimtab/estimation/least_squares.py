@@ -1,0 +1,173 @@
+"""The paper's estimator (eq. 5): least squares of dx_t on [1, x_t], from moments, for one sample or many at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.special
+from numpy.typing import NDArray
+
+from trimtab.estimation.moments import Moments
+
+__all__ = [
+    "AffineEstimate",
+    "active_objectives",
+    "cluster_covariance",
+    "coefficients",
+    "estimate",
+    "memory_p_value",
+    "rank_deficiency",
+]
+
+Floats = NDArray[np.float64]
+
+_TINY = 1e-10  # relative size below which an eigenvalue of the scaled design counts as zero
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AffineEstimate:
+    """Least-squares estimates for a batch of moment sums, in the objectives' own units.
+
+    Parameters
+    ----------
+    A
+        (..., n, n) drift matrix, per unit of time.
+    b
+        (..., n) drift at the origin.
+    Q
+        (..., n, n) residual covariance of a step, RSS / (M - n - 1).
+    step_mean, step_covariance
+        (..., n) and (..., n, n): mean and covariance (divided by M) of the step changes.
+    residual, total_steps, total_levels
+        (..., n) per objective: residual sum of squares; sums of squares of dx_t and of x_{t+1} about their means.
+    squared_steps
+        (..., n): sum of dx_t^2, the residual sum of squares of "stays where it is".
+    """
+
+    A: Floats
+    b: Floats
+    Q: Floats
+    step_mean: Floats
+    step_covariance: Floats
+    residual: Floats
+    total_steps: Floats
+    total_levels: Floats
+    squared_steps: Floats
+
+
+def _solve(G: Floats, H: Floats) -> Floats:
+    """Solve G beta = H in a batch; minimum-norm where some G is singular."""
+    eigenvalues, vectors = np.linalg.eigh(G)
+    top = eigenvalues[..., -1:]
+    inverse = np.where(eigenvalues > _TINY * top, 1.0 / np.where(eigenvalues > 0, eigenvalues, 1.0), 0.0)
+    return np.asarray((vectors * inverse[..., None, :]) @ (np.swapaxes(vectors, -1, -2) @ H))
+
+
+def coefficients(total: Floats) -> Floats:
+    """Return beta (..., 1 + n, n) of the scaled regression du = beta' [1, u] from moment sums (..., 1 + 2n, 1 + 2n)."""
+    k = (total.shape[-1] + 1) // 2
+    return _solve(total[..., :k, :k], total[..., :k, k:])
+
+
+def estimate(total: Floats, center: Floats, scale: Floats, dt: float = 1.0) -> AffineEstimate:
+    """Fit dx_t = (A x_t + b) dt + e_t by least squares (paper, eq. 5) for each moment sum in a batch.
+
+    Parameters
+    ----------
+    total
+        (..., 1 + 2n, 1 + 2n) sums of w w', see `moments`; weights on sessions are allowed.
+    center, scale
+        (n,) as in the moments.
+    dt
+        Time between iterations.
+    """
+    n = len(center)
+    k = 1 + n
+    beta = coefficients(total)
+    G, H, D = total[..., :k, :k], total[..., :k, k:], total[..., k:, k:]
+    count = G[..., 0, 0]
+    cross = np.swapaxes(H, -1, -2) @ beta
+    # Written out so that it stays positive semidefinite when beta is a minimum-norm solution.
+    rss = D - cross - np.swapaxes(cross, -1, -2) + np.swapaxes(beta, -1, -2) @ G @ beta
+    slope = np.swapaxes(beta[..., 1:, :], -1, -2)
+    A = slope * scale[:, None] / scale / dt
+    b = (beta[..., 0, :] * scale) / dt - (A @ center[:, None])[..., 0]
+    unit = scale[:, None] * scale
+    free = np.maximum(count - k, 1.0)[..., None, None]
+    mean = H[..., 0, :] / count[..., None]
+    covariance = D / count[..., None, None] - mean[..., :, None] * mean[..., None, :]
+    state_mean = G[..., 0, 1:] / count[..., None]
+    next_mean = state_mean + mean
+    next_square = np.einsum("...jj->...j", G[..., 1:, 1:] + D) + 2 * np.einsum("...jj->...j", H[..., 1:, :])
+    total_levels = next_square - count[..., None] * next_mean**2
+    squared = np.einsum("...jj->...j", D)
+    return AffineEstimate(
+        A=A,
+        b=b,
+        Q=rss / free * unit,
+        step_mean=mean * scale,
+        step_covariance=covariance * unit,
+        residual=np.maximum(np.einsum("...jj->...j", rss), 0.0) * scale**2,
+        total_steps=np.maximum(squared - count[..., None] * mean**2, 0.0) * scale**2,
+        total_levels=np.maximum(total_levels, 0.0) * scale**2,
+        squared_steps=squared * scale**2,
+    )
+
+
+def active_objectives(total: Floats) -> NDArray[np.bool_]:
+    """Say which objectives vary at all, as state or as step change, (n,)."""
+    k = (total.shape[-1] + 1) // 2
+    diagonal, mean = np.diagonal(total), total[0] / max(total[0, 0], 1.0)
+    spread = diagonal - total[0, 0] * mean**2
+    moving = spread > 1e-12 * np.maximum(diagonal, total[0, 0])
+    return np.asarray(moving[1:k] | moving[k:])
+
+
+def rank_deficiency(total: Floats) -> int:
+    """Return how many directions of the design [1, x] the steps leave undetermined: 0 where A and b are identified."""
+    k = (total.shape[-1] + 1) // 2
+    G = total[:k, :k]
+    size = np.sqrt(np.maximum(np.diagonal(G), np.finfo(float).tiny))
+    eigenvalues = np.linalg.eigvalsh(G / size[:, None] / size)
+    return int((eigenvalues <= _TINY * max(eigenvalues[-1], 0.0)).sum())
+
+
+def cluster_covariance(moments: Moments) -> Floats:
+    """Return the CR1 cluster-robust covariance of vec(beta), ((1 + n) n, (1 + n) n), sessions being the clusters.
+
+    With scores U_s = H_s - G_s beta, bread G^-1 and S clusters, Cov = S/(S - 1) (M - 1)/(M - n - 1) sum over s of
+    vec(G^-1 U_s) vec(G^-1 U_s)', vec taken row by row. Units are those of the scaled regression. Needs S >= 2.
+    """
+    k = 1 + moments.n
+    total, outer = moments.total, moments.outer
+    beta = coefficients(total)
+    scores = outer[:, :k, k:] - outer[:, :k, :k] @ beta
+    influence = _solve(total[:k, :k], np.moveaxis(scores, 0, 1).reshape(k, -1)).reshape(k, len(scores), -1)
+    flat = np.moveaxis(influence, 1, 0).reshape(len(scores), -1)
+    clusters, steps = moments.n_sessions, moments.n_steps
+    correction = clusters / (clusters - 1) * (steps - 1) / max(steps - k, 1)
+    return np.asarray(correction * flat.T @ flat)
+
+
+def memory_p_value(moments: Moments) -> float:
+    """Test the hypothesis I + A dt = 0, "the next score does not depend on the present one", and return its p-value.
+
+    Hotelling's T2 = v' V^-1 v with v = vec(I + A dt) and V its cluster-robust covariance, referred to
+    (S - q) / (q (S - 1)) T2 ~ F(q, S - q) with q = n^2. Not-a-number when there are not more than q + 1 sessions.
+    Where it is large, the rates and regimes describe independent draws about a fixed level, for example scoring noise.
+    """
+    n = moments.n
+    q, clusters = n * n, moments.n_sessions
+    if clusters <= q + 1:
+        return float("nan")
+    beta = coefficients(moments.total)
+    v = (np.eye(n) + beta[1:]).ravel()
+    V = cluster_covariance(moments)[n:, n:]
+    try:
+        statistic = float(v @ np.linalg.solve(V, v))
+    except np.linalg.LinAlgError:
+        return float("nan")
+    if not np.isfinite(statistic):
+        return float("nan")
+    return float(scipy.special.fdtrc(q, clusters - q, (clusters - q) / (q * (clusters - 1)) * statistic))

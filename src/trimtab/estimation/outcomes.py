@@ -1,0 +1,73 @@
+"""What sessions came to: final scores, Pareto efficiency of each path, hypervolume, and scores at a bound."""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.special
+from numpy.typing import NDArray
+
+from trimtab.core.trajectories import OK, Trajectories
+from trimtab.dynamics.pareto import hypervolume, pareto_efficiency
+from trimtab.estimation.results import ArrayEstimate, Estimate
+
+__all__ = ["at_bound", "final_hypervolume", "final_scores", "pareto", "reached"]
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+def _mean_interval(values: Floats, level: float) -> tuple[Floats, Floats, Floats]:
+    """Return mean and t interval over axis 0 of values (S, k), not-a-number ones left out."""
+    count = np.isfinite(values).sum(axis=0)
+    known = np.where(np.isfinite(values), values, 0.0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = known.sum(axis=0) / np.where(count > 0, count, np.nan)
+        squares = (np.where(np.isfinite(values), values - mean, 0.0) ** 2).sum(axis=0)
+        error = np.sqrt(squares / np.where(count > 1, count - 1, np.nan) / count)
+        half = scipy.special.stdtrit(np.maximum(count - 1, 1), 0.5 + level / 2) * error
+    return mean, mean - half, mean + half
+
+
+def final_scores(trajectories: Trajectories, sessions: Ints) -> Floats:
+    """Return each session's last known score on every objective, (len(sessions), n); nan where there is none."""
+    last = np.full((trajectories.n_sessions, trajectories.space.n), np.nan)
+    for j in range(trajectories.space.n):
+        rows = np.flatnonzero(trajectories.status[:, j] == OK)
+        # Later rows of a session overwrite earlier ones.
+        last[trajectories.session[rows], j] = trajectories.scores[rows, j]
+    return np.asarray(last[sessions])
+
+
+def reached(trajectories: Trajectories, sessions: Ints, level: float) -> ArrayEstimate:
+    """Return the mean of the sessions' final scores with t intervals, (n,)."""
+    return ArrayEstimate(*_mean_interval(final_scores(trajectories, sessions), level))
+
+
+def pareto(trajectories: Trajectories, sessions: Ints, level: float) -> Estimate:
+    """Return the mean Pareto efficiency of the sessions' completely scored iterations, with a t interval."""
+    complete, sign = trajectories.complete, trajectories.space.sign
+    shares = []
+    for s in sessions:
+        rows = slice(trajectories.offsets[s], trajectories.offsets[s + 1])
+        shares.append(pareto_efficiency(trajectories.scores[rows][complete[rows]], sign))
+    mean, low, high = _mean_interval(np.array(shares, dtype=np.float64).reshape(-1, 1), level)
+    return Estimate(mean[0], max(low[0], 0.0), min(high[0], 1.0))
+
+
+def final_hypervolume(trajectories: Trajectories, sessions: Ints) -> float:
+    """Return the share of the objective box that the final scores dominate together; nan where a bound is open."""
+    space = trajectories.space
+    finals = final_scores(trajectories, sessions)
+    finals = finals[np.isfinite(finals).all(axis=1)]
+    if not all(objective.bounded for objective in space) or not len(finals):
+        return float("nan")
+    return hypervolume(finals, space.low, space.high, space.sign)
+
+
+def at_bound(trajectories: Trajectories, sessions: Ints) -> Floats:
+    """Return the share of known scores that lie at or beyond either bound, (n,); nan where no score is known."""
+    chosen = trajectories.select(sessions) if len(sessions) < trajectories.n_sessions else trajectories
+    known = chosen.status == OK
+    edge = known & ((chosen.scores <= chosen.space.low) | (chosen.scores >= chosen.space.high))
+    with np.errstate(invalid="ignore"):
+        return np.asarray(edge.sum(axis=0) / known.sum(axis=0))

@@ -1,0 +1,92 @@
+"""How well the fitted drift predicts: R2 of steps and of levels, in sample and held out, beside two baselines."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trimtab.core.streams import stream
+from trimtab.estimation import least_squares as ls
+from trimtab.estimation.bootstrap import normal_interval
+from trimtab.estimation.moments import Moments
+from trimtab.estimation.results import R2, Estimate
+
+__all__ = ["r_squared"]
+
+Floats = NDArray[np.float64]
+
+FOLDS = 10
+
+
+def _mean_over(active: NDArray[np.bool_], residual: Floats, total: Floats) -> Floats:
+    """Return the mean over active objectives of 1 - residual / total, shape (...), from (..., n)."""
+    if not active.any():
+        return np.full(residual.shape[:-1], np.nan)
+    kept = total[..., active]
+    ratio = residual[..., active] / np.where(kept > 0, kept, np.nan)
+    return np.asarray(1.0 - ratio.mean(axis=-1))
+
+
+def r_squared(
+    moments: Moments,
+    total: ls.AffineEstimate,
+    drawn: ls.AffineEstimate | None,
+    active: NDArray[np.bool_],
+    level: float,
+    seed: int,
+) -> R2:
+    """Return every R2 of one fit. An R2 is 1 - RSS/TSS per objective, TSS about the objective's own mean.
+
+    Held-out figures come from folds of whole sessions; their TSS is that of the whole sample, so that the baseline
+    "jumps to the mean" is slightly negative and not zero by construction. All of it follows from the moments: the
+    residual sum of squares of a fold under coefficients beta from the others is D - 2 beta'H + beta'G beta.
+    """
+    if not active.any():
+        unknown = float("nan")
+        nothing = Estimate(unknown)
+        return R2(nothing, nothing, unknown, unknown, unknown, unknown, np.full(moments.n, np.nan))
+    steps = float(_mean_over(active, total.residual, total.total_steps))
+    levels = float(_mean_over(active, total.residual, total.total_levels))
+    steps_interval = levels_interval = (np.asarray(np.nan), np.asarray(np.nan))
+    if drawn is not None:
+        clusters = moments.n_sessions
+        for_steps = _mean_over(active, drawn.residual, drawn.total_steps)
+        for_levels = _mean_over(active, drawn.residual, drawn.total_levels)
+        steps_interval = normal_interval(np.asarray(steps), for_steps, level, clusters)
+        levels_interval = normal_interval(np.asarray(levels), for_levels, level, clusters)
+    model, mean = _held_out(moments, seed)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        per_objective = np.where(active, 1.0 - total.residual / total.total_steps, np.nan)
+    return R2(
+        steps=Estimate(steps, *map(float, steps_interval)),
+        levels=Estimate(levels, *map(float, levels_interval)),
+        steps_held_out=float(_mean_over(active, model, total.total_steps)),
+        levels_held_out=float(_mean_over(active, model, total.total_levels)),
+        levels_persistence=float(_mean_over(active, total.squared_steps, total.total_levels)),
+        levels_mean=float(_mean_over(active, mean, total.total_levels)),
+        per_objective=per_objective,
+    )
+
+
+def _held_out(moments: Moments, seed: int) -> tuple[Floats, Floats]:
+    """Return held-out residual sums of squares (n,) of the fit and of the training mean of x_{t+1}."""
+    S, n = moments.n_sessions, moments.n
+    k = 1 + n
+    if S < 2:
+        return np.full(n, np.nan), np.full(n, np.nan)
+    folds = min(FOLDS, S)
+    fold_of = stream(seed, "folds").permutation(S) % folds
+    parts = np.stack([moments.outer[fold_of == fold].sum(axis=0) for fold in range(folds)])
+    rest = moments.total - parts
+    beta = ls.coefficients(rest)
+    G, H, D = parts[:, :k, :k], parts[:, :k, k:], parts[:, k:, k:]
+    model = (
+        np.einsum("fjj->fj", D) - 2 * np.einsum("fij,fij->fj", beta, H) + np.einsum("fij,fik,fkj->fj", beta, G, beta)
+    )
+    # Next levels y = u + du: their sums and sums of squares within each fold.
+    count = parts[:, 0, 0][:, None]
+    sums = parts[:, 0, 1:k] + parts[:, 0, k:]
+    squares = np.einsum("fjj->fj", parts[:, 1:k, 1:k] + D) + 2 * np.einsum("fjj->fj", H[:, 1:])
+    predicted = (sums.sum(axis=0) - sums) / (count.sum() - count)
+    mean = squares - 2 * predicted * sums + count * predicted**2
+    return model.sum(axis=0) * moments.scale**2, mean.sum(axis=0) * moments.scale**2
