@@ -82,6 +82,7 @@ def _strategy(one: StrategyFit) -> dict[str, Any]:
         "stable_discrete": one.stable_discrete,
         "regime": {"label": one.regime.label, "probabilities": dict(one.regime.probabilities)},
         "equilibrium": _interval(one.equilibrium),
+        "started": _array(one.started.estimate),
         "reached": _array(one.reached.estimate),
         "reached_interval": {"low": _array(one.reached.low), "high": _array(one.reached.high)},
         "r2": {

@@ -10,7 +10,7 @@ from trimtab.core.trajectories import OK, Trajectories
 from trimtab.dynamics.pareto import hypervolume, pareto_efficiency
 from trimtab.estimation.results import ArrayEstimate, Estimate
 
-__all__ = ["at_bound", "final_hypervolume", "final_scores", "pareto", "reached"]
+__all__ = ["at_bound", "end_levels", "end_scores", "final_hypervolume", "pareto"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -28,19 +28,21 @@ def _mean_interval(values: Floats, level: float) -> tuple[Floats, Floats, Floats
     return mean, mean - half, mean + half
 
 
-def final_scores(trajectories: Trajectories, sessions: Ints) -> Floats:
-    """Return each session's last known score on every objective, (len(sessions), n); nan where there is none."""
-    last = np.full((trajectories.n_sessions, trajectories.space.n), np.nan)
+def end_scores(trajectories: Trajectories, sessions: Ints, *, first: bool = False) -> Floats:
+    """Return each session's last (or first) known score on every objective, (len(sessions), n); nan if there is none."""
+    ends = np.full((trajectories.n_sessions, trajectories.space.n), np.nan)
+    owner = trajectories.session
     for j in range(trajectories.space.n):
         rows = np.flatnonzero(trajectories.status[:, j] == OK)
-        # Later rows of a session overwrite earlier ones.
-        last[trajectories.session[rows], j] = trajectories.scores[rows, j]
-    return np.asarray(last[sessions])
+        # Where an index repeats, the last assignment stays.
+        rows = rows[::-1] if first else rows
+        ends[owner[rows], j] = trajectories.scores[rows, j]
+    return np.asarray(ends[sessions])
 
 
-def reached(trajectories: Trajectories, sessions: Ints, level: float) -> ArrayEstimate:
-    """Return the mean of the sessions' final scores with t intervals, (n,)."""
-    return ArrayEstimate(*_mean_interval(final_scores(trajectories, sessions), level))
+def end_levels(trajectories: Trajectories, sessions: Ints, level: float, *, first: bool = False) -> ArrayEstimate:
+    """Return the mean over sessions of their final (or first) scores with t intervals, (n,)."""
+    return ArrayEstimate(*_mean_interval(end_scores(trajectories, sessions, first=first), level))
 
 
 def pareto(trajectories: Trajectories, sessions: Ints, level: float) -> Estimate:
@@ -57,7 +59,7 @@ def pareto(trajectories: Trajectories, sessions: Ints, level: float) -> Estimate
 def final_hypervolume(trajectories: Trajectories, sessions: Ints) -> float:
     """Return the share of the objective box that the final scores dominate together; nan where a bound is open."""
     space = trajectories.space
-    finals = final_scores(trajectories, sessions)
+    finals = end_scores(trajectories, sessions)
     finals = finals[np.isfinite(finals).all(axis=1)]
     if not all(objective.bounded for objective in space) or not len(finals):
         return float("nan")

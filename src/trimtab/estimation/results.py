@@ -140,8 +140,8 @@ class StrategyFit:
         Iterations until a deviation along the slowest mode halves; iterations per turn of that mode.
     stable_continuous, stable_discrete
         All Re(lambda) < 0; all abs(1 + lambda dt) < 1.
-    equilibrium, reached
-        -A^-1 b, and the mean of the sessions' final scores, each (n,).
+    equilibrium, started, reached
+        -A^-1 b, and the means of the sessions' first and final scores, each (n,).
     interference
         (n, n), eq. 4.
     pareto_efficiency, hypervolume
@@ -175,6 +175,7 @@ class StrategyFit:
     stable_discrete: bool | None
     regime: RegimeEstimate
     equilibrium: ArrayEstimate
+    started: ArrayEstimate
     reached: ArrayEstimate
     r2: R2
     interference: ArrayEstimate

@@ -15,7 +15,7 @@ from trimtab.dynamics.spectrum import REGIMES, Regime
 from trimtab.estimation import least_squares as ls
 from trimtab.estimation.bootstrap import normal_interval, resample, robust_interval
 from trimtab.estimation.moments import Moments, session_moments
-from trimtab.estimation.outcomes import at_bound, final_hypervolume, pareto, reached
+from trimtab.estimation.outcomes import at_bound, end_levels, final_hypervolume, pareto
 from trimtab.estimation.prediction import r_squared
 from trimtab.estimation.results import ArrayEstimate, Draws, Estimate, RegimeEstimate, StrategyFit
 
@@ -108,7 +108,8 @@ def fit_strategy(
         stable_discrete=bool(spectrum.stable_discrete(lam, options.dt)) if design.identified else None,
         regime=figures.regime(memory),
         equilibrium=_equilibrium(A, b, draws, chosen, options.level, moments.n_sessions),
-        reached=reached(trajectories, sessions, options.level),
+        started=end_levels(trajectories, sessions, options.level, first=True),
+        reached=end_levels(trajectories, sessions, options.level),
         r2=r_squared(moments, estimate, drawn, design.active, options.level, options.seed),
         interference=interference_estimate(moments, estimate, drawn, options.level),
         pareto_efficiency=pareto(trajectories, sessions, options.level),

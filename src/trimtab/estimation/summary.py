@@ -13,7 +13,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from trimtab.estimation.results import ArrayEstimate, Estimate, Fit, StrategyFit
+from trimtab.estimation.results import Estimate, Fit, StrategyFit
 
 __all__ = ["summary", "summary_blocks"]
 
@@ -59,7 +59,8 @@ def _number(value: float, digits: int = 2) -> str:
 def _interval(value: Estimate, digits: int = 2) -> str:
     if np.isnan(value.low) and np.isnan(value.high):
         return _number(value, digits)
-    return f"{_number(value, digits)} [dim]{_number(value.low, digits)}..{_number(value.high, digits)}[/dim]"
+    low, high = _number(value.low, digits), _number(value.high, digits)
+    return f"{_number(value, digits)}\n[dim]{low}..{high}[/dim]"
 
 
 def _table(title: str, columns: Iterable[str]) -> Table:
@@ -71,7 +72,7 @@ def _table(title: str, columns: Iterable[str]) -> Table:
 
 def _dynamics(fit: Fit, rows: list[StrategyFit]) -> Table:
     columns = ("strategy", "sessions", "steps", "rate", "half-life", "multiplier", "regime", "R2 steps", "held out")
-    table = _table(f"Dynamics (brackets: {fit.level:.0%} intervals from resampled sessions)", columns)
+    table = _table(f"Dynamics (second lines: {fit.level:.0%} intervals from resampled sessions)", columns)
     for one in rows:
         table.add_row(
             escape(one.name),
@@ -88,15 +89,13 @@ def _dynamics(fit: Fit, rows: list[StrategyFit]) -> Table:
 
 
 def _levels(fit: Fit, rows: list[StrategyFit]) -> Table:
-    columns = ["strategy"]
-    for objective in fit.space:
-        columns += [f"{objective.name} reached", "equilibrium"]
-    table = _table("Levels", [*columns, "Pareto eff.", "hypervolume"])
+    table = _table(
+        "Levels: mean start > mean end (equilibrium)", ["strategy", *fit.space.names, "Pareto eff.", "hypervolume"]
+    )
     for one in rows:
-        cells = [escape(one.name)]
-        for j in range(fit.space.n):
-            cells += [_number(one.reached.estimate[j]), _number(one.equilibrium.estimate[j])]
-        table.add_row(*cells, _interval(one.pareto_efficiency), _number(one.hypervolume))
+        triples = zip(one.started.estimate, one.reached.estimate, one.equilibrium.estimate, strict=True)
+        cells = [f"{_number(a)} > {_number(b)} [dim]({_number(c)})[/dim]" for a, b, c in triples]
+        table.add_row(escape(one.name), *cells, _interval(one.pareto_efficiency), _number(one.hypervolume))
     return table
 
 
@@ -111,9 +110,5 @@ def _interference(fit: Fit, rows: list[StrategyFit]) -> RenderableType:
         "Interference (correlation of step changes)", ["strategy", *(f"{names[i]} / {names[j]}" for i, j in pairs)]
     )
     for one in rows:
-        table.add_row(escape(one.name), *(_interval(_entry(one.interference, i, j)) for i, j in pairs))
+        table.add_row(escape(one.name), *(_interval(one.interference[i, j]) for i, j in pairs))
     return table
-
-
-def _entry(matrix: ArrayEstimate, i: int, j: int) -> Estimate:
-    return matrix[i, j]

@@ -77,7 +77,15 @@ def _destination(fit: StrategyFit) -> str:
 
 
 def _outcome(fit: StrategyFit) -> str:
-    return f"Sessions ended at {_levels(fit.space.names, fit.reached.estimate)} on average."
+    known = np.isfinite(fit.reached.estimate)
+    moves = ", ".join(
+        f"{name} from {start:.3g} to {end:.3g}"
+        for name, start, end, shown in zip(
+            fit.space.names, fit.started.estimate, fit.reached.estimate, known, strict=True
+        )
+        if shown
+    )
+    return f"On average its sessions took {moves}."
 
 
 def _prediction(fit: StrategyFit) -> str:

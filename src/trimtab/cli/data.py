@@ -1,0 +1,97 @@
+"""``trimtab import`` and ``trimtab export``: files into a store, and any source into a file."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from trimtab.cli.options import (
+    IterationColumn,
+    ObjectiveColumn,
+    Objectives,
+    SessionColumn,
+    Source,
+    StrategyColumn,
+    ValueColumn,
+    columns,
+    read,
+)
+
+__all__ = ["export", "import_"]
+
+
+class TableLayout(StrEnum):
+    """One column per objective, or one row per objective."""
+
+    wide = "wide"
+    long = "long"
+
+
+def import_(
+    files: Annotated[
+        list[Path], typer.Argument(help="Files to bring in: .csv, .parquet, .jsonl or .jsonl.gz.", show_default=False)
+    ],
+    store: Annotated[str, typer.Option(help="Store to write to, made if missing: sqlite:///FILE.", show_default=False)],
+    score: Annotated[
+        bool, typer.Option("--score", help="Score the text of every row instead of taking the scores in the file.")
+    ] = False,
+    scorer: Annotated[str, typer.Option(help="Which scorer --score uses.")] = "python-static",
+    objective: Objectives = None,
+    session_column: SessionColumn = "session_id",
+    strategy_column: StrategyColumn = "strategy",
+    iteration_column: IterationColumn = "iteration",
+    objective_column: ObjectiveColumn = "objective",
+    value_column: ValueColumn = "value",
+    text_column: Annotated[str, typer.Option(help="Column with the text of the iteration.")] = "text",
+) -> None:
+    """Bring recorded sessions into a store, with their texts where the files hold them."""
+    from dataclasses import replace
+
+    from trimtab.ingest.importer import import_files
+    from trimtab.scoring.registry import get_scorer
+    from trimtab.store.open import open_store
+
+    names = columns(session_column, strategy_column, iteration_column, objective_column, value_column)
+    chosen = get_scorer(scorer) if score else None
+    opened = open_store(store, create=True)
+    try:
+        done = import_files(
+            files,
+            opened,
+            columns=replace(names, text=text_column),
+            objectives=objective or None,
+            scorer=chosen,
+        )
+    finally:
+        opened.close()
+    typer.echo(f"Imported {done.sessions:,} sessions with {done.iterations:,} iterations into {store}")
+    for heading, lines in (("Left out", [*map(str, done.exclusions)]), ("Assumed", [*done.notes])):
+        for line in lines:
+            typer.echo(f"  {heading}: {line}")
+
+
+def export(
+    source: Source,
+    to: Annotated[
+        Path, typer.Option("--to", help="File to write: .csv, .parquet, .jsonl or .jsonl.gz.", show_default=False)
+    ],
+    layout: Annotated[TableLayout, typer.Option(help="One column per objective, or one row.")] = TableLayout.wide,
+    objective: Objectives = None,
+    session_column: SessionColumn = "session_id",
+    strategy_column: StrategyColumn = "strategy",
+    iteration_column: IterationColumn = "iteration",
+    objective_column: ObjectiveColumn = "objective",
+    value_column: ValueColumn = "value",
+) -> None:
+    """Write the scores of SOURCE as a tidy table."""
+    from trimtab.store.load import save
+
+    names = columns(session_column, strategy_column, iteration_column, objective_column, value_column)
+    trajectories = read(source, objective, names)
+    written = save(trajectories, to, layout="long" if layout is TableLayout.long else "wide")
+    typer.echo(f"Wrote {trajectories.n_rows:,} iterations of {trajectories.n_sessions:,} sessions to {written}")
+    for exclusion in trajectories.exclusions:
+        typer.echo(f"  Left out: {exclusion}", err=True)

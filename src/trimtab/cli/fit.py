@@ -1,0 +1,106 @@
+"""``trimtab fit`` and ``trimtab report``: the analysis of a source, as text, JSON or a page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from trimtab.cli.options import (
+    IterationColumn,
+    ObjectiveColumn,
+    Objectives,
+    SessionColumn,
+    Source,
+    StrategyColumn,
+    ValueColumn,
+    columns,
+    read,
+)
+
+if TYPE_CHECKING:
+    from trimtab.core.trajectories import Trajectories
+    from trimtab.estimation.results import Fit
+
+__all__ = ["fit", "report"]
+
+Dt = Annotated[float, typer.Option(help="Time between iterations.")]
+Level = Annotated[float, typer.Option(help="Coverage of the intervals.")]
+Draws = Annotated[int, typer.Option(help="Bootstrap replicates.")]
+Seed = Annotated[int, typer.Option(help="Seed of the replicates and of the cross-validation folds.")]
+
+
+def _fit(trajectories: Trajectories, dt: float, level: float, draws: int, seed: int) -> Fit:
+    from trimtab.estimation.fit import fit as fit_trajectories
+
+    return fit_trajectories(trajectories, dt=dt, level=level, draws=draws, seed=seed)
+
+
+def fit(
+    source: Source,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document (trimtab.fit/1) instead.")] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Also write the JSON document to this file.", show_default=False)
+    ] = None,
+    objective: Objectives = None,
+    session_column: SessionColumn = "session_id",
+    strategy_column: StrategyColumn = "strategy",
+    iteration_column: IterationColumn = "iteration",
+    objective_column: ObjectiveColumn = "objective",
+    value_column: ValueColumn = "value",
+    dt: Dt = 1.0,
+    level: Level = 0.95,
+    draws: Draws = 2000,
+    seed: Seed = 0,
+) -> None:
+    """Fit the dynamics of every strategy in SOURCE and print what they are and how sure that is."""
+    names = columns(session_column, strategy_column, iteration_column, objective_column, value_column)
+    result = _fit(read(source, objective, names), dt, level, draws, seed)
+    if out is not None:
+        from trimtab.cli.output import write_text
+
+        write_text(out, result.to_json() + "\n")
+    if as_json:
+        typer.echo(result.to_json())
+        return
+    from trimtab.cli.output import print_blocks
+    from trimtab.estimation.summary import summary_blocks
+
+    print_blocks(summary_blocks(result))
+
+
+def report(
+    source: Source,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Where to write the report.")] = Path("report.html"),
+    pair: Annotated[
+        str | None,
+        typer.Option(help="The two objectives of the phase portrait, as NAME,NAME.", show_default=False),
+    ] = None,
+    title: Annotated[str | None, typer.Option(help="Heading of the report.", show_default=False)] = None,
+    objective: Objectives = None,
+    session_column: SessionColumn = "session_id",
+    strategy_column: StrategyColumn = "strategy",
+    iteration_column: IterationColumn = "iteration",
+    objective_column: ObjectiveColumn = "objective",
+    value_column: ValueColumn = "value",
+    dt: Dt = 1.0,
+    level: Level = 0.95,
+    draws: Draws = 2000,
+    seed: Seed = 0,
+) -> None:
+    """Fit SOURCE and write one self-contained HTML file with the verdicts, figures and tables."""
+    from trimtab.errors import InputError
+
+    chosen = None
+    if pair is not None:
+        parts = [part.strip() for part in pair.split(",")]
+        if len(parts) != 2:
+            raise InputError(f"--pair needs two objectives as NAME,NAME, but got {pair!r}")
+        chosen = (parts[0], parts[1])
+    names = columns(session_column, strategy_column, iteration_column, objective_column, value_column)
+    result = _fit(read(source, objective, names), dt, level, draws, seed)
+    from trimtab.cli.source_facts import run_settings
+
+    written = result.report(out, title=title or source, pair=chosen, run=run_settings(source))
+    typer.echo(f"Report: {written}")

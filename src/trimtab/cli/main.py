@@ -1,0 +1,66 @@
+"""The command ``trimtab``: one file per group of commands, and one place where errors become sentences."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from trimtab.cli import data, fit, run, score
+from trimtab.errors import TrimtabError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="trimtab",
+    help="Measure, model and steer iterative LLM loops that chase several objectives at once.",
+    epilog="Start with: trimtab run. On your own logs: trimtab fit FILE, then trimtab report FILE.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"trimtab {version('trimtab')}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    """Measure, model and steer iterative LLM loops that chase several objectives at once."""
+
+
+app.command("run")(run.run)
+app.command("import")(data.import_)
+app.command("fit")(fit.fit)
+app.command("report")(fit.report)
+app.command("export")(data.export)
+app.command("score")(score.score)
+
+
+def main() -> None:
+    """Run the command line: user errors become one message on standard error and exit code 1."""
+    try:
+        app()
+    except TrimtabError as error:
+        typer.echo(f"Error: {error}", err=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        typer.echo("Interrupted.", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader (head, less) went away. Point stdout elsewhere so that the exit itself stays quiet.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
