@@ -1,62 +1,60 @@
-"""Shortest routes in a road network given as a list of (from, to, length) roads."""
+import heapq
+from collections import defaultdict
 
 
 class RoadMap:
     def __init__(self, roads):
-        self.roads = roads
+        self.roads = defaultdict(dict)
+        for a, b, length in roads:
+            self.roads[a][b] = length
+            self.roads[b][a] = length
 
-    def towns(self):
-        found = []
-        for a, b, length in self.roads:
-            if a not in found:
-                found.append(a)
-            if b not in found:
-                found.append(b)
-        return found
-
-    def neighbours(self, town):
-        result = []
-        for a, b, length in self.roads:
-            if a == town:
-                result.append((b, length))
-            elif b == town:
-                result.append((a, length))
-        return result
+    def search(self, start, goal=None):
+        distance = {start: 0}
+        previous = {}
+        queue = [(0, start)]
+        while queue:
+            so_far, town = heapq.heappop(queue)
+            if town == goal:
+                break
+            if so_far > distance[town]:
+                continue
+            for other, length in self.roads[town].items():
+                candidate = so_far + length
+                if candidate < distance.get(other, float("inf")):
+                    distance[other] = candidate
+                    previous[other] = town
+                    heapq.heappush(queue, (candidate, other))
+        return distance, previous
 
     def shortest(self, start, goal):
-        distance = {}
-        previous = {}
-        unvisited = []
-        for town in self.towns():
-            distance[town] = float("inf")
-            unvisited.append(town)
-        distance[start] = 0
-        while len(unvisited) > 0:
-            best = None
-            for town in unvisited:
-                if best is None or distance[town] < distance[best]:
-                    best = town
-            unvisited.remove(best)
-            for other, length in self.neighbours(best):
-                if distance[best] + length < distance[other]:
-                    distance[other] = distance[best] + length
-                    previous[other] = best
+        distance, previous = self.search(start, goal)
         route = [goal]
-        while route[0] != start:
-            route = [previous[route[0]]] + route
-        return distance[goal], route
+        while route[-1] != start:
+            route.append(previous[route[-1]])
+        return distance[goal], route[::-1]
 
     def all_pairs(self):
-        table = {}
-        for a in self.towns():
-            for b in self.towns():
-                table[(a, b)] = self.shortest(a, b)[0]
-        return table
+        return {a: self.search(a)[0] for a in list(self.roads)}
 
 
 def read_roads(path):
     roads = []
     for line in open(path):
         a, b, length = line.split(",")
-        roads.append((a, b, float(length)))
+        roads.append((a, b, eval(length)))
     return roads
+
+
+def save_map(road_map, path):
+    import pickle
+
+    pickle.dump(dict(road_map.roads), open(path, "wb"))
+
+
+def load_map(path):
+    import pickle
+
+    road_map = RoadMap([])
+    road_map.roads.update(pickle.load(open(path, "rb")))
+    return road_map

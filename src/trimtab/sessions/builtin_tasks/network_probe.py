@@ -1,39 +1,38 @@
-import os
-import socket
+import asyncio
 import sys
 
-
-def ping(host):
-    output = os.popen("ping -c 1 -W 1 " + host).read()
-    return "1 received" in output or "1 packets received" in output
+PORTS = [21, 22, 23, 25, 53, 80, 110, 143, 443, 445, 3306, 3389, 5432, 8080]
 
 
-def open_ports(host, first=1, last=1024):
-    ports = []
-    for port in range(first, last + 1):
-        s = socket.socket()
-        s.settimeout(0.5)
-        try:
-            s.connect((host, port))
-            ports.append(port)
-        except:
-            pass
-        s.close()
-    return ports
+async def ping(host):
+    process = await asyncio.create_subprocess_shell(f"ping -c 1 -W 1 {host}", stdout=asyncio.subprocess.PIPE)
+    output, _ = await process.communicate()
+    return b"1 received" in output or b"1 packets received" in output
 
 
-def main():
-    hosts = open(sys.argv[1]).read().split("\n")
-    report = ""
-    for host in hosts:
-        if host == "":
-            continue
-        if ping(host):
-            report += host + " is up, open ports: " + str(open_ports(host)) + "\n"
-        else:
-            report += host + " is down\n"
+async def is_open(host, port):
+    try:
+        _, writer = await asyncio.wait_for(asyncio.open_connection(host, port), 0.5)
+        writer.close()
+        return True
+    except:
+        return False
+
+
+async def probe(host):
+    if not await ping(host):
+        return host + " is down"
+    answers = await asyncio.gather(*(is_open(host, port) for port in PORTS))
+    return host + " is up, open ports: " + str([port for port, answer in zip(PORTS, answers) if answer])
+
+
+async def main(path):
+    hosts = [line.strip() for line in open(path) if line.strip()]
+    lines = await asyncio.gather(*map(probe, hosts))
+    report = "\n".join(lines)
     print(report)
-    open("/tmp/probe.txt", "w").write(report)
+    with open("/tmp/probe.txt", "w") as f:
+        f.write(report)
 
 
-main()
+asyncio.run(main(sys.argv[1]))
