@@ -1,0 +1,44 @@
+"""What a store holds, in a form that two stores can be compared by."""
+
+from __future__ import annotations
+
+from trimtab.core.records import Iteration
+from trimtab.store.base import Store
+from trimtab.store.codec import encode_json
+
+__all__ = ["TIMING_KEYS", "contents"]
+
+TIMING_KEYS = ("seconds",)
+"""Keys of an iteration's ``meta`` that say how long something took, and so differ between equal runs."""
+
+
+def contents(store: Store) -> list[tuple[object, ...]]:
+    """Return everything in `store` as sorted tuples, whatever the order it was written in and however long it took."""
+    experiment = store.experiment()
+    rows: list[tuple[object, ...]] = []
+    if experiment is not None:
+        objectives = tuple(map(str, experiment.space))
+        rows.append(("experiment", experiment.name, objectives, encode_json(experiment.settings, "the settings")))
+    rows.extend(
+        ("session", s.id, s.task_id, s.strategy, s.replicate, s.model, encode_json(s.meta, "meta"))
+        for s in sorted(store.sessions(), key=lambda session: session.id)
+    )
+    rows.extend(sorted(map(_iteration_row, store.iterations()), key=lambda row: row[1:3]))
+    return rows
+
+
+def _iteration_row(record: Iteration) -> tuple[object, ...]:
+    meta = {key: value for key, value in record.meta.items() if key not in TIMING_KEYS}
+    return (
+        "iteration",
+        record.session_id,
+        record.index,
+        record.strategy,
+        record.status,
+        record.reason,
+        record.artefact,
+        record.answer,
+        record.extraction,
+        encode_json(meta, "meta"),
+        record.scores,
+    )

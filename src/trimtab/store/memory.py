@@ -1,0 +1,137 @@
+"""A store that lives in memory only, for tests and for loops that keep no record."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterable, Iterator
+
+from trimtab.core.records import Iteration, Session
+from trimtab.core.trajectories import Trajectories
+from trimtab.errors import SourceError, StoreError
+from trimtab.store.base import Experiment
+from trimtab.store.codec import (
+    Row,
+    decode_iteration,
+    decode_session,
+    decode_space,
+    encode_iteration,
+    encode_json,
+    encode_scores,
+    encode_session,
+    encode_space,
+)
+from trimtab.store.stored import StoredColumns, chosen_objectives, trajectories_of
+
+__all__ = ["MemoryStore"]
+
+
+class MemoryStore:
+    """One experiment in memory. See `trimtab.store.base.Store` for what each method promises, durability aside.
+
+    Records are kept as the same rows that a database would hold, so that what comes back never shares anything
+    mutable with what went in.
+    """
+
+    def __init__(self) -> None:
+        self.url = "memory://"
+        self._experiment: tuple[str, str, str] | None = None
+        self._sessions: dict[str, Row] = {}
+        self._iterations: dict[str, dict[int, tuple[Row, list[Row]]]] = {}
+        self._lock = threading.Lock()
+
+    def experiment(self) -> Experiment | None:
+        """Return the experiment, or None if the store is new."""
+        if self._experiment is None:
+            return None
+        name, objectives, settings = self._experiment
+        return Experiment(name, decode_space(objectives), json.loads(settings))
+
+    def set_experiment(self, experiment: Experiment) -> None:
+        """Write or replace the experiment's name, objectives and settings."""
+        settings = encode_json(experiment.settings, "the settings")
+        self._experiment = (experiment.name, encode_space(experiment.space), settings)
+
+    def add_sessions(self, sessions: Iterable[Session]) -> int:
+        """Add the sessions whose id is not there yet, and return how many were new."""
+        rows = [encode_session(session) for session in sessions]
+        with self._lock:
+            before = len(self._sessions)
+            for row in rows:
+                self._sessions.setdefault(row["id"], row)
+            return len(self._sessions) - before
+
+    def sessions(self) -> list[Session]:
+        """Return all sessions, in the order they were added."""
+        return [decode_session(row) for row in list(self._sessions.values())]
+
+    def append(self, iteration: Iteration) -> None:
+        """Add one iteration with its scores; ``StoreError`` if its session is unknown or its index is there already."""
+        self.extend((iteration,))
+
+    def extend(self, iterations: Iterable[Iteration]) -> None:
+        """Add many iterations in one step: all or none."""
+        experiment = self.experiment()
+        space = experiment.space if experiment else None
+        records = [(i.session_id, encode_iteration(i), encode_scores(i, space)) for i in iterations]
+        with self._lock:
+            new: set[tuple[str, int]] = set()
+            for session_id, row, _ in records:
+                at = (session_id, row["iteration"])
+                if session_id not in self._sessions:
+                    raise StoreError(f"session {session_id!r} is not in the store; add it before its iterations")
+                if at in new or row["iteration"] in self._iterations.get(session_id, ()):
+                    raise StoreError(
+                        f"session {session_id!r} has an iteration {row['iteration']} already; nothing was written"
+                    )
+                new.add(at)
+            for session_id, row, scores in records:
+                self._iterations.setdefault(session_id, {})[row["iteration"]] = (row, scores)
+
+    def last_iterations(self) -> dict[str, Iteration]:
+        """Return each started session's iteration of highest index, by session id: where a run goes on."""
+        experiment = self.experiment()
+        space = experiment.space if experiment else None
+        with self._lock:
+            last = {i: self._iterations[i][max(self._iterations[i])] for i in self._sessions if i in self._iterations}
+        return {session_id: decode_iteration(session_id, *found, space) for session_id, found in last.items()}
+
+    def iterations(self, session_id: str | None = None) -> Iterator[Iteration]:
+        """Yield iterations by session, then index, of one session or of all."""
+        experiment = self.experiment()
+        space = experiment.space if experiment else None
+        for found in list(self._sessions) if session_id is None else [session_id]:
+            for _, (row, scores) in sorted(self._iterations.get(found, {}).items()):
+                yield decode_iteration(found, row, scores, space)
+
+    def trajectories(self, objectives: Iterable[str] | None = None) -> Trajectories:
+        """Return the scores as `Trajectories`, of all objectives or those named; ``SourceError`` if there are none."""
+        experiment = self.experiment()
+        if experiment is None:
+            raise SourceError(f"{self.url} holds no iterations yet")
+        space = chosen_objectives(experiment.space, objectives)
+        sessions = list(self._sessions.values())
+        stored = [
+            (key, row, scores)
+            for key, session in enumerate(sessions)
+            for _, (row, scores) in sorted(self._iterations.get(session["id"], {}).items())
+        ]
+        judged = [(key, score) for key, _, scores in stored for score in scores]
+        columns = StoredColumns(
+            session_key=range(len(sessions)),
+            session_id=[session["id"] for session in sessions],
+            task_id=[session["task_id"] for session in sessions],
+            model=[session["model"] for session in sessions],
+            row_key=[key for key, _, _ in stored],
+            row_t=[row["iteration"] for _, row, _ in stored],
+            row_strategy=[row["strategy"] for _, row, _ in stored],
+            score_key=[key for key, _ in judged],
+            score_t=[score["iteration"] for _, score in judged],
+            score_objective=[score["objective"] for _, score in judged],
+            score_status=[score["status"] for _, score in judged],
+            score_value=[score["value"] for _, score in judged],
+        )
+        return trajectories_of(columns, space, self.url)
+
+    def close(self) -> None:
+        """Do nothing: the contents go with the object."""

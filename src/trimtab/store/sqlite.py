@@ -1,0 +1,120 @@
+"""Opening a SQLite file: what it must be, how it is set up, and what its errors mean.
+
+The file is in WAL mode, so that readers and the one writer do not block each other, with ``synchronous=FULL``: a
+commit is on the disk when it returns, and survives a power cut as well as a killed process.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import QueuePool
+
+from trimtab.errors import InputError, SourceError, StoreError
+
+__all__ = ["WRITING", "engine_for", "explain", "path_of", "require_database", "require_place"]
+
+WRITING = {"trimtab_writing": True}
+
+_MAGIC = b"SQLite format 3\x00"
+
+
+def path_of(url: str) -> Path:
+    """Return the file that a URL ``sqlite:///relative`` or ``sqlite:////absolute`` names, taken to the letter."""
+    scheme = "sqlite:///"
+    name = url.removeprefix(scheme)
+    if not url.startswith(scheme) or name in ("", ":memory:") or "?" in name or "\0" in name:
+        raise InputError(
+            f"a SQLite store needs a file, as in sqlite:///folder/file.db (relative) or sqlite:////folder/file.db "
+            f"(absolute), but got {url!r}; for a store that is never written down use memory://"
+        )
+    return Path(name)
+
+
+def require_database(path: Path) -> None:
+    """Raise ``SourceError`` unless `path` is a file that SQLite wrote."""
+    if not path.exists():
+        raise SourceError(f"there is no store at {path}; check the path, or make one with 'trimtab run' or 'import'")
+    if path.is_dir():
+        raise SourceError(f"a store must be a file, but {path} is a folder")
+    try:
+        with path.open("rb") as file:
+            start = file.read(len(_MAGIC))
+    except OSError as error:
+        raise SourceError(f"{path} cannot be read: {error.strerror}") from error
+    if not start:
+        raise SourceError(f"{path} is empty: it holds no store")
+    if start != _MAGIC:
+        raise SourceError(f"a store must be a SQLite database, but {path} is some other kind of file")
+
+
+def require_place(path: Path) -> None:
+    """Raise ``StoreError`` unless a store can be made, or is already, at `path`."""
+    if path.exists() and (path.is_dir() or path.stat().st_size):
+        require_database(path)
+    elif not path.parent.is_dir():
+        raise StoreError(f"the folder {path.parent} for the store {path.name} does not exist; make it first")
+    elif not os.access(path.parent, os.W_OK):
+        raise StoreError(f"the folder {path.parent} for the store {path.name} cannot be written to")
+
+
+def engine_for(path: Path, *, busy_timeout: float, immutable: bool = False) -> Engine:
+    """Return an engine whose transactions begin when SQLAlchemy says so, and take the write lock at once if writing.
+
+    Parameters
+    ----------
+    busy_timeout
+        Seconds to wait for another process's lock.
+    immutable
+        Read a file that nobody can write, in a folder where SQLite cannot put its shared-memory file.
+    """
+
+    def connect() -> sqlite3.Connection:
+        # The driver's own implicit transactions would begin too late for a read and a write to be one.
+        name = f"file:{quote(str(path.absolute()))}"
+        connection = sqlite3.connect(
+            name + ("?immutable=1" if immutable else ""),
+            uri=True,
+            timeout=busy_timeout,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        if not immutable:
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA foreign_keys=ON")
+        return connection
+
+    engine = create_engine("sqlite://", creator=connect, poolclass=QueuePool, pool_size=2)
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        writing: Any = connection.get_execution_options().get("trimtab_writing", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+    return engine
+
+
+def explain(error: DBAPIError | sqlite3.Error, url: str) -> StoreError:
+    """Return a database error as one sentence that says what to do."""
+    cause = str(error.orig if isinstance(error, DBAPIError) else error)
+    said = cause.lower()
+    if "locked" in said:
+        text = f"the store {url} is locked by another process; try again when that has finished"
+    elif "readonly" in said or "read-only" in said:
+        text = f"the store {url} can only be read, not written: check its permissions and those of its folder"
+    elif "unable to open" in said:
+        text = f"the store {url} cannot be opened: check the permissions of the file and of its folder"
+    elif "full" in said:
+        text = f"the store {url} cannot be written because the disk is full; everything stored so far is safe"
+    elif "malformed" in said or "not a database" in said:
+        text = f"the store {url} is damaged ({cause}); restore a copy, or start a new one"
+    else:
+        text = f"the store {url} failed: {cause}"
+    return StoreError(text)
