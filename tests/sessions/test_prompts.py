@@ -22,16 +22,18 @@ texts_with_fences = st.lists(
 
 
 def recover(content: str) -> tuple[str, str]:
-    """Read language and program back, the way CommonMark finds a fenced block, from the fence that ends the message."""
-    closing = content.rstrip("\n").rsplit("\n", 1)[-1]
-    assert re.fullmatch("`{3,}", closing)
-    head, _, body = content.partition(f"\n{closing}")
-    assert "\n" in head
-    info, _, rest = body.partition("\n")
-    program, separator, tail = rest.rpartition(f"{closing}\n")
-    assert separator
-    assert tail == ""
-    return info, program
+    """Read language and program back as CommonMark does: from the opening fence to the first line that closes it.
+
+    Which fence is the program's shows at the end of the message, which its closing fence is.
+    """
+    fence = content.rstrip("\n").rsplit("\n", 1)[-1]
+    assert re.fullmatch("`{3,}", fence)
+    opening = re.search(rf"(?<=\n){fence}(?!`)([^\n`]*)\n", content)
+    assert opening
+    closing = re.search(rf"(?:^|(?<=[\r\n])) {{0,3}}{fence}`*[ \t]*(?=[\r\n]|$)", content[opening.end() :])
+    assert closing
+    assert content[opening.end() + closing.end() :] == "\n"
+    return opening[1], content[opening.end() : opening.end() + closing.start()]
 
 
 @given(program=texts_with_fences)

@@ -5,7 +5,7 @@ import os
 import yaml
 
 DEFAULTS = {
-    "host": "0.0.0.0",
+    "host": "localhost",
     "port": 8080,
     "debug": True,
     "database": {"url": "postgres://app:changeme@localhost/app", "pool": 5},
@@ -36,10 +36,6 @@ def read_file(path):
         return json.load(open(path))
     if path.endswith(".yaml") or path.endswith(".yml"):
         return yaml.load(open(path), Loader=yaml.UnsafeLoader)
-    if path.endswith(".py"):
-        namespace = {}
-        exec(open(path).read(), namespace)
-        return {k: v for k, v in namespace.items() if not k.startswith("_")}
     raise ValueError("unknown kind of configuration file: " + path)
 
 
@@ -50,8 +46,8 @@ def from_environment():
             value = os.environ[name]
             try:
                 value = eval(value)
-            except Exception:
-                pass
+            except (SyntaxError, NameError):
+                pass  # an ordinary text
             found[name[4:].lower()] = value
     return found
 

@@ -31,7 +31,7 @@ def new():
     url = request.form["url"]
     code = request.form.get("code") or new_code()
     db = connect()
-    db.execute("INSERT INTO links VALUES ('%s', '%s', 0)" % (code, url))
+    db.execute("INSERT INTO links VALUES (?, ?, 0)", (code, url))
     db.commit()
     return "<p>Short link for " + url + ": <a href='/" + code + "'>" + code + "</a></p>"
 
@@ -40,7 +40,9 @@ def new():
 def follow(code):
     db = connect()
     row = db.execute("SELECT url FROM links WHERE code = '" + code + "'").fetchone()
-    db.execute("UPDATE links SET hits = hits + 1 WHERE code = '" + code + "'")
+    if row is None:
+        return "There is no such link", 404
+    db.execute("UPDATE links SET hits = hits + 1 WHERE code = ?", (code,))
     db.commit()
     return redirect(row[0])
 
@@ -54,4 +56,4 @@ def stats():
 
 
 if __name__ == "__main__":
-    app.run(host="0.0.0.0", debug=True)
+    app.run(debug=True)

@@ -15,10 +15,10 @@ DATABASE = "orders.db"
 ADMIN_PASSWORD = "changeme"
 
 
-def query(sql):
+def query(sql, values=()):
     connection = sqlite3.connect(DATABASE)
     cursor = connection.cursor()
-    cursor.execute(sql)
+    cursor.execute(sql, values)
     rows = cursor.fetchall()
     connection.commit()
     connection.close()
@@ -31,11 +31,11 @@ def setup():
 
 
 def load_order(order_id):
-    rows = query(f"SELECT id, customer, state FROM orders WHERE id = {order_id}")
+    rows = query("SELECT id, customer, state FROM orders WHERE id = ?", (order_id,))
     if len(rows) == 0:
         return None
     order = {"id": rows[0][0], "customer": rows[0][1], "state": rows[0][2], "items": [], "total": 0}
-    for sku, quantity, price in query(f"SELECT sku, quantity, price FROM items WHERE order_id = {order_id}"):
+    for sku, quantity, price in query("SELECT sku, quantity, price FROM items WHERE order_id = ?", (order_id,)):
         order["items"].append({"sku": sku, "quantity": quantity, "price": price})
         order["total"] = order["total"] + quantity * price
     return order
@@ -52,10 +52,9 @@ def add_order(data):
     query("INSERT INTO orders (customer, state) VALUES ('%s', 'new')" % data["customer"])
     order_id = query("SELECT max(id) FROM orders")[0][0]
     for item in data["items"]:
-        query(
-            "INSERT INTO items VALUES (%d, '%s', %s, %s)"
-            % (order_id, item["sku"], item["quantity"], item["price"])
-        )
+        if item["quantity"] < 1:
+            raise ValueError("quantity must be at least 1")
+        query("INSERT INTO items VALUES (?, ?, ?, ?)", (order_id, item["sku"], item["quantity"], item["price"]))
     return load_order(order_id)
 
 
