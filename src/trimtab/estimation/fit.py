@@ -85,6 +85,8 @@ def fit(
     options = Options(dt=dt, level=level, draws=draws, seed=seed)
     strategies = {}
     for code, name in enumerate(trajectories.strategies):
+        if not (trajectories.strategy == code).any():
+            continue
         own = steps.where(steps.strategy == code)
         sessions = np.flatnonzero(trajectories.session_strategy == code)
         strategies[name] = fit_strategy(name, trajectories, own, sessions, options)

@@ -56,18 +56,37 @@ class AffineEstimate:
     squared_steps: Floats
 
 
-def _solve(G: Floats, H: Floats) -> Floats:
-    """Solve G beta = H in a batch; minimum-norm where some G is singular."""
-    eigenvalues, vectors = np.linalg.eigh(G)
-    top = eigenvalues[..., -1:]
-    inverse = np.where(eigenvalues > _TINY * top, 1.0 / np.where(eigenvalues > 0, eigenvalues, 1.0), 0.0)
-    return np.asarray((vectors * inverse[..., None, :]) @ (np.swapaxes(vectors, -1, -2) @ H))
+def _within(total: Floats, k: int) -> tuple[Floats, Floats]:
+    """Return the states' sums of squares and products about their means, (..., n, n), as correlations, and their sizes.
+
+    The size (..., n) is the root of the diagonal, and infinite for a state that never varies: what is divided by it
+    vanishes, instead of rounding error being blown up.
+    """
+    count, sums, raw = np.maximum(total[..., :1, :1], 1.0), total[..., 0, 1:k], total[..., 1:k, 1:k]
+    states = raw - sums[..., :, None] * sums[..., None, :] / count
+    own = np.diagonal(states, axis1=-2, axis2=-1)
+    varies = own > 1e-12 * np.maximum(np.diagonal(raw, axis1=-2, axis2=-1), count[..., 0])
+    size = np.where(varies, np.sqrt(np.where(varies, own, 1.0)), np.inf)
+    return np.asarray(states / size[..., :, None] / size[..., None, :]), size
 
 
 def coefficients(total: Floats) -> Floats:
-    """Return beta (..., 1 + n, n) of the scaled regression du = beta' [1, u] from moment sums (..., 1 + 2n, 1 + 2n)."""
+    """Return beta (..., 1 + n, n) of the scaled regression du = beta' [1, u] from moment sums (..., 1 + 2n, 1 + 2n).
+
+    The intercept is eliminated first, so that the origin of u costs no precision. Directions in which the states do
+    not vary get the coefficient zero (minimum norm in units of each objective's own spread).
+    """
     k = (total.shape[-1] + 1) // 2
-    return _solve(total[..., :k, :k], total[..., :k, k:])
+    count, sums = np.maximum(total[..., :1, :1], 1.0), total[..., 0, 1:k]
+    cross = total[..., 1:k, k:] - sums[..., :, None] * total[..., :1, k:] / count
+    states, size = _within(total, k)
+    size = size[..., None]
+    eigenvalues, vectors = np.linalg.eigh(states)
+    kept = eigenvalues > _TINY * np.maximum(eigenvalues[..., -1:], _TINY)
+    inverse = np.where(kept, 1.0 / np.where(kept, eigenvalues, 1.0), 0.0)
+    slope = (vectors * inverse[..., None, :]) @ (np.swapaxes(vectors, -1, -2) @ (cross / size)) / size
+    intercept = (total[..., :1, k:] - sums[..., None, :] @ slope) / count
+    return np.concatenate([intercept, slope], axis=-2)
 
 
 def estimate(total: Floats, center: Floats, scale: Floats, dt: float = 1.0) -> AffineEstimate:
@@ -86,7 +105,7 @@ def estimate(total: Floats, center: Floats, scale: Floats, dt: float = 1.0) -> A
     k = 1 + n
     beta = coefficients(total)
     G, H, D = total[..., :k, :k], total[..., :k, k:], total[..., k:, k:]
-    count = G[..., 0, 0]
+    count = np.maximum(G[..., 0, 0], 1.0)
     cross = np.swapaxes(H, -1, -2) @ beta
     # Written out so that it stays positive semidefinite when beta is a minimum-norm solution.
     rss = D - cross - np.swapaxes(cross, -1, -2) + np.swapaxes(beta, -1, -2) @ G @ beta
@@ -127,23 +146,22 @@ def active_objectives(total: Floats) -> NDArray[np.bool_]:
 def rank_deficiency(total: Floats) -> int:
     """Return how many directions of the design [1, x] the steps leave undetermined: 0 where A and b are identified."""
     k = (total.shape[-1] + 1) // 2
-    G = total[:k, :k]
-    size = np.sqrt(np.maximum(np.diagonal(G), np.finfo(float).tiny))
-    eigenvalues = np.linalg.eigvalsh(G / size[:, None] / size)
-    return int((eigenvalues <= _TINY * max(eigenvalues[-1], 0.0)).sum())
+    eigenvalues = np.linalg.eigvalsh(_within(total, k)[0])
+    return int((eigenvalues <= _TINY * max(eigenvalues[-1], _TINY)).sum())
 
 
 def cluster_covariance(moments: Moments) -> Floats:
     """Return the CR1 cluster-robust covariance of vec(beta), ((1 + n) n, (1 + n) n), sessions being the clusters.
 
     With scores U_s = H_s - G_s beta, bread G^-1 and S clusters, Cov = S/(S - 1) (M - 1)/(M - n - 1) sum over s of
-    vec(G^-1 U_s) vec(G^-1 U_s)', vec taken row by row. Units are those of the scaled regression. Needs S >= 2.
+    vec(G^-1 U_s) vec(G^-1 U_s)', vec taken row by row. Units are those of the scaled regression. Needs S >= 2 and
+    an identified design.
     """
     k = 1 + moments.n
     total, outer = moments.total, moments.outer
     beta = coefficients(total)
     scores = outer[:, :k, k:] - outer[:, :k, :k] @ beta
-    influence = _solve(total[:k, :k], np.moveaxis(scores, 0, 1).reshape(k, -1)).reshape(k, len(scores), -1)
+    influence = np.linalg.solve(total[:k, :k], np.moveaxis(scores, 0, 1).reshape(k, -1)).reshape(k, len(scores), -1)
     flat = np.moveaxis(influence, 1, 0).reshape(len(scores), -1)
     clusters, steps = moments.n_sessions, moments.n_steps
     correction = clusters / (clusters - 1) * (steps - 1) / max(steps - k, 1)

@@ -29,7 +29,7 @@ def _mean_interval(values: Floats, level: float) -> tuple[Floats, Floats, Floats
 
 
 def end_scores(trajectories: Trajectories, sessions: Ints, *, first: bool = False) -> Floats:
-    """Return each session's last (or first) known score on every objective, (len(sessions), n); nan if there is none."""
+    """Return each session's last (or first) known score per objective, (len(sessions), n); nan if there is none."""
     ends = np.full((trajectories.n_sessions, trajectories.space.n), np.nan)
     owner = trajectories.session
     for j in range(trajectories.space.n):

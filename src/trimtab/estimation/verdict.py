@@ -40,8 +40,8 @@ def _behaviour(fit: StrategyFit) -> str:
     return {
         "exponential": f"Converges steadily: a deviation halves every {life} ({speed}; {sure}).",
         "oscillatory": (
-            f"Converges in a damped oscillation with a turn every {fit.period:.1f} iterations; a deviation halves every "
-            f"{life} ({speed}; {sure})."
+            f"Converges in a damped oscillation with a turn every {fit.period:.1f} iterations; a deviation halves "
+            f"every {life} ({speed}; {sure})."
         ),
         "boundary": (
             f"Hardly settles: the slowest direction halves only every {life}, so that within one session it drifts "

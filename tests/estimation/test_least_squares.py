@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import statsmodels.api as sm
+from statsmodels.stats.sandwich_covariance import cov_cluster
+from statsmodels.tsa.api import VAR
+
+from simulated import COMPLEX, REAL, panel
+from trimtab.estimation.least_squares import (
+    active_objectives,
+    cluster_covariance,
+    estimate,
+    memory_p_value,
+    rank_deficiency,
+)
+from trimtab.estimation.moments import session_moments
+
+
+@pytest.mark.parametrize("model", [REAL, COMPLEX])
+@pytest.mark.parametrize("dt", [1.0, 0.5])
+def test_the_same_numbers_as_lstsq(model, dt: float) -> None:
+    steps = panel(model, sessions=40).steps()
+    m = session_moments(steps)
+    got = estimate(m.total, m.center, m.scale, dt)
+    Z = np.hstack([np.ones((len(steps), 1)), steps.x])
+    beta, *_ = np.linalg.lstsq(Z, steps.dx, rcond=None)
+    residual = steps.dx - Z @ beta
+    np.testing.assert_allclose(got.A, beta[1:].T / dt, rtol=0, atol=1e-8)
+    np.testing.assert_allclose(got.b, beta[0] / dt, rtol=0, atol=1e-8)
+    np.testing.assert_allclose(got.Q, residual.T @ residual / (len(steps) - 4), rtol=0, atol=1e-8)
+    np.testing.assert_allclose(got.step_covariance, np.cov(steps.dx, rowvar=False, bias=True), atol=1e-10)
+    levels = steps.x + steps.dx
+    np.testing.assert_allclose(got.total_levels, ((levels - levels.mean(axis=0)) ** 2).sum(axis=0))
+    np.testing.assert_allclose(got.total_steps, ((steps.dx - steps.dx.mean(axis=0)) ** 2).sum(axis=0))
+
+
+def test_the_same_numbers_as_a_vector_autoregression_on_one_long_series() -> None:
+    series = panel(sessions=1, steps=2000).scores
+    m = session_moments(panel(sessions=1, steps=2000).steps())
+    got = estimate(m.total, m.center, m.scale)
+    fitted = VAR(series).fit(1)
+    np.testing.assert_allclose(np.eye(3) + got.A, fitted.coefs[0], rtol=0, atol=1e-8)
+    np.testing.assert_allclose(got.b, fitted.intercept, rtol=0, atol=1e-8)
+    np.testing.assert_allclose(got.Q, fitted.sigma_u, rtol=0, atol=1e-8)
+
+
+def test_the_same_clustered_errors_as_statsmodels() -> None:
+    steps = panel(sessions=25).steps()
+    m = session_moments(steps, np.zeros(3), np.ones(3))
+    V = cluster_covariance(m)
+    for j in range(3):
+        result = sm.OLS(steps.dx[:, j], sm.add_constant(steps.x)).fit()
+        expected = cov_cluster(result, steps.session, use_correction=True)
+        np.testing.assert_allclose(V[j::3, j::3], expected, rtol=1e-8)
+
+
+def test_scores_far_from_zero_lose_no_precision() -> None:
+    near = panel(sessions=40)
+    steps = near.steps()
+    m = session_moments(steps)
+    far = session_moments(type(steps)(steps.x + 1e6, steps.dx, steps.session, steps.strategy, steps.iteration))
+    np.testing.assert_allclose(
+        estimate(far.total, far.center, far.scale).A, estimate(m.total, m.center, m.scale).A, atol=1e-7
+    )
+
+
+def test_what_the_steps_cannot_tell_is_noticed() -> None:
+    steps = panel(sessions=30).steps()
+    assert rank_deficiency(session_moments(steps).total) == 0
+    x, dx = steps.x.copy(), steps.dx.copy()
+    x[:, 2], dx[:, 2] = x[:, 0] - 2 * x[:, 1], dx[:, 0] - 2 * dx[:, 1]
+    collinear = session_moments(type(steps)(x, dx, steps.session, steps.strategy, steps.iteration))
+    assert rank_deficiency(collinear.total) == 1
+    x[:, 2], dx[:, 2] = 4.2, 0.0
+    constant = session_moments(type(steps)(x, dx, steps.session, steps.strategy, steps.iteration))
+    assert active_objectives(constant.total).tolist() == [True, True, False]
+
+
+def test_the_memory_test_needs_more_sessions_than_coefficients() -> None:
+    assert np.isnan(memory_p_value(session_moments(panel(sessions=10).steps())))
+    assert memory_p_value(session_moments(panel(sessions=60).steps())) < 1e-6

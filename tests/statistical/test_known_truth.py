@@ -1,0 +1,93 @@
+"""Estimates and intervals against simulated truth. Bounds come from the known standard errors; each is shown to fail
+on a planted fault."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from simulated import COMPLEX, REAL, noise, panel
+from trimtab.dynamics.affine import AffineSDE
+from trimtab.estimation.bootstrap import normal_interval, resample
+from trimtab.estimation.fit import fit
+from trimtab.estimation.least_squares import cluster_covariance, coefficients, estimate, memory_p_value
+from trimtab.estimation.moments import session_moments
+
+
+def largest_z(model: AffineSDE, truth: AffineSDE) -> float:
+    """Fit 400 sessions of 10 steps of `model` and return max abs(estimate - truth) / standard error over A and b."""
+    m = session_moments(panel(model, sessions=400, seed=11).steps(), np.zeros(3), np.ones(3))
+    expected = np.vstack([truth.b, truth.A.T])
+    error = np.sqrt(np.diagonal(cluster_covariance(m))).reshape(4, 3)
+    return float(np.abs((coefficients(m.total) - expected) / error).max())
+
+
+@pytest.mark.parametrize("model", [REAL, COMPLEX])
+def test_the_drift_is_recovered_within_six_standard_errors(model: AffineSDE) -> None:
+    assert largest_z(model, model) < 6
+
+
+def test_a_drift_off_by_a_tenth_is_not() -> None:
+    assert largest_z(REAL, AffineSDE(REAL.A + 0.1 * np.eye(3), REAL.b, REAL.Q)) > 6
+
+
+def test_the_innovation_covariance_is_recovered() -> None:
+    got = fit(panel(REAL, sessions=400, seed=11))["EF"].Q
+    d = np.diagonal(REAL.Q)
+    error = np.sqrt((REAL.Q**2 + d[:, None] * d) / 4000)
+    assert np.abs((got - REAL.Q) / error).max() < 6
+
+
+def coverage(model: AffineSDE, experiments: int, sessions: int, *, wrong_cluster: bool = False) -> np.ndarray:
+    """Return how often 95% intervals hold the truth: of the rate, of the first interference, of the equilibrium."""
+    hits = np.zeros(3)
+    # The mean interference has no closed form along a transient: one large simulation stands for it.
+    big = session_moments(panel(model, sessions=20_000, seed=999).steps())
+    truth = estimate(big.total, big.center, big.scale).step_covariance
+    interference = truth[0, 1] / np.sqrt(truth[0, 0] * truth[1, 1])
+    for seed in range(experiments):
+        data = panel(model, sessions=sessions, seed=seed)
+        if wrong_cluster:
+            one = fit_rows(data)
+            hits[0] += one[0] < model.rate < one[1]
+            continue
+        one = fit(data, draws=400)["EF"]
+        hits += [
+            one.rate.low < model.rate < one.rate.high,
+            one.interference.low[0, 1] < interference < one.interference.high[0, 1],
+            one.equilibrium.low[0] < model.equilibrium[0] < one.equilibrium.high[0],
+        ]
+    return hits
+
+
+def fit_rows(data) -> tuple[float, float]:
+    """Return the interval of the rate when every session counts ten times: clusters that are not independent."""
+    m = session_moments(data.steps())
+    copies = type(m)(np.repeat(m.outer, 10, axis=0), np.arange(10 * m.n_sessions), m.center, m.scale)
+    drawn = estimate(resample(copies, 400, 0, "rows"), m.center, m.scale).A
+    rates = -np.linalg.eigvals(drawn).real.max(axis=-1)
+    point = -np.linalg.eigvals(estimate(m.total, m.center, m.scale).A).real.max()
+    low, high = normal_interval(np.asarray(point), rates, 0.95, copies.n_sessions)
+    return float(low), float(high)
+
+
+@pytest.mark.slow
+def test_intervals_cover_as_often_as_they_say() -> None:
+    hits = coverage(REAL, 300, 100)
+    # Binomial(300, 0.95): mean 285, standard deviation 3.8; six of them below, and not everything above.
+    assert (hits > 285 - 6 * 3.8).all(), hits
+    assert (hits < 300).any(), hits
+
+
+@pytest.mark.slow
+def test_pretending_to_more_sessions_destroys_the_coverage() -> None:
+    assert coverage(REAL, 100, 100, wrong_cluster=True)[0] < 100 * 0.95 - 6 * 2.2
+
+
+def test_the_memory_test_has_its_size_and_its_power() -> None:
+    p = np.array([memory_p_value(session_moments(noise(seed=s).steps())) for s in range(400)])
+    # Binomial(400, 0.05): mean 20, standard deviation 4.4. Its size at 100 sessions is known to be a little above.
+    assert (p < 0.05).sum() < 20 + 6 * 4.4
+    assert (p < 0.05).sum() > 0
+    weak = AffineSDE(-0.8 * np.eye(3), np.full(3, 4.0), np.eye(3))
+    assert sum(memory_p_value(session_moments(panel(weak, seed=s).steps())) < 0.05 for s in range(50)) > 45
