@@ -1,0 +1,245 @@
+"""Take the program out of a model's answer.
+
+The program is the last fenced block that parses and defines something; a block that says another language counts only
+where no other does. Without a usable block the whole text is tried, then its lines that look like code. The answer is
+never executed, only parsed, and the work is bounded whatever the answer holds.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import textwrap
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from trimtab.scoring.fences import Block, find_blocks, normalise, strip_thinking
+from trimtab.scoring.syntax import MAX_PROGRAM_BYTES, Unparsable, exceeds, parse_module
+
+__all__ = ["MAX_ANSWER_CHARACTERS", "Extraction", "extract"]
+
+MAX_ANSWER_CHARACTERS = 1_000_000
+MAX_ATTEMPTS = 400
+MAX_PARSED_CHARACTERS = 1_000_000
+MAX_TRIMS = 40
+NESTING = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Extraction:
+    """What was found in an answer.
+
+    Parameters
+    ----------
+    code
+        The program; where `ok` is False the best candidate, or None.
+    method
+        ``"fence"``, ``"tilde-fence"``, ``"unterminated-fence"``, ``"nested-fence"`` (a fence inside another),
+        ``"other-language-fence"``, ``"bare"`` (the whole text), ``"prose-trimmed"`` (the text without the prose
+        around it), or ``"none"``.
+    ok
+        True where the code parses and defines something.
+    reason
+        Why not; "" where `ok`.
+    """
+
+    code: str | None
+    method: str
+    ok: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    code: str
+    method: str
+
+
+@dataclass(slots=True)
+class _Budget:
+    """How much may still be parsed for one answer."""
+
+    attempts: int = MAX_ATTEMPTS
+    characters: int = MAX_PARSED_CHARACTERS
+
+    def parse(self, code: str) -> ast.Module | Unparsable:
+        if self.attempts <= 0 or len(code) > self.characters:
+            return Unparsable("text", "the answer holds too many pieces of code to try them all")
+        self.attempts -= 1
+        self.characters -= len(code)
+        return parse_module(code)
+
+
+def extract(answer: str) -> Extraction:
+    """Take the program out of a Markdown answer; never raises.
+
+    Parameters
+    ----------
+    answer
+        What the model wrote, at most `MAX_ANSWER_CHARACTERS`.
+    """
+    if len(answer) > MAX_ANSWER_CHARACTERS:
+        reason = f"the answer has {len(answer):,} characters; at most {MAX_ANSWER_CHARACTERS:,} are read"
+        return Extraction(None, "none", False, reason)
+    whole = normalise(answer)
+    if not whole.strip():
+        return Extraction(None, "none", False, "the answer is empty")
+    budget = _Budget()
+    # Text that parses as a whole is a program even if a string in it holds fences; prose fails at its first words.
+    bare = _choose([_bare(whole)], budget)
+    if bare is not None:
+        return bare
+    text = strip_thinking(whole)
+    if not text.strip():
+        return Extraction(None, "none", False, "the answer holds nothing but thinking")
+    blocks = find_blocks(text)
+    candidates = [candidate for block in blocks for candidate in _from_block(block) if candidate.code.strip()]
+    others = [candidate for candidate in candidates if candidate.method == "other-language-fence"]
+    candidates = [candidate for candidate in candidates if candidate.method != "other-language-fence"]
+    for group in ([] if text == whole else [_bare(text)], candidates, _nested(blocks), others):
+        best = _choose(group, budget)
+        if best is not None:
+            return best
+    if not candidates or blocks[-1].kind == "unterminated-fence":
+        trimmed = _choose(_without_prose(text if not candidates else blocks[-1].text, budget), budget)
+        if trimmed is not None:
+            return trimmed
+    return _failure(candidates or others or _code_like(text), budget)
+
+
+def _bare(text: str) -> _Candidate:
+    return _Candidate(textwrap.dedent(text).strip("\n") + "\n", "bare")
+
+
+def _from_block(block: Block) -> Iterable[_Candidate]:
+    code = block.text if block.text.endswith("\n") else block.text + "\n"
+    if block.text.startswith((" ", "\t")):
+        code = textwrap.dedent(code)
+    if block.is_python and block.text.lstrip().startswith(">>> "):
+        code = _without_prompts(code)
+    yield _Candidate(code, block.kind if block.is_python else "other-language-fence")
+
+
+def _without_prompts(code: str) -> str:
+    return "".join(line[4:] + "\n" for line in code.split("\n") if line.startswith((">>> ", "... ")))
+
+
+def _nested(blocks: list[Block]) -> list[_Candidate]:
+    """Return the Python blocks inside other blocks, for answers wrapped in a fence or with a fence left open."""
+    found: list[_Candidate] = []
+    for _ in range(NESTING):
+        blocks = [
+            inner for block in blocks if "```" in block.text or "~~~" in block.text for inner in find_blocks(block.text)
+        ]
+        found += [
+            _Candidate(candidate.code, "nested-fence")
+            for block in blocks
+            if block.is_python
+            for candidate in _from_block(block)
+            if candidate.code.strip()
+        ]
+    return found
+
+
+def _choose(candidates: list[_Candidate], budget: _Budget) -> Extraction | None:
+    """Return the last candidate of the highest rank, or None if none parses and defines something."""
+    best: tuple[int, _Candidate] | None = None
+    for candidate in reversed(candidates):
+        tree = budget.parse(candidate.code)
+        if isinstance(tree, Unparsable):
+            continue
+        rank = _rank(tree)
+        if rank > (best[0] if best else 0):
+            best = (rank, candidate)
+        if rank == 3:
+            break
+    return Extraction(best[1].code, best[1].method, True, "") if best else None
+
+
+def _rank(tree: ast.Module) -> int:
+    """Return 3 for a program that defines a function or class, 2 for a script, 1 for one assignment, 0 otherwise."""
+    defines = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    simple = (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Import, ast.ImportFrom)
+    compound = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.With, ast.AsyncWith, ast.Try, ast.TryStar, ast.Match)
+    waiting = list(tree.body)
+    works = 0
+    for statement in waiting:
+        if isinstance(statement, defines):
+            return 3
+        if isinstance(statement, compound):
+            works += 1
+            for name in ("body", "orelse", "finalbody", "handlers", "cases"):
+                waiting += getattr(statement, name, [])
+        elif isinstance(statement, ast.ExceptHandler | ast.match_case):
+            waiting += statement.body
+        elif isinstance(statement, simple) and getattr(statement, "value", statement) is not None:
+            works += 1
+    if works and len(tree.body) > 1:
+        return 2
+    return 1 if works else 0
+
+
+_CODE_LINE = re.compile(
+    r"(?:import [\w.]|from [\w.]+ import\b|def \w+ *\(|async def \w+ *\(|class \w+ *[(:]|@\w|if __name__\b"
+    r"|[A-Za-z_][\w.]*(?:\[[^\]\n]{0,80}\])? *(?::[^=\n]{1,80})?[-+*/]?=[^=]|(?:for|while|with|if|try)\b.{0,200}:\s*$)"
+)
+
+
+# A line of words at the left margin: no bracket or sign that prose does without, except within the words.
+_PROSE_LINE = re.compile(
+    r"[*#>\d. -]*+[A-Za-z`*\"][^=\[\]{}()]*\s[^=\[\]{}]*[.:!?)*`\w\"]\s*$|[A-Za-z]+[!:.,]?\s*$|[*#>-]+ .*$|\d+[.)] .*$"
+)
+
+
+def _without_prose(text: str, budget: _Budget) -> list[_Candidate]:
+    """Return the stretches of unfenced code: from a line that looks like code to a line of prose or the end.
+
+    Where code fails at a line that is no prose, it is broken and not trimmed: a part of a program is no program.
+    """
+    lines = text.split("\n")
+    starts = [i for i, line in enumerate(lines) if _CODE_LINE.match(line)]
+    found: list[_Candidate] = []
+    at = 0
+    for _ in range(MAX_TRIMS):
+        start = next((i for i in starts if i >= at), None)
+        if start is None:
+            break
+        end = len(lines)
+        for _ in range(MAX_TRIMS):
+            code = "\n".join(lines[start:end]).rstrip() + "\n"
+            tree = budget.parse(code)
+            if not isinstance(tree, Unparsable):
+                found.append(_Candidate(code, "prose-trimmed"))
+                at = end
+                break
+            failed = start + (tree.line or 1) - 1
+            if tree.kind != "syntax" or not start <= failed < end or not _is_prose(lines[failed]):
+                return []
+            if failed == start:
+                at = start + 1
+                break
+            end = failed
+    return found
+
+
+def _is_prose(line: str) -> bool:
+    return len(line) < 2000 and line == line.lstrip() and _PROSE_LINE.match(line) is not None
+
+
+def _code_like(text: str) -> list[_Candidate]:
+    lines = text.split("\n")
+    start = next((i for i, line in enumerate(lines) if _CODE_LINE.match(line)), None)
+    return [] if start is None else [_Candidate("\n".join(lines[start:]).rstrip() + "\n", "prose-trimmed")]
+
+
+def _failure(candidates: list[_Candidate], budget: _Budget) -> Extraction:
+    if not candidates:
+        return Extraction(None, "none", False, "no code in the answer")
+    # The longest piece is the likeliest to be the program; among equals the last.
+    best = max(reversed(candidates), key=lambda candidate: len(candidate.code))
+    if exceeds(best.code, MAX_PROGRAM_BYTES):
+        reason = f"the program is larger than {MAX_PROGRAM_BYTES // 1024} KB"
+        return Extraction(best.code, best.method, False, reason)
+    tree = parse_module(best.code)
+    reason = tree.reason if isinstance(tree, Unparsable) else "the code defines nothing, it only uses something"
+    return Extraction(best.code, best.method, False, reason)
