@@ -1,0 +1,193 @@
+"""Recognise the layout of a table, and which of its columns may be objectives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from trimtab.core.trajectories import Exclusion
+from trimtab.errors import InputError
+from trimtab.store.columns import Columns, Layout, is_ignored
+from trimtab.store.source import Profile, Ref, Source
+
+__all__ = ["STATUS_WORDS", "Candidates", "candidates_of"]
+
+STATUS_WORDS = frozenset({"ok", "unscored", "failed"})
+_MOST = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """What may be an objective.
+
+    Parameters
+    ----------
+    names
+        Of the candidates, in order.
+    refs
+        Where their values are: one for each, or the one value column of a long table.
+    status
+        The text column that tells failed from unscored, for those that have one.
+    """
+
+    layout: Layout
+    names: tuple[str, ...]
+    refs: tuple[Ref, ...]
+    status: Mapping[Ref, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    exclusions: tuple[Exclusion, ...] = ()
+
+
+def candidates_of(
+    source: Source, columns: Columns, wanted: Sequence[str] | None, scoreless: bool = False
+) -> Candidates:
+    """Return the candidates of `source`, or just the `wanted` ones.
+
+    A table is *long* if it has the columns for objective and value, of the *scores* layout if its scores column holds
+    objects, and *wide* otherwise.
+
+    Raises
+    ------
+    InputError
+        If the table fits two layouts, holds nothing numeric, or lacks a wanted objective.
+    """
+    there = set(source.names)
+    keys = source.keys(columns.scores) if columns.scores in there else None
+    long = columns.objective in there and columns.value in there and _names_objectives(source, columns)
+    if keys is not None and long:
+        raise InputError(
+            f"{source.origin} fits two layouts: {columns.scores!r} holds objects, and there are the columns "
+            f"{columns.objective!r} and {columns.value!r} of a long table; rename or drop one of them"
+        )
+    mapped = columns.mapped()
+    if not long and len({"objective", "value"} & mapped.keys()) == 1:
+        role, other = ("value", columns.objective) if "value" in mapped else ("objective", columns.value)
+        raise InputError(
+            f"{source.origin}: {role} is the column {mapped[role]!r}, but a long table also needs {other!r}, "
+            f"naming the objective and its value; it has {', '.join(map(repr, source.names))}"
+        )
+    if long:
+        return _long(source, columns, wanted)
+    if keys is not None and (wanted is None or set(wanted) & set(keys) or not set(wanted) <= there):
+        return _scores(source, columns, keys, wanted)
+    return _wide(source, columns, wanted, scoreless)
+
+
+def _names_objectives(source: Source, columns: Columns) -> bool:
+    # Two numeric columns that merely happen to be called objective and value are two scores of a wide table.
+    ref = Ref(columns.objective)
+    return not source.profile([ref])[ref].mostly_numeric
+
+
+def _status_of(source: Source, column: str) -> bool:
+    found, _ = source.read([column], [])
+    words = {None if word is None else str(word).strip().lower() for word in dict.fromkeys(found[column].tolist())}
+    return bool(words - {None}) and words - {None, ""} <= STATUS_WORDS
+
+
+def _require(wanted: Sequence[str], there: Sequence[str], origin: str) -> None:
+    absent = [name for name in wanted if name not in there]
+    if absent:
+        shown = ", ".join(repr(name) for name in there[:30]) + (
+            f" and {len(there) - 30} more" if len(there) > 30 else ""
+        )
+        raise InputError(
+            f"{origin} has no objective called {', '.join(map(repr, absent))}; it has {shown or 'no numeric column'}"
+        )
+
+
+def _too_many(names: Sequence[str], origin: str) -> None:
+    if len(names) > _MOST:
+        raise InputError(f"{origin} has {len(names):,} objectives; at most {_MOST:,} can be inferred, so name yours")
+
+
+def _long(source: Source, columns: Columns, wanted: Sequence[str] | None) -> Candidates:
+    found, _ = source.read([columns.objective], [])
+    names = list(dict.fromkeys(name.strip() for name in dict.fromkeys(found[columns.objective].tolist()) if name))
+    names = [name for name in names if name]
+    if not names:
+        raise InputError(f"{source.origin} names no objective in its column {columns.objective!r}")
+    if wanted is not None:
+        _require(wanted, names, source.origin)
+        names = [*wanted]
+    _too_many(names, source.origin)
+    ref = Ref(columns.value)
+    status = {ref: "status"} if "status" in source.names and _status_of(source, "status") else {}
+    return Candidates("long", tuple(names), (ref,), status)
+
+
+def _scores(source: Source, columns: Columns, keys: Sequence[str], wanted: Sequence[str] | None) -> Candidates:
+    if wanted is not None:
+        _require(wanted, keys, source.origin)
+        keys = wanted
+    _too_many(keys, source.origin)
+    refs = [Ref(columns.scores, key) for key in keys if key.strip()]
+    profiles = source.profile(refs)
+    empty = [ref for ref in refs if not profiles[ref].numeric]
+    if wanted is not None:
+        _require_numbers(source, empty)
+    exclusions: tuple[Exclusion, ...] = ()
+    if empty:
+        refs = [ref for ref in refs if profiles[ref].numeric]
+        exclusions = (Exclusion("without a single number", len(empty), "objectives", tuple(r.name for r in empty[:3])),)
+    if not refs:
+        raise InputError(f"{source.origin} holds no number in its column {columns.scores!r}")
+    return Candidates(
+        "scores", tuple(ref.name for ref in refs), tuple(refs), {}, tuple(_conversions(refs, profiles)), exclusions
+    )
+
+
+def _wide(source: Source, columns: Columns, wanted: Sequence[str] | None, scoreless: bool) -> Candidates:
+    notes: list[str] = []
+    if wanted is None:
+        open_names = [name for name in source.names if name not in columns.known | {columns.scores, "meta"}]
+        profiles = source.profile([Ref(name) for name in open_names])
+        numeric = [ref for ref in profiles if profiles[ref].mostly_numeric]
+        refs = [ref for ref in numeric if not is_ignored(ref.name)]
+        ignored = [ref.name for ref in numeric if is_ignored(ref.name)]
+        if not refs and not scoreless:
+            named = ", ".join(map(repr, ignored))
+            hint = f"; {named} can be named with --objective (or objectives=)" if ignored else ""
+            raise InputError(
+                f"{source.origin} holds no score: it needs a numeric column for each objective, or the columns "
+                f"{columns.objective!r} and {columns.value!r}, or a column {columns.scores!r} of objects, "
+                f"but has {', '.join(map(repr, source.names))}{hint}"
+            )
+        _too_many([ref.name for ref in refs], source.origin)
+        if ignored:
+            notes.append(
+                f"Not taken for objectives because of their names: {', '.join(ignored)}. "
+                "Name them with --objective (or objectives=) if they are."
+            )
+        beside = [ref.name for ref in profiles if ref not in numeric and not ref.name.endswith("_status")]
+        if beside and refs:
+            notes.append(f"Not taken for objectives because they hold no numbers: {', '.join(beside)}.")
+    else:
+        _require(wanted, [name for name in source.names if name not in columns.known], source.origin)
+        refs = [Ref(name) for name in wanted]
+        profiles = source.profile(refs)
+        _require_numbers(source, [ref for ref in refs if not profiles[ref].numeric])
+    status = {
+        ref: f"{ref.name}_status"
+        for ref in refs
+        if f"{ref.name}_status" in source.names and _status_of(source, f"{ref.name}_status")
+    }
+    notes += _conversions(refs, profiles)
+    return Candidates("wide", tuple(ref.name for ref in refs), tuple(refs), status, tuple(notes))
+
+
+def _require_numbers(source: Source, empty: Sequence[Ref]) -> None:
+    for ref in empty:
+        examples = ", ".join(source.examples(ref)) or "nothing at all"
+        raise InputError(f"{source.origin} has no number in {ref.name!r}, which holds {examples}")
+
+
+def _conversions(refs: Sequence[Ref], profiles: Mapping[Ref, Profile]) -> list[str]:
+    notes = []
+    truths = [ref.name for ref in refs if profiles[ref].boolean]
+    words = [ref.name for ref in refs if profiles[ref].words]
+    if truths:
+        notes.append(f"True and false were read as 1 and 0 in: {', '.join(truths)}.")
+    if words:
+        notes.append(f"Numbers written as text were read as numbers in: {', '.join(words)}.")
+    return notes

@@ -1,0 +1,113 @@
+"""Load trajectories from a store, a file, a dataframe or a mapping of columns."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from trimtab.core.objectives import Objective, ObjectiveSpace
+from trimtab.core.trajectories import Trajectories
+from trimtab.errors import InputError
+from trimtab.store.columns import Columns
+from trimtab.store.save import save
+from trimtab.store.tables import load_table
+
+__all__ = ["Columns", "load", "save"]
+
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+
+
+def load(
+    source: str | Path | Trajectories | Mapping[str, Any] | Any,
+    *,
+    objectives: ObjectiveSpace | Sequence[str | Objective] | None = None,
+    columns: Columns | None = None,
+    strategy_default: str = "all",
+) -> Trajectories:
+    """Load trajectories.
+
+    Parameters
+    ----------
+    source
+        A store URL such as ``sqlite:///run.db``; a ``.csv``, ``.parquet``, ``.jsonl`` or ``.jsonl.gz`` file; a
+        dataframe of any library that narwhals knows; a mapping of column names to arrays; or `Trajectories`.
+        A table is wide (one column per objective), long (objective, value) or holds one object of scores a row.
+    objectives
+        Which objectives, each an `Objective` or ``NAME[:LOW:HIGH][:min|max]``; inferred if None.
+    columns
+        The names of the table's columns.
+    strategy_default
+        The name of the one strategy of a table without a strategy column.
+
+    Returns
+    -------
+    Trajectories
+        ``exclusions`` counts everything left out and ``notes`` says what was assumed.
+
+    Raises
+    ------
+    SourceError
+        If the source cannot be opened or read.
+    InputError
+        If it holds no usable row or objective, or lacks one that was named.
+
+    Examples
+    --------
+    >>> table = {"session_id": ["a", "a", "a"], "iteration": [0, 1, 2], "quality": [2.0, 4.5, 6.0]}
+    >>> load(table, objectives=["quality"]).scores.ravel()
+    array([2. , 4.5, 6. ])
+    """
+    wanted = _wanted(objectives)
+    if isinstance(source, Trajectories):
+        return _restricted(source, wanted)
+    if isinstance(source, str) and _URL.match(source):
+        from trimtab.store.open import open_store
+
+        store = open_store(source)
+        try:
+            return _restricted(store.trajectories(None if wanted is None else list(map(_name, wanted))), wanted)
+        finally:
+            store.close()
+    names = columns or Columns()
+    if isinstance(source, (str, Path)):
+        from trimtab.store.readers import open_file
+
+        table = open_file(Path(source))
+    else:
+        from trimtab.store.frames import open_frame
+
+        frame = open_frame(source)
+        if frame is None:
+            raise InputError(
+                "trajectories come from a store URL, a file, a dataframe or a mapping of columns, "
+                f"but got {type(source).__name__}"
+            )
+        table = frame
+    try:
+        return load_table(table, names, wanted, strategy_default).trajectories
+    finally:
+        table.close()
+
+
+def _wanted(objectives: ObjectiveSpace | Sequence[str | Objective] | None) -> list[str | Objective] | None:
+    if objectives is None:
+        return None
+    chosen: list[str | Objective] = [objectives] if isinstance(objectives, (str, Objective)) else list(objectives)
+    ObjectiveSpace(chosen)  # says what is wrong with them, if anything
+    return chosen
+
+
+def _name(objective: str | Objective) -> str:
+    return objective.name if isinstance(objective, Objective) else Objective.parse(objective).name
+
+
+def _restricted(trajectories: Trajectories, wanted: Sequence[str | Objective] | None) -> Trajectories:
+    """Return the wanted objectives; a bare name keeps the scale that is known, anything more replaces it."""
+    if wanted is None:
+        return trajectories
+    chosen = trajectories.select(objectives=[_name(objective) for objective in wanted])
+    space = ObjectiveSpace(chosen.space[_name(o)] if isinstance(o, str) and ":" not in o else o for o in wanted)
+    return replace(chosen, space=space)

@@ -1,0 +1,177 @@
+"""The usable rows of a table: sessions, strategies and iterations as codes, and what had to be left out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trimtab.core.trajectories import Exclusion
+from trimtab.errors import InputError
+from trimtab.store.columns import Columns
+from trimtab.store.layout import Candidates
+from trimtab.store.source import Numbers, Ref, Source
+
+__all__ = ["Report", "Rows", "codes_of", "read_rows"]
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+Objects = NDArray[np.object_]
+
+
+@dataclass(slots=True)
+class Report:
+    """What was left out and what was assumed, in the order it was found."""
+
+    exclusions: list[Exclusion] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def leave_out(self, reason: str, count: int, unit: str, examples: Sequence[str] = ()) -> None:
+        """Count an exclusion, unless there is nothing to count."""
+        if count:
+            self.exclusions.append(Exclusion(reason, int(count), unit, tuple(examples)))
+
+
+@dataclass(slots=True)
+class Rows:
+    """Usable rows in the order of the source: codes into names, one entry per row."""
+
+    at: Ints
+    session: Ints
+    sessions: list[str]
+    strategy: Ints
+    strategies: list[str]
+    iteration: Ints
+    objective: Ints | None
+    values: Floats
+    missing: Bools
+    failed: Bools
+    labels: dict[str, Objects]
+
+
+def codes_of(column: Objects) -> tuple[Ints, list[str]]:
+    """Return a code per value in order of first appearance, -1 where missing or blank, and the names."""
+    values = column.tolist()
+    names: dict[str | None, int] = {}
+    kept: list[str] = []
+    for value in dict.fromkeys(values):
+        if value is None or not value.strip():
+            names[value] = -1
+        else:
+            names[value] = len(kept)
+            kept.append(value)
+    return np.fromiter(map(names.__getitem__, values), dtype=np.int64, count=len(values)), kept
+
+
+def read_rows(source: Source, columns: Columns, candidates: Candidates, strategy_default: str, report: Report) -> Rows:
+    """Read the rows that have a session and an iteration, and count the others in `report`.
+
+    Raises
+    ------
+    InputError
+        If none is left.
+    """
+    there = set(source.names)
+    labels = {name: column for name, column in (("task_id", columns.task), ("model", columns.model)) if column in there}
+    by_name = columns.strategy in there
+    by_number = columns.iteration in there
+    long = candidates.layout == "long"
+    texts = [columns.session, *labels.values(), *candidates.status.values()]
+    texts += [columns.strategy] if by_name else []
+    texts += [columns.objective] if long else []
+    refs = [*candidates.refs]
+    at_iteration = Ref(columns.iteration)
+    words, numbers = source.read(list(dict.fromkeys(texts)), [*refs, at_iteration] if by_number else refs)
+    # Only now has a reader seen every row.
+    report.exclusions[:0] = source.exclusions
+    report.notes[:0] = source.notes
+
+    session, sessions = codes_of(words[columns.session])
+    total = len(session)
+    if not total:
+        raise InputError(f"{source.origin} holds no rows")
+    keep = session >= 0
+    report.leave_out("no session id", total - int(keep.sum()), "rows", _row_names(np.flatnonzero(~keep)))
+    if by_name:
+        strategy, strategies = codes_of(words[columns.strategy])
+    else:
+        strategy, strategies = np.zeros(total, dtype=np.int64), [strategy_default]
+        report.notes.append(
+            f"There is no column {columns.strategy!r}: all rows count as one strategy, {strategy_default!r}."
+        )
+
+    objective = None
+    if long:
+        objective = _objective_codes(words[columns.objective], candidates)
+        unnamed = keep & (objective == -1)
+        report.leave_out("no objective named", int(unnamed.sum()), "rows", _row_names(np.flatnonzero(unnamed)))
+        keep &= objective >= 0
+    if by_number:
+        iteration, usable = _iterations(numbers[at_iteration], keep, words[columns.session], report)
+        keep &= usable
+    else:
+        group = session if objective is None else session * (int(objective.max(initial=0)) + 1) + objective
+        iteration = _order_within(group, keep)
+        report.notes.append(
+            f"There is no column {columns.iteration!r}: iterations are numbered in the order of the rows."
+        )
+
+    at = np.flatnonzero(keep)
+    if not len(at):
+        why = "; ".join(str(exclusion) for exclusion in report.exclusions)
+        raise InputError(f"{source.origin} holds no usable row: {why}")
+    # A long table has one column of values; every other layout has one a candidate.
+    width = len(refs)
+    values = np.empty((len(at), width))
+    missing = np.empty((len(at), width), dtype=bool)
+    for c, ref in enumerate(refs):
+        values[:, c], missing[:, c] = numbers[ref].values[at], numbers[ref].missing[at]
+    failed = np.zeros((len(at), width), dtype=bool)
+    for c, ref in enumerate(refs):
+        if ref in candidates.status:
+            failed[:, c] = [str(word).strip().lower() == "failed" for word in words[candidates.status[ref]][at]]
+    return Rows(
+        at, session[at], sessions, strategy[at], strategies, iteration[at],
+        None if objective is None else objective[at], values, missing, failed,
+        {name: words[column][at] for name, column in labels.items()},
+    )  # fmt: skip
+
+
+def _row_names(at: Ints) -> list[str]:
+    return [f"row {int(row) + 1}" for row in at[:3]]
+
+
+def _objective_codes(column: Objects, candidates: Candidates) -> Ints:
+    """Return the position of each row's objective among the candidates, -1 where none is named, -2 for the others."""
+    place = {name: c for c, name in enumerate(candidates.names)}
+    codes, names = codes_of(column)
+    return np.array([*(place.get(name.strip(), -2) for name in names), -1], dtype=np.int64)[codes]
+
+
+def _iterations(numbers: Numbers, keep: Bools, sessions: Objects, report: Report) -> tuple[Ints, Bools]:
+    values = numbers.values
+    with np.errstate(invalid="ignore"):
+        whole = np.isfinite(values) & (values == np.trunc(values)) & (np.abs(values) < 2**53)
+        usable = whole & (values >= 0)
+    for reason, wrong in (
+        ("no iteration number", numbers.missing),
+        ("the iteration is no whole number", ~whole & ~numbers.missing),
+        ("the iteration is negative", whole & ~usable),
+    ):
+        at = np.flatnonzero(wrong & keep)
+        report.leave_out(reason, len(at), "rows", [f"row {row + 1}, session {sessions[row]!r}" for row in at[:3]])
+    return np.where(usable, values, 0).astype(np.int64), usable
+
+
+def _order_within(group: Ints, keep: Bools) -> Ints:
+    """Return 0, 1, ... for the kept rows within each group, in their order."""
+    at = np.flatnonzero(keep)
+    order = at[np.argsort(group[at], kind="stable")]
+    sorted_group = group[order]
+    starts = np.flatnonzero(np.concatenate([[True], sorted_group[1:] != sorted_group[:-1]]))
+    out = np.zeros(len(group), dtype=np.int64)
+    out[order] = np.arange(len(order)) - np.repeat(starts, np.diff(np.append(starts, len(order))))
+    return out
