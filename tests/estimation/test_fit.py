@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import jsonschema
 import numpy as np
@@ -95,8 +96,6 @@ def test_noise_is_not_called_dynamics() -> None:
 
 
 def test_a_session_that_switches_lends_each_step_to_the_strategy_in_force() -> None:
-    from dataclasses import replace
-
     data = panel(sessions=30)
     late = data.iteration > 5
     switched = replace(data, strategies=("EF", "SF"), strategy=late.astype(np.int64))
@@ -115,7 +114,7 @@ def _only(steps, keep, data) -> Trajectories:
     ("data", "match"),
     [
         (panel(sessions=1, steps=3), "at least 5 complete steps"),
-        (Trajectories.from_arrays(np.full((20, 11, 2), 5.0), ["a", "b"]), "no objective ever changed"),
+        (Trajectories.from_arrays(np.full((20, 11, 2), 5.0), ["a", "b"]), "every step starts from the same scores"),
     ],
 )
 def test_steps_that_cannot_identify_are_said_to(data: Trajectories, match: str) -> None:
@@ -137,17 +136,27 @@ def test_collinear_objectives_are_found() -> None:
     data = panel(sessions=30)
     scores = data.scores.copy()
     scores[:, 2] = 10 - scores[:, 0]
-    from dataclasses import replace
-
     one = fit(replace(data, scores=scores))["EF"]
     assert not one.identified
-    assert any("exact combinations" in w for w in one.warnings)
+    assert any("security, functionality are exact combinations" in w for w in one.warnings)
+
+
+def test_an_objective_that_only_ends_sessions_is_left_out_of_the_spectrum() -> None:
+    rng = np.random.default_rng(0)
+    sessions = []
+    for x in REAL.simulate(rng.normal(5, 1, (40, 3)), 6, rng):
+        solved = np.zeros((7, 1))
+        solved[-1] = 1
+        sessions.append(np.hstack([x, solved]))
+    one = fit(Trajectories.from_arrays(sessions, [*NAMES, "solved:0:1"]))["all"]
+    assert one.identified
+    assert one.active.tolist() == [True, True, True, False]
+    assert np.isnan(one.equilibrium.estimate[3])
+    assert any("left out of the spectrum: solved" in w for w in one.warnings)
 
 
 def test_a_constant_objective_is_left_out_of_the_spectrum() -> None:
     data = panel(sessions=30)
-    from dataclasses import replace
-
     scores = data.scores.copy()
     scores[:, 1] = 0.1 + 0.2
     one = fit(replace(data, scores=scores))["EF"]

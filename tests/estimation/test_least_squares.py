@@ -10,9 +10,9 @@ from simulated import COMPLEX, REAL, panel
 from trimtab.estimation.least_squares import (
     active_objectives,
     cluster_covariance,
+    entangled_objectives,
     estimate,
     memory_p_value,
-    rank_deficiency,
 )
 from trimtab.estimation.moments import session_moments
 
@@ -67,14 +67,16 @@ def test_scores_far_from_zero_lose_no_precision() -> None:
 
 def test_what_the_steps_cannot_tell_is_noticed() -> None:
     steps = panel(sessions=30).steps()
-    assert rank_deficiency(session_moments(steps).total) == 0
+    assert not len(entangled_objectives(session_moments(steps).total))
     x, dx = steps.x.copy(), steps.dx.copy()
-    x[:, 2], dx[:, 2] = x[:, 0] - 2 * x[:, 1], dx[:, 0] - 2 * dx[:, 1]
-    collinear = session_moments(type(steps)(x, dx, steps.session, steps.strategy, steps.iteration))
-    assert rank_deficiency(collinear.total) == 1
-    x[:, 2], dx[:, 2] = 4.2, 0.0
-    constant = session_moments(type(steps)(x, dx, steps.session, steps.strategy, steps.iteration))
-    assert active_objectives(constant.total).tolist() == [True, True, False]
+    x[:, 2], dx[:, 2] = 3 * x[:, 0] + 7, 3 * dx[:, 0]
+    m = session_moments(type(steps)(x, dx, steps.session, steps.strategy, steps.iteration))
+    assert entangled_objectives(m.total).tolist() == [0, 2]
+    x[:, 2] = 4.2
+    m = session_moments(type(steps)(x, dx, steps.session, steps.strategy, steps.iteration))
+    assert active_objectives(m.total).tolist() == [True, True, False]
+    assert not len(entangled_objectives(m.total))
+    np.testing.assert_array_equal(estimate(m.total, m.center, m.scale).A[:, 2], 0)
 
 
 def test_the_memory_test_needs_more_sessions_than_coefficients() -> None:

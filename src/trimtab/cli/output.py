@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from rich.console import Console, RenderableType
 
 from trimtab.errors import InputError
 
-__all__ = ["print_blocks", "write_text"]
+__all__ = ["print_blocks", "write_lines", "write_text"]
 
 _PIPE_WIDTH = 118
 
@@ -25,14 +27,23 @@ def print_blocks(blocks: RenderableType) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write `text` to `path` whole or not at all."""
+    write_lines(path, (text,))
+
+
+def write_lines(path: Path, lines: Iterable[str]) -> None:
+    """Write `lines`, which end in newlines, to `path` whole or not at all; compressed where it ends in ``.gz``."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error.strerror}; choose another place") from error
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as raw:
+            # Without name and time of day, so that the same lines give the same bytes.
+            packed = gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) if path.suffix == ".gz" else raw
+            with packed as file:
+                for line in lines:
+                    file.write(line.encode("utf-8", errors="replace"))
         Path(temporary).chmod(0o644)
         Path(temporary).replace(path)
     except BaseException:

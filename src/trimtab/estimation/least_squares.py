@@ -15,9 +15,9 @@ __all__ = [
     "active_objectives",
     "cluster_covariance",
     "coefficients",
+    "entangled_objectives",
     "estimate",
     "memory_p_value",
-    "rank_deficiency",
 ]
 
 Floats = NDArray[np.float64]
@@ -135,19 +135,16 @@ def estimate(total: Floats, center: Floats, scale: Floats, dt: float = 1.0) -> A
 
 
 def active_objectives(total: Floats) -> NDArray[np.bool_]:
-    """Say which objectives vary at all, as state or as step change, (n,)."""
-    k = (total.shape[-1] + 1) // 2
-    diagonal, mean = np.diagonal(total), total[0] / max(total[0, 0], 1.0)
-    spread = diagonal - total[0, 0] * mean**2
-    moving = spread > 1e-12 * np.maximum(diagonal, total[0, 0])
-    return np.asarray(moving[1:k] | moving[k:])
+    """Say which objectives differ between the starts of steps, (n,): the others cannot explain any step."""
+    return np.isfinite(_within(total, (total.shape[-1] + 1) // 2)[1])
 
 
-def rank_deficiency(total: Floats) -> int:
-    """Return how many directions of the design [1, x] the steps leave undetermined: 0 where A and b are identified."""
-    k = (total.shape[-1] + 1) // 2
-    eigenvalues = np.linalg.eigvalsh(_within(total, k)[0])
-    return int((eigenvalues <= _TINY * max(eigenvalues[-1], _TINY)).sum())
+def entangled_objectives(total: Floats) -> NDArray[np.int64]:
+    """Return the objectives, by index, that are exact linear combinations of each other at the starts of steps."""
+    correlation, size = _within(total, (total.shape[-1] + 1) // 2)
+    eigenvalues, vectors = np.linalg.eigh(correlation)
+    null = vectors[:, eigenvalues <= _TINY * max(eigenvalues[-1], _TINY)]
+    return np.flatnonzero((np.abs(null).max(axis=1, initial=0.0) > 1e-6) & np.isfinite(size))
 
 
 def cluster_covariance(moments: Moments) -> Floats:

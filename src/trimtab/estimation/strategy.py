@@ -19,9 +19,11 @@ from trimtab.estimation.outcomes import at_bound, end_levels, final_hypervolume,
 from trimtab.estimation.prediction import r_squared
 from trimtab.estimation.results import ArrayEstimate, Draws, Estimate, RegimeEstimate, StrategyFit
 
-__all__ = ["NO_MEMORY", "Options", "fit_strategy", "interference_estimate"]
+__all__ = ["CANNOT_IDENTIFY", "NO_MEMORY", "Options", "fit_strategy", "interference_estimate"]
 
 Floats = NDArray[np.float64]
+
+CANNOT_IDENTIFY = "the steps cannot identify the dynamics"
 
 NO_MEMORY = 0.05
 """p-value of the memory test from which on no regime is named."""
@@ -46,19 +48,19 @@ class _Design:
 
     enough: bool
     active: NDArray[np.bool_]
-    deficient: int
+    entangled: NDArray[np.int64]
 
     @property
     def identified(self) -> bool:
-        return self.enough and bool(self.active.any()) and self.deficient == 0
+        return self.enough and bool(self.active.any()) and not len(self.entangled)
 
     @classmethod
     def of(cls, moments: Moments) -> _Design:
         total = moments.total
         enough = moments.n_steps > moments.n + 1
-        active = ls.active_objectives(total) if enough else np.zeros(moments.n, dtype=bool)
-        index = _columns(active)
-        return cls(enough, active, ls.rank_deficiency(total[np.ix_(index, index)]) if active.any() else 0)
+        if not enough:
+            return cls(False, np.zeros(moments.n, dtype=bool), np.empty(0, dtype=np.int64))
+        return cls(True, ls.active_objectives(total), ls.entangled_objectives(total))
 
 
 def _columns(active: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -229,20 +231,19 @@ def _warnings(
     found = []
     if not design.enough:
         found.append(
-            f"the steps cannot identify the dynamics: {n} objectives need at least {n + 2} complete steps, "
-            f"but there are {moments.n_steps}"
+            f"{CANNOT_IDENTIFY}: {n} objectives need at least {n + 2} complete steps, but there are {moments.n_steps}"
         )
         return tuple(found)
     constant = [name for name, moves in zip(names, design.active, strict=True) if not moves]
     if len(constant) == n:
-        found.append("the steps cannot identify the dynamics: no objective ever changed")
+        found.append(f"{CANNOT_IDENTIFY}: every step starts from the same scores")
     elif constant:
-        found.append(f"never changed and left out of the spectrum: {', '.join(constant)}")
-    if design.deficient:
+        found.append(f"the same at the start of every step, and left out of the spectrum: {', '.join(constant)}")
+    if len(design.entangled):
+        listed = ", ".join(names[j] for j in design.entangled)
         found.append(
-            f"the steps cannot identify the dynamics: {design.deficient} of the {int(design.active.sum())} directions "
-            "of the objectives never vary on their own, so that they are exact combinations of each other or constant "
-            "at the start of every step; fit fewer objectives"
+            f"{CANNOT_IDENTIFY}: {listed} are exact combinations of each other; "
+            "leave one of them out (name the others with --objective)"
         )
     if moments.n_sessions < 2:
         found.append("only one session: no intervals, no held-out figures, no regime; sessions are what is resampled")

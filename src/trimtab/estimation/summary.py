@@ -14,10 +14,12 @@ from rich.table import Table
 from rich.text import Text
 
 from trimtab.estimation.results import Estimate, Fit, StrategyFit
+from trimtab.estimation.strategy import CANNOT_IDENTIFY
 
 __all__ = ["summary", "summary_blocks"]
 
 _WIDTH = 118
+_MOST_COLUMNS = 4
 
 
 def summary(fit: Fit) -> str:
@@ -35,7 +37,7 @@ def summary_blocks(fit: Fit) -> RenderableType:
     blocks.append(Text("What it means", style="bold"))
     blocks += [_paragraph(f"[bold]{escape(one.name)}[/bold]  {escape(one.verdict)}") for one in fit.strategies.values()]
     for heading, lines in (
-        ("Warnings", fit.warnings),
+        ("Warnings", [w for w in fit.warnings if CANNOT_IDENTIFY not in w]),
         ("Left out", map(str, fit.exclusions)),
         ("Assumed", fit.notes),
     ):
@@ -89,6 +91,8 @@ def _dynamics(fit: Fit, rows: list[StrategyFit]) -> Table:
 
 
 def _levels(fit: Fit, rows: list[StrategyFit]) -> Table:
+    if fit.space.n > _MOST_COLUMNS:
+        return _levels_by_objective(fit, rows)
     table = _table(
         "Levels: mean start > mean end (equilibrium)", ["strategy", *fit.space.names, "Pareto eff.", "hypervolume"]
     )
@@ -96,6 +100,21 @@ def _levels(fit: Fit, rows: list[StrategyFit]) -> Table:
         triples = zip(one.started.estimate, one.reached.estimate, one.equilibrium.estimate, strict=True)
         cells = [f"{_number(a)} > {_number(b)} [dim]({_number(c)})[/dim]" for a, b, c in triples]
         table.add_row(escape(one.name), *cells, _interval(one.pareto_efficiency), _number(one.hypervolume))
+    return table
+
+
+def _levels_by_objective(fit: Fit, rows: list[StrategyFit]) -> Table:
+    table = _table("Levels", ["strategy", "objective", "mean start", "mean end", "equilibrium", "at a bound"])
+    for one in rows:
+        for j, name in enumerate(fit.space.names):
+            table.add_row(
+                escape(one.name) if j == 0 else "",
+                escape(name),
+                _number(one.started.estimate[j]),
+                _number(one.reached.estimate[j]),
+                _number(one.equilibrium.estimate[j]),
+                "–" if np.isnan(one.at_bound[j]) else f"{one.at_bound[j]:.0%}",
+            )
     return table
 
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 import numpy as np
 
 from trimtab.estimation.results import StrategyFit
-from trimtab.estimation.strategy import NO_MEMORY
+from trimtab.estimation.strategy import CANNOT_IDENTIFY, NO_MEMORY
 
 __all__ = ["verdict"]
+
+LITTLE = 0.1
+"""R2 of unseen next scores below which a rate near 1 says little about the loop."""
 
 
 def verdict(fit: StrategyFit) -> str:
     """Return two to five sentences: does it converge, how fast, to what, at whose expense, and is that credible."""
     if not fit.identified:
-        reason = next((w for w in fit.warnings if "identify" in w), "the steps cannot identify the dynamics")
+        reason = next((w for w in fit.warnings if CANNOT_IDENTIFY in w), CANNOT_IDENTIFY)
         return f"Nothing can be said: {reason}."
     sentences = [_behaviour(fit)]
     if fit.memory_p_value >= NO_MEMORY:
@@ -92,6 +95,11 @@ def _prediction(fit: StrategyFit) -> str:
     held_out, persistence = fit.r2.levels_held_out, fit.r2.levels_persistence
     if not np.isfinite(held_out):
         return ""
+    if held_out < LITTLE and float(fit.rate) > 0.7:
+        return (
+            f"Little carries over from one score to the next (R2 of unseen next scores {held_out:.2f}): the steps are "
+            "mostly fresh draws around a level, as scoring noise alone would make them."
+        )
     best = max(persistence, fit.r2.levels_mean)
     which = "staying put" if persistence >= fit.r2.levels_mean else "jumping to the mean"
     if held_out <= best + 0.01:
