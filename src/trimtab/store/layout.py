@@ -38,10 +38,8 @@ class Candidates:
     exclusions: tuple[Exclusion, ...] = ()
 
 
-def candidates_of(
-    source: Source, columns: Columns, wanted: Sequence[str] | None, scoreless: bool = False
-) -> Candidates:
-    """Return the candidates of `source`, or just the `wanted` ones.
+def candidates_of(source: Source, columns: Columns, wanted: Sequence[str] | None) -> Candidates:
+    """Return the candidates of `source`, or just the `wanted` ones; with an empty `wanted` no score is read at all.
 
     A table is *long* if it has the columns for objective and value, of the *scores* layout if its scores column holds
     objects, and *wide* otherwise.
@@ -51,6 +49,8 @@ def candidates_of(
     InputError
         If the table fits two layouts, holds nothing numeric, or lacks a wanted objective.
     """
+    if wanted is not None and not wanted:
+        return Candidates("wide", (), ())
     there = set(source.names)
     keys = source.keys(columns.scores) if columns.scores in there else None
     long = columns.objective in there and columns.value in there and _names_objectives(source, columns)
@@ -70,7 +70,7 @@ def candidates_of(
         return _long(source, columns, wanted)
     if keys is not None and (wanted is None or set(wanted) & set(keys) or not set(wanted) <= there):
         return _scores(source, columns, keys, wanted)
-    return _wide(source, columns, wanted, scoreless)
+    return _wide(source, columns, wanted)
 
 
 def _names_objectives(source: Source, columns: Columns) -> bool:
@@ -137,7 +137,7 @@ def _scores(source: Source, columns: Columns, keys: Sequence[str], wanted: Seque
     )
 
 
-def _wide(source: Source, columns: Columns, wanted: Sequence[str] | None, scoreless: bool) -> Candidates:
+def _wide(source: Source, columns: Columns, wanted: Sequence[str] | None) -> Candidates:
     notes: list[str] = []
     if wanted is None:
         open_names = [name for name in source.names if name not in columns.known | {columns.scores, "meta"}]
@@ -145,7 +145,7 @@ def _wide(source: Source, columns: Columns, wanted: Sequence[str] | None, scorel
         numeric = [ref for ref in profiles if profiles[ref].mostly_numeric]
         refs = [ref for ref in numeric if not is_ignored(ref.name)]
         ignored = [ref.name for ref in numeric if is_ignored(ref.name)]
-        if not refs and not scoreless:
+        if not refs:
             named = ", ".join(map(repr, ignored))
             hint = f"; {named} can be named with --objective (or objectives=)" if ignored else ""
             raise InputError(

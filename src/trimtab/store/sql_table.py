@@ -105,8 +105,8 @@ class SqlFile:
             return {}
         source, _, numbers = self._relation([], refs)
         counts = [
-            f"count_if({n.value} IS NOT NULL AND NOT {n.marker}), count_if({n.value} IS NOT NULL AND NOT isnan({n.value})), "
-            f"count_if({n.boolean}), count_if({n.word})"
+            f"count_if({n.value} IS NOT NULL AND NOT {n.marker}), "
+            f"count_if({n.value} IS NOT NULL AND NOT isnan({n.value})), count_if({n.boolean}), count_if({n.word})"
             for n in numbers
         ]
         flat = self._rows(select(", ".join(counts), source))[0]

@@ -44,18 +44,16 @@ def load_table(
     columns: Columns,
     objectives: Sequence[str | Objective] | None,
     strategy_default: str = "all",
-    scoreless: bool = False,
 ) -> Loaded:
     """Read `source` as trajectories.
 
     Parameters
     ----------
     objectives
-        Which, in this order; inferred if None.
+        Which, in this order; inferred if None. If empty, no score is read and every iteration is unscored on one
+        objective of no meaning, which an import puts its scorer's in place of.
     strategy_default
         Name of the one strategy of a table without a strategy column.
-    scoreless
-        Accept a table without any score, which an import with a scorer has no need of.
 
     Raises
     ------
@@ -65,7 +63,7 @@ def load_table(
     require_columns(columns, source.names, source.origin)
     wanted = None if objectives is None else [o if isinstance(o, Objective) else Objective.parse(o) for o in objectives]
     report = Report()
-    candidates = candidates_of(source, columns, None if wanted is None else [o.name for o in wanted], scoreless)
+    candidates = candidates_of(source, columns, None if wanted is None else [o.name for o in wanted])
     report.notes += [*candidates.notes]
     report.exclusions += [*candidates.exclusions]
     rows = read_rows(source, columns, candidates, strategy_default, report)
@@ -161,6 +159,11 @@ def _report_repeats(
                 "join strategy and session into one column, for example 'EF/1', and load again."
             )
         repeat, same = repeat[~switched], same[~switched]
+    if not values.shape[1]:
+        report.leave_out(
+            f"a repeated {what}; the first is kept", len(repeat), unit, _places(rows, session, iteration, repeat)
+        )
+        return
     for reason, which in (
         (f"a repeated {what}, with the same scores; the first is kept", same),
         (f"a repeated {what}, with other scores; the first is kept", ~same),
@@ -183,8 +186,9 @@ def _finish(
         if space:
             shown = ", ".join(str(objective) for objective in space)
             report.notes.append(
-                f"Objectives were inferred: {shown}. Higher was taken for better, and the scale is the narrowest of 0 to "
-                "1, 0 to 10, 0 to 100 and open; give --objective NAME:LOW:HIGH:min|max (or objectives=) to say otherwise."
+                f"Objectives were inferred: {shown}. Higher was taken for better, and the scale is the narrowest of "
+                "0 to 1, 0 to 10, 0 to 100 and open; to say otherwise give --objective NAME:LOW:HIGH:min|max "
+                "(or objectives=)."
             )
     else:
         kept = [candidates.names.index(objective.name) for objective in wanted]
@@ -198,7 +202,6 @@ def _finish(
     covariates = _covariates(table, offsets, ids, report)
     status = np.where(usable, OK, np.where(table.failed, FAILED, UNSCORED)).astype(np.int8)
     if not space:
-        # Only an import that scores the texts itself gets here; it puts its own objectives in place of this one.
         space, scores, status = (
             [Objective("unscored")],
             np.full((len(scores), 1), np.nan),
@@ -226,8 +229,8 @@ def _report_outside(space: Sequence[Objective], scores: Floats, report: Report) 
         outside = int(((scores[:, c] < objective.low) | (scores[:, c] > objective.high)).sum())
         if outside:
             report.notes.append(
-                f"{outside:,} values of {objective.name} lie outside its bounds {objective.low:g} to {objective.high:g} "
-                "and are kept as they are."
+                f"{outside:,} values of {objective.name} lie outside {objective.low:g} to {objective.high:g}; "
+                "they are kept as they are."
             )
 
 
