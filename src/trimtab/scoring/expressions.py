@@ -92,7 +92,7 @@ def string_parts(node: ast.expr, scope: Scope) -> StringParts | None:
             dynamic += [*part.args, *(keyword.value for keyword in part.keywords)]
         elif isinstance(part, ast.Name) and hops < HOPS and part.id not in seen and scope.values(part.id):
             seen.add(part.id)
-            stack.extend((value, hops + 1) for value in reversed(scope.values(part.id)[:8]))
+            stack.extend((value, hops + 1) for value in reversed(scope.values(part.id)))
         else:
             dynamic.append(part.value if isinstance(part, ast.FormattedValue) else part)
             text.append("{}")
@@ -122,7 +122,7 @@ def from_outside(node: ast.expr, program: Program, scope: Scope) -> bool:
                     return True
                 if hops < HOPS and part.id not in seen and len(waiting) < MAX_VARIABLES:
                     seen.add(part.id)
-                    waiting += [(value, hops + 1) for value in scope.values(part.id)[:8]]
+                    waiting += [(value, hops + 1) for value in scope.values(part.id)]
     return False
 
 
@@ -146,5 +146,5 @@ def depends_on(node: ast.expr, names: tuple[str, ...], scope: Scope) -> bool:
                     return True
                 if hops < HOPS and part.id not in seen and len(waiting) < MAX_VARIABLES:
                     seen.add(part.id)
-                    waiting += [(value, hops + 1) for value in scope.assigned.get(part.id, [])[:8]]
+                    waiting += [(value, hops + 1) for value in scope.assigned.get(part.id, [])]
     return False

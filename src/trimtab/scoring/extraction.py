@@ -8,8 +8,8 @@ never executed, only parsed, and the work is bounded whatever the answer holds.
 from __future__ import annotations
 
 import ast
+import keyword
 import re
-import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -108,13 +108,22 @@ def extract(answer: str) -> Extraction:
 
 
 def _bare(text: str) -> _Candidate:
-    return _Candidate(textwrap.dedent(text).strip("\n") + "\n", "bare")
+    return _Candidate(_dedent(text).strip("\n") + "\n", "bare")
+
+
+def _dedent(text: str) -> str:
+    """Take off the indent that all lines have in common; unlike `textwrap.dedent`, without a pattern made of it."""
+    lines = text.split("\n")
+    margins = [line[: len(line) - len(line.lstrip())] for line in lines if line.strip()]
+    low, high = min(margins, default=""), max(margins, default="")
+    common = low[: next((i for i, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), len(low))]
+    return "\n".join(line.removeprefix(common) for line in lines) if common else text
 
 
 def _from_block(block: Block) -> Iterable[_Candidate]:
     code = block.text if block.text.endswith("\n") else block.text + "\n"
     if block.text.startswith((" ", "\t")):
-        code = textwrap.dedent(code)
+        code = _dedent(code)
     if block.is_python and block.text.lstrip().startswith(">>> "):
         code = _without_prompts(code)
     yield _Candidate(code, block.kind if block.is_python else "other-language-fence")
@@ -185,12 +194,6 @@ _CODE_LINE = re.compile(
 )
 
 
-# A line of words at the left margin: no bracket or sign that prose does without, except within the words.
-_PROSE_LINE = re.compile(
-    r"[*#>\d. -]*+[A-Za-z`*\"][^=\[\]{}()]*\s[^=\[\]{}]*[.:!?)*`\w\"]\s*$|[A-Za-z]+[!:.,]?\s*$|[*#>-]+ .*$|\d+[.)] .*$"
-)
-
-
 def _without_prose(text: str, budget: _Budget) -> list[_Candidate]:
     """Return the stretches of unfenced code: from a line that looks like code to a line of prose or the end.
 
@@ -222,8 +225,20 @@ def _without_prose(text: str, budget: _Budget) -> list[_Candidate]:
     return found
 
 
+# A statement may begin with any keyword but these, which prose may begin with too.
+_FIRST_WORDS = frozenset(keyword.kwlist) - {"and", "or", "in", "is", "as"}
+
+
 def _is_prose(line: str) -> bool:
-    return len(line) < 2000 and line == line.lstrip() and _PROSE_LINE.match(line) is not None
+    """Tell whether a line at the left margin reads as words: no keyword first, no sign that prose does without."""
+    words = line[:2000].split()
+    if not words or line[0].isspace() or words[0].rstrip(":") in _FIRST_WORDS:
+        return False
+    if words[0] in ("-", "*", ">", "•") or re.fullmatch(r"\d{1,3}[.)]", words[0]):
+        return True
+    starts_a_word = words[0][0].isalpha() or words[0][0] in "*`_\"'"
+    sentence = len(words) > 3 or (len(words) > 1 and "(" not in line) or words[-1][-1] in ".:!?"
+    return starts_a_word and sentence and not re.search(r"[=\[\]{}]|^\w+\(", line[:2000])
 
 
 def _code_like(text: str) -> list[_Candidate]:

@@ -284,7 +284,7 @@ def _files(call: Call, program: Program, checked: set[int]) -> Iterator[Finding]
 
 def _built_path(node: ast.expr, program: Program, scope: Scope) -> ast.expr | None:
     """Return the expression that puts a path together, directly or in a variable; None for a path taken whole."""
-    candidates = [node, *(scope.assigned.get(node.id, [])[:8] if isinstance(node, ast.Name) else [])]
+    candidates = [node, *(scope.assigned.get(node.id, []) if isinstance(node, ast.Name) else [])]
     for candidate in candidates:
         if isinstance(candidate, ast.JoinedStr):
             return candidate

@@ -11,11 +11,15 @@ __all__ = ["Call", "Context", "FunctionNode", "Program", "Scope"]
 
 N = TypeVar("N", bound=ast.AST)
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
+MAX_VALUES = 16
 
 
 @dataclass(eq=False, slots=True)
 class Scope:
-    """A module, class or function with what the walk learned about its own body (nested scopes apart)."""
+    """A module, class or function with what the walk learned about its own body (nested scopes apart).
+
+    At most `MAX_VALUES` values are remembered for a name.
+    """
 
     kind: Literal["module", "class", "function", "lambda"]
     name: str
@@ -26,7 +30,12 @@ class Scope:
     complexity: int = 1
     depth: int = 0
     statements: int = 0
-    called: list[tuple[str, str]] = field(default_factory=list)
+
+    def assign(self, name: str, value: ast.expr) -> None:
+        """Remember a value assigned to `name`."""
+        values = self.assigned.setdefault(name, [])
+        if len(values) < MAX_VALUES:
+            values.append(value)
 
     def values(self, name: str) -> list[ast.expr]:
         """Return what is assigned to `name` in the nearest scope that assigns it."""
@@ -106,7 +115,8 @@ class Program:
     Parameters
     ----------
     size
-        Number of nodes of the syntax tree, docstrings not counted: a length that layout and comments do not change.
+        Number of statements, expressions and arguments of the syntax tree, docstrings not counted: a length that
+        layout and comments do not change.
     aliases
         What each imported name stands for: ``{"sp": "subprocess", "system": "os.system"}``.
     bound, used

@@ -69,7 +69,7 @@ def _is_list(node: ast.expr, scope: Scope) -> bool:
 
 
 def _is_kind(node: ast.expr, scope: Scope, kinds: tuple[type[ast.expr], ...], calls: frozenset[str]) -> bool:
-    values = scope.values(node.id)[:8] if isinstance(node, ast.Name) else [node]
+    values = scope.values(node.id) if isinstance(node, ast.Name) else [node]
     for value in values:
         if isinstance(value, kinds):
             return True
@@ -221,7 +221,7 @@ def _recursion(program: Program) -> Iterator[Finding]:
     calls: dict[int, int] = {}
     for call in program.calls:
         function = call.context.scope.function
-        if function is None or call.attr != function.name:
+        if function is None or call.attr != function.name or not _is_own(call.node.func):
             continue
         calls[id(function)] = calls.get(id(function), 0) + 1
         if any(isinstance(a, ast.Subscript) and isinstance(a.slice, ast.Slice) for a in call.node.args):
@@ -230,6 +230,12 @@ def _recursion(program: Program) -> Iterator[Finding]:
         remembered = any(name.startswith(("memo", "cache", "seen")) for name in (*scope.params, *scope.assigned))
         if calls.get(id(scope), 0) > 1 and not remembered and not _is_cached(node.decorator_list):
             yield Finding(TREE_RECURSION, node.lineno, detail=node.name)
+
+
+def _is_own(callee: ast.expr) -> bool:
+    # A method of the same name on another object is no recursion.
+    owner = callee.value if isinstance(callee, ast.Attribute) else callee
+    return isinstance(owner, ast.Name) and (owner is callee or owner.id in ("self", "cls"))
 
 
 def _is_cached(decorators: list[ast.expr]) -> bool:

@@ -316,7 +316,7 @@ def _enter_assignment(
     if node.value is not None:
         for target in targets:
             if isinstance(target, ast.Name):
-                context.scope.assigned.setdefault(target.id, []).append(node.value)
+                context.scope.assign(target.id, node.value)
     annotation = node.annotation if isinstance(node, ast.AnnAssign) else None
     _push(stack, context, list(targets), annotation, node.value)
 

@@ -1,0 +1,17 @@
+from __future__ import annotations
+
+import pytest
+
+from trimtab.errors import InputError
+from trimtab.scoring.python_static import PythonStaticScorer
+from trimtab.scoring.registry import get_scorer, scorers
+
+
+def test_scorers_are_found_by_name() -> None:
+    assert isinstance(get_scorer("python-static"), PythonStaticScorer)
+    assert {name: make().name for name, make in scorers().items()} == {"python-static": "python-static"}
+
+
+def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
+    with pytest.raises(InputError, match="no scorer is called 'pylint'; there are python-static"):
+        get_scorer("pylint")
