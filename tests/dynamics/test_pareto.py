@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from trimtab.dynamics.interference import interference_matrix
-from trimtab.dynamics.pareto import hypervolume, non_dominated, pareto_efficiency
+from trimtab.dynamics.pareto import hypervolume, non_dominated, pareto_efficiencies, pareto_efficiency
 from trimtab.errors import InputError
 
 points = st.tuples(st.integers(1, 12), st.integers(1, 4)).flatmap(
@@ -38,6 +40,15 @@ def test_hypervolume_counts_the_cells_of_a_grid(z: np.ndarray) -> None:
 def test_efficiency_is_the_share_of_kept_points() -> None:
     assert pareto_efficiency([[1, 2], [2, 1], [1, 1], [0, 0]]) == 0.5
     assert np.isnan(pareto_efficiency(np.empty((0, 2))))
+
+
+@given(st.lists(st.integers(0, 70), min_size=1, max_size=5), st.integers(1, 3), st.integers(0, 99))
+@settings(max_examples=30, deadline=None)
+def test_many_trajectories_at_once_are_each_their_own(lengths: list[int], n: int, seed: int) -> None:
+    z = np.random.default_rng(seed).integers(0, 5, (sum(lengths), n)).astype(float)
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    expected = [pareto_efficiency(z[a:b]) for a, b in pairwise(offsets)]
+    np.testing.assert_allclose(pareto_efficiencies(z, offsets), expected)
 
 
 def test_hypervolume_needs_bounds() -> None:

@@ -270,7 +270,7 @@ class Trajectories:
         lengths = self.lengths[chosen]
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         rows = np.repeat(self.offsets[chosen] - offsets[:-1], lengths) + np.arange(offsets[-1])
-        columns = [self.space.index(name) for name in objectives or self.space.names]
+        columns = np.array([self.space.index(name) for name in objectives or self.space.names])
         return replace(
             self,
             space=ObjectiveSpace(self.space.objectives[c] for c in columns),

@@ -8,9 +8,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from trimtab.errors import InputError
 
-__all__ = ["hypervolume", "non_dominated", "pareto_efficiency"]
+__all__ = ["hypervolume", "non_dominated", "pareto_efficiencies", "pareto_efficiency"]
 
 Floats = NDArray[np.float64]
+
+_LONGEST_COMPARED = 64  # iterations up to which comparing every pair beats sorting
+_COMPARISONS = 4_000_000  # pairs x objectives held at once
 
 
 def non_dominated(points: ArrayLike, sign: ArrayLike = 1.0) -> NDArray[np.bool_]:
@@ -35,6 +38,30 @@ def pareto_efficiency(points: ArrayLike, sign: ArrayLike = 1.0) -> float:
     """Return the share of a trajectory's points (T, n) that no other of its points dominates; nan if T = 0."""
     kept = non_dominated(points, sign)
     return float(kept.mean()) if len(kept) else float("nan")
+
+
+def pareto_efficiencies(points: ArrayLike, offsets: NDArray[np.int64], sign: ArrayLike = 1.0) -> Floats:
+    """Return `pareto_efficiency` of each of S trajectories, (S,).
+
+    Trajectory s owns the points ``offsets[s]:offsets[s + 1]``. Those of one length are compared all at once.
+    """
+    z = np.asarray(points, dtype=np.float64) * np.asarray(sign)
+    lengths = np.diff(offsets)
+    result = np.full(len(lengths), np.nan)
+    for length in np.unique(lengths[lengths > 0]):
+        sessions = np.flatnonzero(lengths == length)
+        if length > _LONGEST_COMPARED:
+            for s in sessions:
+                result[s] = pareto_efficiency(z[offsets[s] : offsets[s + 1]])
+            continue
+        block = max(1, _COMPARISONS // (int(length) ** 2 * z.shape[1]))
+        for at in range(0, len(sessions), block):
+            chosen = sessions[at : at + block]
+            paths = z[offsets[chosen][:, None] + np.arange(length)]
+            one, other = paths[:, :, None, :], paths[:, None, :, :]
+            dominated = ((other >= one).all(axis=-1) & (other > one).any(axis=-1)).any(axis=-1)
+            result[chosen] = 1.0 - dominated.mean(axis=-1)
+    return result
 
 
 def hypervolume(points: ArrayLike, low: ArrayLike, high: ArrayLike, sign: ArrayLike = 1.0) -> float:

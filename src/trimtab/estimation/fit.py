@@ -11,6 +11,7 @@ from trimtab.errors import FitError, InputError
 from trimtab.estimation import least_squares as ls
 from trimtab.estimation.bootstrap import resample
 from trimtab.estimation.moments import session_moments
+from trimtab.estimation.outcomes import session_efficiencies
 from trimtab.estimation.results import ArrayEstimate, Fit
 from trimtab.estimation.strategy import Options, fit_strategy, interference_estimate
 
@@ -83,14 +84,15 @@ def fit(
             + ". Choose fewer objectives with --objective, or give longer sessions"
         )
     options = Options(dt=dt, level=level, draws=draws, seed=seed)
+    efficiencies = session_efficiencies(trajectories)
     strategies = {}
     for code, name in enumerate(trajectories.strategies):
         if not (trajectories.strategy == code).any():
             continue
         own = steps.where(steps.strategy == code)
         sessions = np.flatnonzero(trajectories.session_strategy == code)
-        strategies[name] = fit_strategy(name, trajectories, own, sessions, options)
-    pooled = fit_strategy(POOLED, trajectories, steps, np.arange(trajectories.n_sessions), options)
+        strategies[name] = fit_strategy(name, trajectories, own, sessions, efficiencies, options)
+    pooled = fit_strategy(POOLED, trajectories, steps, np.arange(trajectories.n_sessions), efficiencies, options)
     warnings = tuple(f"{name}: {text}" for name, one in strategies.items() for text in one.warnings)
     return Fit(
         space=trajectories.space,

@@ -7,10 +7,10 @@ import scipy.special
 from numpy.typing import NDArray
 
 from trimtab.core.trajectories import OK, Trajectories
-from trimtab.dynamics.pareto import hypervolume, pareto_efficiency
+from trimtab.dynamics.pareto import hypervolume, pareto_efficiencies
 from trimtab.estimation.results import ArrayEstimate, Estimate
 
-__all__ = ["at_bound", "end_levels", "end_scores", "final_hypervolume", "pareto"]
+__all__ = ["at_bound", "end_levels", "end_scores", "final_hypervolume", "mean_efficiency", "session_efficiencies"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -45,14 +45,16 @@ def end_levels(trajectories: Trajectories, sessions: Ints, level: float, *, firs
     return ArrayEstimate(*_mean_interval(end_scores(trajectories, sessions, first=first), level))
 
 
-def pareto(trajectories: Trajectories, sessions: Ints, level: float) -> Estimate:
-    """Return the mean Pareto efficiency of the sessions' completely scored iterations, with a t interval."""
-    complete, sign = trajectories.complete, trajectories.space.sign
-    shares = []
-    for s in sessions:
-        rows = slice(trajectories.offsets[s], trajectories.offsets[s + 1])
-        shares.append(pareto_efficiency(trajectories.scores[rows][complete[rows]], sign))
-    mean, low, high = _mean_interval(np.array(shares, dtype=np.float64).reshape(-1, 1), level)
+def session_efficiencies(trajectories: Trajectories) -> Floats:
+    """Return the Pareto efficiency of each session's completely scored iterations, (S,); nan where there is none."""
+    complete = trajectories.complete
+    offsets = np.concatenate([[0], np.cumsum(complete)])[trajectories.offsets]
+    return pareto_efficiencies(trajectories.scores[complete], offsets, trajectories.space.sign)
+
+
+def mean_efficiency(efficiencies: Floats, level: float) -> Estimate:
+    """Return the mean of sessions' Pareto efficiencies with a t interval."""
+    mean, low, high = _mean_interval(efficiencies[:, None], level)
     return Estimate(mean[0], max(low[0], 0.0), min(high[0], 1.0))
 
 

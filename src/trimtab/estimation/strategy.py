@@ -15,7 +15,7 @@ from trimtab.dynamics.spectrum import REGIMES, Regime
 from trimtab.estimation import least_squares as ls
 from trimtab.estimation.bootstrap import normal_interval, resample, robust_interval
 from trimtab.estimation.moments import Moments, session_moments
-from trimtab.estimation.outcomes import at_bound, end_levels, final_hypervolume, pareto
+from trimtab.estimation.outcomes import at_bound, end_levels, final_hypervolume, mean_efficiency
 from trimtab.estimation.prediction import r_squared
 from trimtab.estimation.results import ArrayEstimate, Draws, Estimate, RegimeEstimate, StrategyFit
 
@@ -70,9 +70,22 @@ def _columns(active: NDArray[np.bool_]) -> NDArray[np.int64]:
 
 
 def fit_strategy(
-    name: str, trajectories: Trajectories, steps: Steps, sessions: NDArray[np.int64], options: Options
+    name: str,
+    trajectories: Trajectories,
+    steps: Steps,
+    sessions: NDArray[np.int64],
+    efficiencies: Floats,
+    options: Options,
 ) -> StrategyFit:
-    """Fit one set of steps; `sessions` (indices) are those whose final scores count as its outcome."""
+    """Fit one set of steps.
+
+    Parameters
+    ----------
+    sessions
+        Indices of the sessions whose final scores count as its outcome.
+    efficiencies
+        Pareto efficiency of every session of `trajectories`, (S,).
+    """
     moments = session_moments(steps)
     design = _Design.of(moments)
     several = design.enough and moments.n_sessions > 1
@@ -114,7 +127,7 @@ def fit_strategy(
         reached=end_levels(trajectories, sessions, options.level),
         r2=r_squared(moments, estimate, drawn, design.active, options.level, options.seed),
         interference=interference_estimate(moments, estimate, drawn, options.level),
-        pareto_efficiency=pareto(trajectories, sessions, options.level),
+        pareto_efficiency=mean_efficiency(efficiencies[sessions], options.level),
         hypervolume=final_hypervolume(trajectories, sessions),
         memory_p_value=memory,
         at_bound=at_bound(trajectories, sessions),
@@ -258,6 +271,12 @@ def _warnings(
     at = [f"{name} {share:.0%}" for name, share in zip(names, shares, strict=True) if share > BOUND_SHARE]
     if at:
         found.append(f"scores sit at a bound ({', '.join(at)}), which distorts rates and regimes")
+    lengths = trajectories.lengths[sessions]
+    if len(lengths) and lengths.min() != lengths.max():
+        found.append(
+            f"sessions differ in length ({lengths.min()} to {lengths.max()} iterations): if they stop when they are "
+            "good enough, the late iterations show the hard cases, and mean ends and equilibrium speak of different ones"
+        )
     failed = int((trajectories.select(sessions).status == FAILED).any(axis=1).sum()) if len(sessions) else 0
     if failed:
         found.append(f"{failed:,} iterations failed and give no step")
