@@ -1,0 +1,91 @@
+"""How a run shows its progress: a live bar on a terminal, a line every few seconds anywhere else."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+from rich.progress import Progress as Bars
+
+if TYPE_CHECKING:
+    from trimtab.sessions.runner import Progress
+
+__all__ = ["ProgressDisplay", "duration"]
+
+EVERY = 5.0
+"""Seconds between lines where there is no terminal."""
+
+_REFRESH = 0.1
+
+
+def duration(seconds: float | None) -> str:
+    """Return a length of time as ``m:ss`` or ``h:mm:ss``, or ``-:--`` where it is not known.
+
+    >>> duration(75.2), duration(3700), duration(None)
+    ('1:15', '1:01:40', '-:--')
+    """
+    if seconds is None:
+        return "-:--"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+class ProgressDisplay:
+    """A context in which `update` shows how far a run is."""
+
+    def __init__(self, console: Console, every: float = EVERY) -> None:
+        self._console = console
+        self._every = every if not console.is_terminal else _REFRESH
+        self._shown: Progress | None = None
+        self._last: Progress | None = None
+        self._at = 0.0
+        self._bars = Bars(
+            TextColumn("sessions"),
+            MofNCompleteColumn(),
+            BarColumn(),
+            TextColumn("{task.fields[said]}"),
+            console=console,
+            transient=False,
+            disable=not console.is_terminal,
+            auto_refresh=False,
+        )
+        self._task = self._bars.add_task("", total=None, said="")
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._last is not None and self._last != self._shown:
+            self._show(self._last)
+        self._bars.stop()
+
+    def update(self, progress: Progress) -> None:
+        """Show `progress`, if the last showing is long enough ago."""
+        self._last = progress
+        now = time.monotonic()
+        if now - self._at >= self._every:
+            self._at = now
+            self._show(progress)
+
+    def stopping(self) -> None:
+        """Say that a stop was asked for."""
+        self._console.print("Stopping: iterations under way may finish. Press Ctrl-C again to stop at once.")
+
+    def _show(self, progress: Progress) -> None:
+        self._shown = progress
+        said = f"{progress.rate:,.0f} iterations/s, {duration(progress.remaining)} left, {progress.failures:,} failed"
+        if self._console.is_terminal:
+            self._bars.update(self._task, completed=progress.sessions_done, total=progress.sessions, said=said)
+            self._bars.refresh()
+        else:
+            self._console.print(
+                f"{progress.sessions_done:,}/{progress.sessions:,} sessions, "
+                f"{progress.iterations_done:,}/{progress.iterations:,} iterations, {said}"
+            )

@@ -1,0 +1,128 @@
+"""``trimtab run``: sessions from start to report, and on from wherever they stopped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from trimtab.sessions.config import RunConfig
+    from trimtab.sessions.runner import Outcome
+
+__all__ = ["run"]
+
+INTERRUPTED = 130
+
+
+def _option(text: str, metavar: str) -> Any:
+    return typer.Option(help=text, metavar=metavar, show_default=False)
+
+
+def run(
+    config: Annotated[
+        Path | None, _option("Configuration file. By default trimtab.toml in the working folder, if any.", "FILE")
+    ] = None,
+    provider: Annotated[
+        str | None,
+        _option(
+            "What answers: 'rewriter', an embedded stand-in for an LLM, or 'openai', any compatible endpoint.", "NAME"
+        ),
+    ] = None,
+    model: Annotated[
+        str | None, _option("Name of the model as the endpoint knows it. Needed with provider openai.", "NAME")
+    ] = None,
+    base_url: Annotated[
+        str | None, _option("Address of the endpoint, as in http://127.0.0.1:8000/v1. Provider openai.", "URL")
+    ] = None,
+    strategies: Annotated[str | None, _option("Names of the strategies to run, in order.", "NAME,NAME")] = None,
+    strategy_files: Annotated[str | None, _option("TOML files that define more strategies.", "FILE,FILE")] = None,
+    tasks: Annotated[str | None, _option("Tasks: 'builtin', a folder of .py files, or a JSONL file.", "SOURCE")] = None,
+    sessions: Annotated[int | None, _option("Sessions per strategy, spread over the tasks.", "N")] = None,
+    iterations: Annotated[int | None, _option("Iterations per session, the starting artefact aside.", "N")] = None,
+    concurrency: Annotated[int | None, _option("Sessions at work at the same time.", "N")] = None,
+    seed: Annotated[int | None, _option("Seed of all random streams.", "N")] = None,
+    store: Annotated[
+        str | None, _option("Store URL. By default sqlite:///OUT/trimtab.db, in the output folder.", "URL")
+    ] = None,
+    out: Annotated[Path | None, _option("Output folder.", "FOLDER")] = None,
+    scorers: Annotated[str | None, _option("Names of the scorers.", "NAME,NAME")] = None,
+    objectives: Annotated[
+        str | None, _option("Objectives to record, of those the scorers give. By default all.", "NAME,NAME")
+    ] = None,
+    temperature: Annotated[
+        float | None, _option("Sampling temperature. By default the provider's own.", "NUMBER")
+    ] = None,
+    max_tokens: Annotated[int | None, _option("Longest answer in tokens. By default the provider's own.", "N")] = None,
+    timeout: Annotated[
+        float | None, _option("Seconds to wait for one answer before it counts as failed.", "SECONDS")
+    ] = None,
+) -> None:
+    """Run sessions, score and store every iteration, fit the dynamics, and write the report.
+
+    Stop it at any moment and run it again: it goes on where it stopped. Every option can also be given in
+    trimtab.toml or as an environment variable TRIMTAB_..., and options win over both.
+    """
+    given = {name: value for name, value in locals().items() if name != "config" and value is not None}
+    from rich.console import Console
+
+    from trimtab.cli.progress import ProgressDisplay, duration
+    from trimtab.sessions.config import load_config
+    from trimtab.sessions.experiment import run_experiment
+
+    settings = load_config(given, config)
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    _announce(console, settings)
+    with ProgressDisplay(console) as display:
+        outcome = run_experiment(settings, listener=display.update, on_stopping=display.stopping)
+    progress = outcome.progress
+    console.print(
+        f"{progress.new:,} new iterations in {duration(progress.seconds)} ({progress.rate:,.0f}/s), "
+        f"{progress.failures:,} of them failed; {progress.iterations_done:,} of {progress.iterations:,} are stored"
+    )
+    _leave_early(outcome, settings)
+    _results(settings)
+
+
+def _announce(console: Console, settings: RunConfig) -> None:
+    from trimtab.providers.registry import PROVIDERS
+
+    console.print(f"provider: {settings.provider} ({PROVIDERS[settings.provider]})", markup=False)
+    console.print(
+        f"{len(settings.strategies)} strategies ({', '.join(settings.strategies)}) x {settings.sessions:,} sessions x "
+        f"{settings.iterations:,} iterations, seed {settings.seed}, into {settings.store_url}",
+        markup=False,
+    )
+
+
+def _leave_early(outcome: Outcome, settings: RunConfig) -> None:
+    """Leave with the exit code of a run that did not come to its end, if this is one."""
+    again = "Everything so far is stored: give the same command again to go on."
+    if outcome.ended == "error":
+        typer.echo(f"Error: {outcome.reason}", err=True)
+        typer.echo(again, err=True)
+        raise typer.Exit(1)
+    if outcome.ended == "stopped":
+        typer.echo(f"Stopped. {again} Store: {settings.store_url}", err=True)
+        raise typer.Exit(INTERRUPTED)
+
+
+def _results(settings: RunConfig) -> None:
+    from trimtab.cli.analyse import analyse
+    from trimtab.cli.output import print_blocks
+    from trimtab.estimation.summary import summary_blocks
+
+    analysis = analyse(settings.store_url, settings.out)
+    print_blocks(summary_blocks(analysis.fit))
+    places = {
+        "Store": settings.store_url,
+        "Fit": analysis.fit_json,
+        "Trajectories": analysis.trajectories,
+        "Report": analysis.report,
+    }
+    width = max(map(len, places)) + 1
+    for name, place in places.items():
+        typer.echo(f"{name + ':':<{width}} {place}")

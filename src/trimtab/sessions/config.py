@@ -1,0 +1,276 @@
+"""The settings of a run: one documented model, read from the command line, the environment, a file and defaults."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple, Self
+from urllib.parse import urlsplit
+
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings.sources import InitSettingsSource
+
+from trimtab.errors import InputError
+
+__all__ = ["CONFIG_FILE", "RunConfig", "Setting", "load_config", "option_of", "settings_table", "variable_of"]
+
+CONFIG_FILE = "trimtab.toml"
+"""Read from the working folder where no other file is named."""
+
+_PREFIX = "TRIMTAB_"
+_CONFIG_VARIABLE = "TRIMTAB_CONFIG"
+_LONGEST_SHOWN = 80
+
+_file_values: ContextVar[Mapping[str, Any]] = ContextVar("values of the configuration file", default={})  # noqa: B039 - read only
+
+
+def _split(value: object) -> object:
+    """Take a comma-separated text as the list it means: options and variables cannot hold lists."""
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value
+
+
+def _number(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("Input should be a number")
+    return value
+
+
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+Paths = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_split)]
+Count = Annotated[int, BeforeValidator(_number)]
+Real = Annotated[float, BeforeValidator(_number)]
+
+
+class RunConfig(BaseSettings):
+    """Everything that a run depends on. Precedence: given value > environment > file > default.
+
+    Keys are never among the settings: the provider reads its own from the environment.
+    """
+
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, env_ignore_empty=True, extra="forbid", frozen=True)
+
+    provider: Literal["rewriter", "openai"] = Field(
+        "rewriter",
+        description="What answers: 'rewriter', an embedded stand-in for an LLM, or 'openai', any compatible endpoint.",
+    )
+    model: str = Field("", description="Name of the model as the endpoint knows it. Needed with provider openai.")
+    base_url: str = Field("", description="Address of the endpoint, as in http://127.0.0.1:8000/v1. Provider openai.")
+    strategies: Names = Field(("EF", "SF", "FF", "AI"), description="Names of the strategies to run, in order.")
+    strategy_files: Paths = Field((), description="TOML files that define more strategies.")
+    tasks: str = Field("builtin", description="Tasks: 'builtin', a folder of .py files, or a JSONL file.")
+    sessions: Count = Field(100, ge=1, le=1_000_000, description="Sessions per strategy, spread over the tasks.")
+    iterations: Count = Field(10, ge=1, le=100_000, description="Iterations per session, the starting artefact aside.")
+    concurrency: Count = Field(16, ge=1, le=10_000, description="Sessions at work at the same time.")
+    seed: Count = Field(0, ge=0, lt=2**63, description="Seed of all random streams.")
+    store: str = Field("", description="Store URL. By default sqlite:///OUT/trimtab.db, in the output folder.")
+    out: Path = Field(Path("trimtab-out"), description="Output folder.")
+    scorers: Names = Field(("python-static",), description="Names of the scorers.")
+    objectives: Names = Field((), description="Objectives to record, of those the scorers give. By default all.")
+    temperature: Real | None = Field(
+        None, ge=0, le=10, allow_inf_nan=False, description="Sampling temperature. By default the provider's own."
+    )
+    max_tokens: Count | None = Field(None, ge=1, description="Longest answer in tokens. By default the provider's own.")
+    timeout: Real = Field(
+        120.0, gt=0, allow_inf_nan=False, description="Seconds to wait for one answer before it counts as failed."
+    )
+    strategy_tables: dict[str, Any] = Field(
+        default_factory=dict, description="Strategies defined in the file, as tables [strategies.NAME]."
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Order the sources, strongest first."""
+        return init_settings, env_settings, InitSettingsSource(settings_cls, init_kwargs=dict(_file_values.get()))
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.provider == "openai" and not self.model:
+            raise ValueError("provider openai needs the name of a model: give --model NAME")
+        if self.provider == "rewriter" and (self.model or self.base_url):
+            given = "model" if self.model else "base_url"
+            raise ValueError(f"{given} is given, but only provider openai has one: add --provider openai")
+        address = urlsplit(self.base_url)
+        if self.base_url and (address.scheme not in ("http", "https") or not address.hostname):
+            raise ValueError(f"base_url should look like http://host:port/v1, but is {self.base_url!r}")
+        if address.username or address.password or address.query:
+            raise ValueError(
+                "base_url should hold no user, password or query, because it is stored: "
+                "put the key into the environment variable OPENAI_API_KEY"
+            )
+        for name in ("strategies", "scorers"):
+            if not getattr(self, name):
+                raise ValueError(f"{name} should name at least one, but is empty")
+        if self.store and not self.store.startswith("sqlite:///"):
+            raise ValueError(f"store should be a URL that lasts, as in sqlite:///folder/file.db, but is {self.store!r}")
+        return self
+
+    @property
+    def store_url(self) -> str:
+        """URL of the store, its default filled in."""
+        return self.store or f"sqlite:///{self.out / 'trimtab.db'}"
+
+
+def option_of(name: str) -> str:
+    """Return the command-line option of a setting.
+
+    >>> option_of("base_url")
+    '--base-url'
+    """
+    return "--" + name.replace("_", "-")
+
+
+def variable_of(name: str) -> str:
+    """Return the environment variable of a setting.
+
+    >>> variable_of("base_url")
+    'TRIMTAB_BASE_URL'
+    """
+    return _PREFIX + name.upper()
+
+
+def load_config(options: Mapping[str, Any] | None = None, file: Path | None = None) -> RunConfig:
+    """Read the settings of a run from all their sources.
+
+    Parameters
+    ----------
+    options
+        Settings given on the command line or by a caller, by name; None means not given.
+    file
+        TOML file. By default the one that ``TRIMTAB_CONFIG`` names, or ``trimtab.toml`` in the working folder if any.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or any setting is unknown or unusable: a sentence each, naming where it came from.
+    """
+    given = {name: value for name, value in (options or {}).items() if value is not None}
+    source, values = _read_file(file)
+    variables = _variables()
+    token = _file_values.set(values)
+    try:
+        return RunConfig(**given)
+    except ValidationError as error:
+        sentences = [_sentence(problem, given, variables, source) for problem in error.errors()]
+        raise InputError("\n".join(dict.fromkeys(sentences))) from error
+    finally:
+        _file_values.reset(token)
+
+
+def _variables() -> dict[str, str]:
+    """Return which variable gives which setting; refuse those that give none."""
+    known = {variable_of(name): name for name in RunConfig.model_fields if name != "strategy_tables"}
+    found = {}
+    for variable, value in os.environ.items():
+        upper = variable.upper()
+        if not upper.startswith(_PREFIX) or upper == _CONFIG_VARIABLE or not value:
+            continue
+        if upper not in known:
+            raise InputError(f"the environment variable {variable} is no setting of trimtab{_hint(upper, known)}")
+        found[known[upper]] = variable
+    return found
+
+
+def _read_file(file: Path | None) -> tuple[str, dict[str, Any]]:
+    named = file or (Path(os.environ[_CONFIG_VARIABLE]) if os.environ.get(_CONFIG_VARIABLE) else None)
+    path = named or Path(CONFIG_FILE)
+    if named is None and not path.exists():
+        return str(path), {}
+    try:
+        values = tomllib.loads(path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n"))
+    except FileNotFoundError:
+        raise InputError(f"there is no configuration file {path}") from None
+    except OSError as error:
+        raise InputError(f"the configuration file {path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"the configuration file {path} must be UTF-8, but byte {error.start} is not") from error
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise InputError(f"the configuration file {path} is not valid TOML: {error}") from error
+    if "strategy_tables" in values:
+        raise InputError(f"{path}: strategies are defined in tables [strategies.NAME]")
+    return str(path), _with_strategies(values, str(path))
+
+
+def _with_strategies(values: dict[str, Any], path: str) -> dict[str, Any]:
+    """Part ``[strategies.NAME]`` tables from the list of names: in the file, both live under ``strategies``."""
+    tables = values.get("strategies")
+    if not isinstance(tables, dict):
+        return values
+    values = {name: value for name, value in values.items() if name != "strategies"}
+    use = tables.get("use")
+    if use is not None and not isinstance(use, dict):
+        tables = {name: table for name, table in tables.items() if name != "use"}
+        values["strategies"] = use
+    else:
+        values["strategies"] = list(dict.fromkeys([*RunConfig.model_fields["strategies"].default, *tables]))
+    for name, table in tables.items():
+        if not isinstance(table, dict):
+            raise InputError(
+                f"{path}: strategies.{name} should be a table [strategies.{name}] with an instruction, "
+                f"but is {_shown(table)}; the names to run go into strategies.use"
+            )
+    return {**values, "strategy_tables": tables}
+
+
+def _sentence(problem: Any, options: Mapping[str, Any], variables: Mapping[str, str], file: str) -> str:
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    if not problem["loc"]:
+        return message
+    name = str(problem["loc"][0])
+    if name in options:
+        origin = option_of(name)
+    elif name in variables:
+        origin = f"the environment variable {variables[name]}"
+    else:
+        origin = f"{file}: {name}"
+    if problem["type"] == "extra_forbidden":
+        where = f"{file}: {name!r}" if name not in options else repr(name)
+        return f"{where} is no setting of trimtab{_hint(name, RunConfig.model_fields)}"
+    if message.startswith("Input "):
+        message = message.removeprefix("Input ")
+    return f"{origin} {message[0].lower()}{message[1:]}, but is {_shown(problem['input'])}"
+
+
+def _shown(value: object) -> str:
+    text = repr(str(value)) if isinstance(value, Path) else repr(value)
+    return text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "..."
+
+
+def _hint(name: str, known: Mapping[str, Any]) -> str:
+    close = difflib.get_close_matches(name, [k for k in known if k != "strategy_tables"], n=1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+class Setting(NamedTuple):
+    """One row of the table of settings."""
+
+    name: str
+    option: str
+    variable: str
+    default: str
+    description: str
+
+
+def settings_table() -> Iterator[Setting]:
+    """Yield what the documentation says about each setting, in order."""
+    for name, field in RunConfig.model_fields.items():
+        if name == "strategy_tables":
+            continue
+        default = field.default
+        if isinstance(default, tuple):
+            default = ",".join(default)
+        shown = f"`{default}`" if default not in (None, "") else "none"
+        yield Setting(name, option_of(name), variable_of(name), shown, field.description or "")

@@ -1,0 +1,145 @@
+"""A whole run from its settings: find the parts, make sure that the store is the right one, run, and stop cleanly."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from trimtab.errors import InputError
+from trimtab.providers.base import Provider
+from trimtab.providers.registry import get_provider
+from trimtab.scoring.registry import get_scorer
+from trimtab.sessions.config import CONFIG_FILE, RunConfig
+from trimtab.sessions.plan import Plan, agreed_settings, make_plan
+from trimtab.sessions.runner import Listener, Outcome, run_sessions
+from trimtab.sessions.strategies import load_strategies, strategies_from_mapping
+from trimtab.sessions.tasks import load_tasks
+from trimtab.store.base import Experiment, Store
+from trimtab.store.lock import exclusive
+from trimtab.store.open import open_store
+
+__all__ = ["plan_of", "run_experiment"]
+
+INTERRUPTED = 130
+
+
+def plan_of(config: RunConfig) -> Plan:
+    """Lay out the run that `config` describes; see `trimtab.sessions.plan.make_plan`."""
+    own = strategies_from_mapping(config.strategy_tables, CONFIG_FILE)
+    strategies = load_strategies(config.strategies, config.strategy_files, own)
+    return make_plan(config, load_tasks(config.tasks), strategies, [get_scorer(name) for name in config.scorers])
+
+
+def run_experiment(
+    config: RunConfig,
+    *,
+    listener: Listener | None = None,
+    on_stopping: Callable[[], None] | None = None,
+) -> Outcome:
+    """Run what `config` describes into its store, or go on with it there.
+
+    The first SIGINT (Ctrl-C) or SIGTERM stops the run gracefully, a second one at once; see `run_sessions`.
+
+    Parameters
+    ----------
+    listener
+        Called with the progress after every iteration.
+    on_stopping
+        Called when a signal has asked for a stop.
+
+    Raises
+    ------
+    InputError
+        If tasks, strategies, scorers or the provider cannot be had as described.
+    StoreError
+        If the store cannot be used, is in use by another run, or holds a run with other settings.
+    """
+    plan = plan_of(config)
+    if not config.store:
+        _make_folder(config.out)
+    store = open_store(config.store_url, create=True)
+    try:
+        with exclusive(config.store_url):
+            _agree(store, plan)
+            # The provider comes last: it may start processes, which nothing above should leave behind.
+            provider = get_provider(
+                config.provider, model=config.model, base_url=config.base_url, timeout=config.timeout
+            )
+            return asyncio.run(_run(config, plan, store, provider, listener, on_stopping))
+    finally:
+        store.close()
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"the output folder {path} cannot be made: {error.strerror}; choose another --out") from error
+
+
+def _agree(store: Store, plan: Plan) -> None:
+    stored = store.experiment()
+    settings = dict(plan.settings)
+    if stored is not None:
+        settings = agreed_settings(stored.settings, settings, store.url)
+    if stored is None or stored.settings != settings:
+        store.set_experiment(Experiment(f"run on {plan.model}", plan.space, settings))
+
+
+async def _run(
+    config: RunConfig,
+    plan: Plan,
+    store: Store,
+    provider: Provider,
+    listener: Listener | None,
+    on_stopping: Callable[[], None] | None,
+) -> Outcome:
+    stop = asyncio.Event()
+    scorers = [get_scorer(name) for name in config.scorers]
+    try:
+        with _signals(stop, on_stopping):
+            return await run_sessions(
+                plan,
+                store,
+                provider,
+                scorers,
+                concurrency=config.concurrency,
+                timeout=config.timeout,
+                listener=listener,
+                stop=stop,
+            )
+    finally:
+        await provider.aclose()
+
+
+@contextlib.contextmanager
+def _signals(stop: asyncio.Event, on_stopping: Callable[[], None] | None) -> Iterator[None]:
+    """Let the first SIGINT or SIGTERM set `stop` and the second end the process at once."""
+
+    def handle() -> None:
+        if stop.is_set():
+            # Every stored iteration is whole, so there is nothing to tidy but the provider's own processes.
+            for child in multiprocessing.active_children():
+                child.terminate()
+            os._exit(INTERRUPTED)
+        stop.set()
+        if on_stopping is not None:
+            on_stopping()
+
+    loop = asyncio.get_running_loop()
+    handled = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # Not every system has signal handlers in its event loop, and only a main thread may set them.
+        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
+            loop.add_signal_handler(number, handle)
+            handled.append(number)
+    try:
+        yield
+    finally:
+        for number in handled:
+            loop.remove_signal_handler(number)

@@ -1,0 +1,198 @@
+"""The plan of a run: which sessions there are, what each works on, and what of it a store must agree with."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from trimtab.core.objectives import ObjectiveSpace
+from trimtab.core.records import Session
+from trimtab.errors import InputError, StoreError
+from trimtab.scoring.base import Scorer
+from trimtab.sessions.config import RunConfig
+from trimtab.sessions.prompts import build_messages
+from trimtab.sessions.strategies import Strategy
+from trimtab.sessions.task import Task
+
+__all__ = ["Plan", "PlannedSession", "agreed_settings", "make_plan", "space_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedSession:
+    """One session to run: `strategy` on `task`, the `replicate`-th time."""
+
+    strategy: Strategy
+    task: Task
+    replicate: int
+
+    @property
+    def id(self) -> str:
+        """Name of the session, the same in every run of the same plan."""
+        return f"{self.strategy.name}/{self.task.id}/{self.replicate}"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything a run does, laid out before it starts.
+
+    Parameters
+    ----------
+    sessions
+        In the order they start: the i-th sessions of all strategies side by side, so that a run that is stopped early
+        has treated the strategies alike.
+    space
+        The objectives that are recorded.
+    iterations
+        Iterations of each session, t = 0 aside.
+    seed
+        Seed of all random streams.
+    model, temperature, max_tokens
+        What each request says.
+    settings
+        What the store keeps about the run, as JSON values.
+    """
+
+    sessions: tuple[PlannedSession, ...]
+    space: ObjectiveSpace
+    iterations: int
+    seed: int
+    model: str
+    temperature: float | None
+    max_tokens: int | None
+    settings: Mapping[str, Any]
+
+    def records(self) -> list[Session]:
+        """Return the sessions as a store keeps them."""
+        return [Session(s.id, s.task.id, s.strategy.name, s.replicate, self.model) for s in self.sessions]
+
+
+def space_of(scorers: Sequence[Scorer], wanted: Sequence[str] = ()) -> ObjectiveSpace:
+    """Return the objectives that `scorers` give, or those `wanted` of them, in the order wanted.
+
+    Raises
+    ------
+    InputError
+        If two scorers give the same objective, or one wanted is given by none.
+    """
+    giver: dict[str, str] = {}
+    for scorer in scorers:
+        for objective in scorer.objectives:
+            if objective.name in giver:
+                raise InputError(
+                    f"the scorers {giver[objective.name]} and {scorer.name} both give the objective "
+                    f"{objective.name!r}; use one of them"
+                )
+            giver[objective.name] = scorer.name
+    every = {objective.name: objective for scorer in scorers for objective in scorer.objectives}
+    for name in wanted:
+        if name not in every:
+            raise InputError(f"no scorer gives the objective {name!r}; there are {', '.join(every)}")
+    return ObjectiveSpace([every[name] for name in wanted] or every.values())
+
+
+def make_plan(
+    config: RunConfig, tasks: Sequence[Task], strategies: Sequence[Strategy], scorers: Sequence[Scorer]
+) -> Plan:
+    """Lay out a run.
+
+    Session i of every strategy works on task i mod T as replicate i div T, so that strategies are paired, and more
+    sessions only ever add to those planned before.
+    """
+    for task in tasks:
+        if task.language != "python":
+            raise InputError(
+                f"sessions work on Python programs, but task {task.id!r} is in {task.language or 'text'!r}"
+            )
+    space = space_of(scorers, config.objectives)
+    sessions = tuple(
+        PlannedSession(strategy, tasks[i % len(tasks)], i // len(tasks))
+        for i in range(config.sessions)
+        for strategy in strategies
+    )
+    return Plan(
+        sessions=sessions,
+        space=space,
+        iterations=config.iterations,
+        seed=config.seed,
+        model=config.model or config.provider,
+        temperature=config.temperature,
+        max_tokens=config.max_tokens,
+        settings={
+            "provider": config.provider,
+            "model": config.model,
+            "base_url": config.base_url,
+            "temperature": config.temperature,
+            "max_tokens": config.max_tokens,
+            "seed": config.seed,
+            "scorers": [scorer.name for scorer in scorers],
+            "objectives": [str(objective) for objective in space],
+            "tasks": config.tasks,
+            "strategies": {strategy.name: strategy.title for strategy in strategies},
+            "sessions": config.sessions,
+            "iterations": config.iterations,
+            "fingerprints": {
+                "tasks": _tasks_fingerprint(tasks),
+                "strategies": {strategy.name: _strategy_fingerprint(strategy) for strategy in strategies},
+            },
+        },
+    )
+
+
+def _fingerprint(value: object) -> str:
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def _tasks_fingerprint(tasks: Iterable[Task]) -> str:
+    return _fingerprint([[task.id, task.prompt, task.artefact, task.language] for task in tasks])
+
+
+def _strategy_fingerprint(strategy: Strategy) -> str:
+    """Fingerprint what the model would be told, so that a change in the frame of the prompt counts as well."""
+    messages = build_messages(strategy, Task("task", "prompt", "artefact"), "artefact", 1)
+    texts = [[strategy.instruction, strategy.system], *([m.role, m.content] for m in messages)]
+    return _fingerprint(texts)
+
+
+_MEANING = ("provider", "model", "temperature", "max_tokens", "seed", "scorers", "objectives")
+
+
+def agreed_settings(stored: Mapping[str, Any], new: Mapping[str, Any], url: str) -> dict[str, Any]:
+    """Return the settings of a store that goes on with a run, where that would not mix two experiments.
+
+    More sessions, more iterations and more strategies may be added, and the endpoint may have moved.
+
+    Raises
+    ------
+    StoreError
+        If anything differs that changes what the stored iterations mean; it is named.
+    """
+    if "fingerprints" not in stored:
+        raise StoreError(f"the store {url} holds imported data, not a run; choose another --out or --store")
+    differing = [
+        f"{name} ({stored.get(name)!r} there, {new[name]!r} now)" for name in _MEANING if stored.get(name) != new[name]
+    ]
+    there, here = stored["fingerprints"], new["fingerprints"]
+    if there["tasks"] != here["tasks"]:
+        changed = f"{stored['tasks']!r} there, {new['tasks']!r} now"
+        differing.append(f"tasks ({changed if stored['tasks'] != new['tasks'] else 'their texts have changed'})")
+    differing.extend(
+        f"the text of strategy {name}"
+        for name, fingerprint in here["strategies"].items()
+        if there["strategies"].get(name, fingerprint) != fingerprint
+    )
+    if differing:
+        raise StoreError(
+            f"the store {url} holds a run with other settings: {'; '.join(differing)}. "
+            "Give the same settings to go on with it, or choose another --out or --store for a new run"
+        )
+    return {
+        **new,
+        "strategies": {**stored["strategies"], **new["strategies"]},
+        "sessions": max(stored["sessions"], new["sessions"]),
+        "iterations": max(stored["iterations"], new["iterations"]),
+        "fingerprints": {**here, "strategies": {**there["strategies"], **here["strategies"]}},
+    }
