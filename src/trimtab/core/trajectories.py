@@ -229,7 +229,7 @@ class Trajectories:
         return self.strategy[self.offsets[1:] - 1]
 
     def _pairs(self) -> NDArray[np.bool_]:
-        """True at rows i whose next row is in the same session, shape (N - 1,)."""
+        """Say for each row i whether the next row is in the same session, shape (N - 1,)."""
         session = self.session
         return np.asarray(session[1:] == session[:-1])
 

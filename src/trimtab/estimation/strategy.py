@@ -275,7 +275,7 @@ def _warnings(
     if len(lengths) and lengths.min() != lengths.max():
         found.append(
             f"sessions differ in length ({lengths.min()} to {lengths.max()} iterations): if they stop when they are "
-            "good enough, the late iterations show the hard cases, and mean ends and equilibrium speak of different ones"
+            "good enough, the late iterations show the hard cases, and means and equilibrium speak of different ones"
         )
     failed = int((trajectories.select(sessions).status == FAILED).any(axis=1).sum()) if len(sessions) else 0
     if failed:
