@@ -1,0 +1,111 @@
+"""Trajectories: mean score by iteration, with a band for the mean and one for the sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from trimtab.core.objectives import Objective
+from trimtab.report.bands import Band, axis_range
+from trimtab.report.figures.layout import NEUTRAL, axis, compact, figure, objective_title
+from trimtab.report.palette import Look, translucent
+
+__all__ = ["score_range", "trajectory_figure"]
+
+
+FEW = 5
+"""Fewest sessions whose interval for the mean the vertical axis makes room for."""
+
+
+def score_range(bands: Sequence[Band], j: int, objective: Objective) -> tuple[float, float]:
+    """Return the common vertical range of objective `j` over all strategies, so that panels compare."""
+    shown = [part[:, j] for one in bands for part in (one.q10, one.q90, one.mean)]
+    # The interval of a mean over very few sessions would flatten everything else.
+    shown += [part[one.count[:, j] >= FEW, j] for one in bands for part in (one.low, one.high)]
+    return axis_range(np.concatenate([*shown, np.empty(0)]), objective.low, objective.high)
+
+
+def _ribbon(x: NDArray[np.int64], low: NDArray[np.float64], high: NDArray[np.float64], color: str) -> dict[str, Any]:
+    known = np.isfinite(low) & np.isfinite(high)
+    x, low, high = x[known], low[known], high[known]
+    return {
+        "type": "scatter",
+        "x": compact(np.concatenate([x, x[::-1]])),
+        "y": compact(np.concatenate([high, low[::-1]])),
+        "mode": "lines",
+        "line": {"width": 0},
+        "fill": "toself",
+        "fillcolor": color,
+        "hoverinfo": "skip",
+    }
+
+
+def trajectory_figure(
+    own: Band,
+    j: int,
+    objective: Objective,
+    look: Look,
+    *,
+    y_range: tuple[float, float],
+    level: float,
+    others: Sequence[Band] = (),
+) -> go.Figure:
+    """Draw objective `j` of one strategy; the means of `others` appear as thin grey lines for comparison."""
+    data: list[dict[str, Any]] = []
+    if others:
+        gap = np.array([np.nan])
+        data.append(
+            {
+                "type": "scatter",
+                "x": compact(np.concatenate([part for one in others for part in (one.iteration, gap)])),
+                "y": compact(np.concatenate([part for one in others for part in (one.mean[:, j], gap)])),
+                "mode": "lines",
+                "line": {"width": 1, "color": "rgba(128,128,128,0.45)"},
+                "hoverinfo": "skip",
+            }
+        )
+    data.append(_ribbon(own.iteration, own.q10[:, j], own.q90[:, j], translucent(look.color, 0.15)))
+    data.append(_ribbon(own.iteration, own.low[:, j], own.high[:, j], translucent(look.color, 0.4)))
+    hover = np.column_stack([own.count[:, j], own.low[:, j], own.high[:, j], own.q10[:, j], own.q90[:, j]])
+    data.append(
+        {
+            "type": "scatter",
+            "x": own.iteration,
+            "y": compact(own.mean[:, j]),
+            "customdata": compact(hover),
+            "mode": "lines+markers" if len(own.iteration) <= 60 else "lines",
+            "line": {"width": 2, "color": look.color, "dash": look.dash},
+            "marker": {"size": 5, "symbol": look.symbol, "color": look.color},
+            "hovertemplate": (
+                "iteration %{x}<br>mean %{y:.3~g}, "
+                f"{level:.0%} interval "
+                "%{customdata[1]:.3~g} to %{customdata[2]:.3~g}<br>10–90% of sessions: %{customdata[3]:.3~g} to "
+                "%{customdata[4]:.3~g}<br>%{customdata[0]:,} sessions<extra></extra>"
+            ),
+        }
+    )
+    shapes = [
+        {
+            "type": "line",
+            "xref": "paper",
+            "x0": 0,
+            "x1": 1,
+            "y0": bound,
+            "y1": bound,
+            "line": {"width": 1, "color": NEUTRAL, "dash": "dot"},
+        }
+        for bound in (objective.low, objective.high)
+        if np.isfinite(bound) and y_range[0] <= bound <= y_range[1]
+    ]
+    few = len(own.iteration) and own.iteration[-1] - own.iteration[0] <= 12
+    return figure(
+        data,
+        height=215,
+        shapes=shapes,
+        xaxis=axis("iteration", showgrid=False, zeroline=False, **({"dtick": 2, "tick0": 0} if few else {})),
+        yaxis=axis(objective_title(objective), range=list(y_range), zeroline=False, nticks=6),
+    )

@@ -1,0 +1,121 @@
+"""What was run, or what the imported data are: the head of the report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from trimtab.core.objectives import Objective
+from trimtab.estimation.results import Fit
+from trimtab.report.text import number, shorten
+
+__all__ = ["REWRITER_LABEL", "Item", "facts", "is_rewriter", "lengths_text", "objective_rows", "settings"]
+
+Item = tuple[str, str]
+"""A label and its value."""
+
+REWRITER_LABEL = "embedded rewriter: a stand-in for an LLM, not an LLM"
+
+_LABELS = {
+    "provider": "Provider",
+    "model": "Model",
+    "temperature": "Temperature",
+    "tasks": "Tasks",
+    "strategies": "Strategies",
+    "sessions": "Sessions per strategy",
+    "iterations": "Iterations",
+    "concurrency": "Concurrency",
+    "seed": "Seed",
+    "source": "Source",
+    "store": "Store",
+    "version": "trimtab version",
+    "date": "Date",
+}
+
+_VALUE = 240
+_LISTED = 12
+
+
+def is_rewriter(run: Mapping[str, Any] | None) -> bool:
+    """Say whether the run used the embedded rewriter."""
+    return run is not None and str(run.get("provider", "")).strip().lower() == "rewriter"
+
+
+def _value(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}" if abs(value) >= 10_000 else str(value)
+    if isinstance(value, float):
+        return number(value, 6)
+    if isinstance(value, Mapping):
+        return _joined(f"{key}: {shorten(item, 60)}" for key, item in value.items())
+    if isinstance(value, Iterable) and not isinstance(value, str | bytes):
+        return _joined(shorten(item, 60) for item in value)
+    return shorten(value, _VALUE)
+
+
+def _joined(parts: Iterable[str]) -> str:
+    listed = list(parts)
+    more = f" and {len(listed) - _LISTED:,} more" if len(listed) > _LISTED else ""
+    return ", ".join(listed[:_LISTED]) + more
+
+
+def settings(run: Mapping[str, Any] | None) -> list[Item]:
+    """Return the settings of a run as labels and values: the known ones first, then the others in their own order."""
+    if not run:
+        return []
+    known = [(label, run[key]) for key, label in _LABELS.items() if key in run]
+    others = [(shorten(str(key).replace("_", " "), 40), value) for key, value in run.items() if str(key) not in _LABELS]
+    return [(label, _value(value)) for label, value in [*known, *others] if value is not None and value != ""]
+
+
+def lengths_text(lengths: Sequence[int] | np.ndarray[Any, np.dtype[np.int64]]) -> str:
+    """Return how many iterations the sessions have, as a number or a range with its median."""
+    short, long = int(np.min(lengths)), int(np.max(lengths))
+    if short == long:
+        return f"{short:,}"
+    return f"{short:,} to {long:,} (median {np.median(lengths):g})"
+
+
+def facts(fit: Fit) -> list[Item]:
+    """Return what the data are, whatever their source."""
+    data = fit.trajectories
+    found = [
+        ("Sessions", f"{data.n_sessions:,}"),
+        ("Iterations scored", f"{data.n_rows:,}"),
+        ("Scores per session", f"{lengths_text(data.lengths)}, iteration 0 included"),
+        ("Strategies", f"{len(fit):,}"),
+        ("Complete steps", f"{fit.pooled.steps:,}"),
+    ]
+    for name, labels in data.covariates.items():
+        distinct = len(dict.fromkeys(labels))
+        found.append((f"Different values of {shorten(name, 30)}", f"{distinct:,}"))
+    if fit.dt != 1:
+        found.append(("Time between iterations", number(fit.dt)))
+    found.append(("Intervals", f"{fit.level:.0%}, sessions resampled (seed {fit.seed})"))
+    return found
+
+
+def _bound(value: float) -> str:
+    return f"{value:g}".replace("-", "−")
+
+
+def _scale(objective: Objective) -> str:
+    if not np.isfinite(objective.low) and not np.isfinite(objective.high):
+        return "open"
+    if not np.isfinite(objective.low):
+        return f"up to {_bound(objective.high)}"
+    if not np.isfinite(objective.high):
+        return f"from {_bound(objective.low)}"
+    return f"{_bound(objective.low)} to {_bound(objective.high)}"
+
+
+def objective_rows(objectives: Iterable[Objective]) -> list[tuple[str, str, str]]:
+    """Return name, scale and direction of each objective."""
+    return [
+        (shorten(one.name, 80), _scale(one), "lower is better" if one.direction == "min" else "higher is better")
+        for one in objectives
+    ]

@@ -1,0 +1,246 @@
+"""The report: one HTML file that needs no network and shows everything a fit says."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+from plotly.offline import get_plotlyjs
+
+from trimtab.errors import InputError
+from trimtab.estimation.results import Estimate, Fit, StrategyFit
+from trimtab.report import heading
+from trimtab.report.figures.interference import panel_width
+from trimtab.report.palette import Look, look
+from trimtab.report.panels import Panel, Panels, choose_pairs, make_panels
+from trimtab.report.quality import lengths_differ, quality
+from trimtab.report.tables import Matrix, figure_rows, half_life_text, matrices, regime_shares
+from trimtab.report.text import bounds, fixed, interval, percent, scale_decimals, shorten
+
+__all__ = ["render_report", "write_report"]
+
+STRATEGIES = 40
+"""Most strategies with figures of their own; those with the most sessions."""
+
+FIRST_SHOWN = 8
+"""Most strategies shown before the reader asks for more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What the page says about one strategy."""
+
+    index: int
+    name: str
+    look: Look
+    fit: StrategyFit
+    verdict: str
+    rate: tuple[str, str]
+    half_life: tuple[str, str]
+    regimes: tuple[tuple[str, float], ...]
+    levels: tuple[tuple[str, str, str, str], ...]
+    warnings: tuple[str, ...]
+    matrices: tuple[Matrix, ...]
+    trajectories: tuple[Panel, ...]
+    eigenvalues: Panel
+    phase: Panel
+    finals: tuple[str, str]
+
+
+def write_report(
+    fit: Fit,
+    path: Path | str,
+    *,
+    run: Mapping[str, Any] | None = None,
+    title: str | None = None,
+    pair: tuple[str, str] | None = None,
+) -> Path:
+    """Write the report of a fit as one self-contained HTML file and return its path.
+
+    The same arguments give the same bytes. The file opens without a network; it embeds plotly.js, 4.8 MB.
+
+    Parameters
+    ----------
+    fit
+        What to report.
+    path
+        Where to write; missing folders are made.
+    run
+        Settings of the run that made the data, such as ``provider``, ``model``, ``seed``, ``date``; shown as they are.
+    title
+        Heading of the page.
+    pair
+        The two objectives that phase portraits and the Pareto scatter show first; the first two if not given.
+
+    Raises
+    ------
+    InputError
+        If `pair` does not name two different objectives, or the file cannot be written.
+    """
+    target = Path(path)
+    page = render_report(fit, run=run, title=title, pair=pair)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # Lone surrogates, which JSON can smuggle in, have no encoding.
+        target.write_bytes(page.encode("utf-8", "replace"))
+    except OSError as error:
+        raise InputError(
+            f"the report needs a file that can be written, but {str(target)!r} cannot: {error.strerror}"
+        ) from error
+    return target
+
+
+def render_report(
+    fit: Fit,
+    *,
+    run: Mapping[str, Any] | None = None,
+    title: str | None = None,
+    pair: tuple[str, str] | None = None,
+) -> str:
+    """Return the page that `write_report` writes."""
+    shown = _shown(fit)
+    looks = [look(k) for k in range(len(shown))]
+    panels = make_panels(fit, shown, looks, choose_pairs(fit, pair))
+    cards = _cards(shown, looks, panels)
+    style, script, plotly = _asset("report.css"), _asset("report.js"), get_plotlyjs().replace("\r", "")
+    columns = [*shown, fit.pooled] if len(fit) > 1 else shown
+    return (
+        _environment()
+        .get_template("report.html")
+        .render(
+            title=shorten(title, 200) if title else "How the loop behaves",
+            policy=_policy(plotly, script),
+            style=style,
+            script=script,
+            plotly=plotly,
+            figures=panels.book.json(),
+            fit=fit,
+            space=fit.space,
+            label=heading.REWRITER_LABEL if heading.is_rewriter(run) else "",
+            settings=heading.settings(run),
+            facts=heading.facts(fit),
+            objectives=heading.objective_rows(fit.space),
+            cards=cards,
+            overview=_overview(fit, {one.name: looks[k] for k, one in enumerate(shown)}),
+            pooled=fit.pooled,
+            panels=panels,
+            columns=[(k if one is not fit.pooled else None, shorten(one.name, 80)) for k, one in enumerate(columns)],
+            rows=figure_rows(columns, fit.dt),
+            quality=quality(fit, shown),
+            lengths_differ=lengths_differ(fit.trajectories),
+            first_shown=FIRST_SHOWN,
+            total=len(fit),
+            cell_width=panel_width(fit.space.n),
+            bounded=all(objective.bounded for objective in fit.space),
+        )
+    )
+
+
+def _shown(fit: Fit) -> list[StrategyFit]:
+    strategies = list(fit.strategies.values())
+    if len(strategies) <= STRATEGIES:
+        return strategies
+    order = np.argsort([-one.sessions for one in strategies], kind="stable")[:STRATEGIES]
+    return [strategies[k] for k in np.sort(order)]
+
+
+def _cards(shown: Sequence[StrategyFit], looks: Sequence[Look], panels: Panels) -> list[Card]:
+    found = panels.finals
+    cards = []
+    for k, one in enumerate(shown):
+        best, own = int(found.best[found.owner == k].sum()), int((found.owner == k).sum())
+        cards.append(
+            Card(
+                index=k,
+                name=shorten(one.name, 80),
+                look=looks[k],
+                fit=one,
+                verdict=shorten(one.verdict, 2000),
+                rate=bounds(one.rate),
+                half_life=bounds(one.half_life) if np.isfinite(float(one.half_life)) else (half_life_text(one), ""),
+                regimes=tuple(regime_shares(one)),
+                levels=_levels(one),
+                warnings=tuple(shorten(text, 600) for text in one.warnings),
+                matrices=tuple(matrices(one)),
+                trajectories=panels.trajectories[k],
+                eigenvalues=panels.eigenvalues[k],
+                phase=panels.phase[k],
+                finals=(f"{own:,}", f"{best:,} ({percent(best / own)})" if own else "0"),
+            )
+        )
+    return cards
+
+
+def _levels(one: StrategyFit) -> tuple[tuple[str, str, str, str], ...]:
+    return tuple(
+        (
+            shorten(objective.name, 40),
+            interval(Estimate(one.started.estimate[j]), scale_decimals(objective)),
+            interval(one.reached[j], scale_decimals(objective)),
+            interval(one.equilibrium[j], scale_decimals(objective)),
+        )
+        for j, objective in enumerate(one.space)
+    )
+
+
+def _overview(fit: Fit, looks: Mapping[str, Look]) -> list[tuple[Look | None, tuple[str, ...]]]:
+    """Return one line per strategy: all of them, also where there are too many for figures."""
+    return [
+        (
+            looks.get(one.name),
+            (
+                shorten(one.name, 80),
+                f"{one.sessions:,}",
+                str(one.regime),
+                interval(one.rate),
+                _brief_half_life(one.half_life),
+                fixed(one.r2.levels_held_out, 2),
+                fixed(max(one.r2.levels_persistence, one.r2.levels_mean), 2),
+            ),
+        )
+        for one in fit.strategies.values()
+    ]
+
+
+def _brief_half_life(value: Estimate) -> str:
+    return "never" if np.isposinf(float(value)) else interval(value)
+
+
+def _asset(name: str) -> str:
+    return files("trimtab.report").joinpath("templates", name).read_text(encoding="utf-8").replace("\r", "")
+
+
+def _policy(*scripts: str) -> str:
+    """Return a content security policy: these scripts and no other, nothing from the network.
+
+    Should some text ever get past the escaping, a browser still does not run it.
+    """
+    digests = (base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts)
+    allowed = " ".join(f"'sha256-{digest}'" for digest in digests)
+    return (
+        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _count_of(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("trimtab.report", "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(fixed=fixed, interval=interval, percent=percent, count_of=_count_of)
+    return environment
