@@ -42,12 +42,12 @@ def root(
     """Measure, model and steer iterative LLM loops that chase several objectives at once."""
 
 
-app.command("run")(run.run)
-app.command("import")(data.import_)
-app.command("fit")(fit.fit)
-app.command("report")(fit.report)
-app.command("export")(data.export)
-app.command("score")(score.score)
+app.command("run", short_help="Run sessions, score them, fit, report.")(run.run)
+app.command("import", short_help="Bring recorded sessions into a store.")(data.import_)
+app.command("fit", short_help="Fit and print the dynamics of a source.")(fit.fit)
+app.command("report", short_help="Write the HTML report of a source.")(fit.report)
+app.command("export", short_help="Write a source as a tidy table.")(data.export)
+app.command("score", short_help="Score programs without running them.")(score.score)
 
 
 def main() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import io
 import os
+import sys
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,11 +20,14 @@ _PIPE_WIDTH = 118
 
 
 def print_blocks(blocks: RenderableType) -> None:
-    """Print to standard output, in colour where that is a terminal; tables keep a readable width in pipes."""
+    """Print to standard output: in colour and at its width on a terminal, as plain lines of 118 columns in a pipe."""
     console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=_PIPE_WIDTH)
-    console.print(blocks)
+    if console.is_terminal:
+        console.print(blocks)
+        return
+    buffer = io.StringIO()
+    Console(highlight=False, width=_PIPE_WIDTH, file=buffer).print(blocks)
+    sys.stdout.write("".join(line.rstrip() + "\n" for line in buffer.getvalue().splitlines()))
 
 
 def write_text(path: Path, text: str) -> None:

@@ -69,10 +69,7 @@ class Objective:
             bounds = [float(part) for part in rest]
         except ValueError as error:
             raise InputError(needed) from error
-        low, high = bounds or (
-            cls.__dataclass_fields__["low"].default,
-            cls.__dataclass_fields__["high"].default,
-        )
+        low, high = bounds or (0.0, 10.0)
         return cls(name.strip(), low, high, direction)
 
     @property

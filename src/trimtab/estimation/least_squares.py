@@ -13,6 +13,7 @@ from trimtab.estimation.moments import Moments
 __all__ = [
     "AffineEstimate",
     "active_objectives",
+    "between_share",
     "cluster_covariance",
     "coefficients",
     "entangled_objectives",
@@ -145,6 +146,17 @@ def entangled_objectives(total: Floats) -> NDArray[np.int64]:
     eigenvalues, vectors = np.linalg.eigh(correlation)
     null = vectors[:, eigenvalues <= _TINY * max(eigenvalues[-1], _TINY)]
     return np.flatnonzero((np.abs(null).max(axis=1, initial=0.0) > 1e-6) & np.isfinite(size))
+
+
+def between_share(moments: Moments) -> Floats:
+    """Return the share of each objective's variance at the starts of steps that lies between session means, (n,)."""
+    k = 1 + moments.n
+    count = moments.outer[:, :1, 0]
+    means = moments.outer[:, 0, 1:k] / count
+    centre = (count * means).sum(axis=0) / count.sum()
+    between = (count * (means - centre) ** 2).sum(axis=0)
+    total = np.einsum("sjj->j", moments.outer[:, 1:k, 1:k]) - count.sum() * centre**2
+    return np.asarray(between / np.where(total > 0, total, np.inf))
 
 
 def cluster_covariance(moments: Moments) -> Floats:

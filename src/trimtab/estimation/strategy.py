@@ -32,6 +32,10 @@ BOUND_SHARE = 0.02
 """Share of scores at a bound from which on clipping is known to distort the fit."""
 
 
+BETWEEN_SHARE = 0.6
+"""Share of the variance between sessions from which on lasting differences of level may pass for slow dynamics."""
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """The options of `fit` that concern one strategy."""
@@ -214,7 +218,8 @@ class _Spectrum:
         counts = np.bincount(spectrum.regimes(self.draws, self.options.dt), minlength=len(REGIMES))
         shares = counts / counts.sum()
         best = int(shares.argmax())
-        clear = shares[best] > 0.5 and not memory >= NO_MEMORY
+        # A memory test that too few sessions allow (nan) cannot vouch for a regime either.
+        clear = shares[best] > 0.5 and memory < NO_MEMORY
         label: Regime = REGIMES[best] if clear else "undetermined"
         return RegimeEstimate(label, dict(zip(REGIMES, shares.tolist(), strict=True)))
 
@@ -260,8 +265,20 @@ def _warnings(
         )
     if moments.n_sessions < 2:
         found.append("only one session: no intervals, no held-out figures, no regime; sessions are what is resampled")
+    elif design.identified and np.isnan(memory):
+        needed = int(design.active.sum()) ** 2 + 2
+        found.append(
+            f"only {moments.n_sessions} sessions: whether there is any memory at all, and so which regime, can be said "
+            f"from {needed} on; intervals are rough below about 20"
+        )
     elif moments.n_sessions < 20:
         found.append(f"only {moments.n_sessions} sessions: intervals are rough below about 20")
+    between = ls.between_share(moments)[design.active]
+    if design.identified and moments.n_sessions > 1 and between.mean() > BETWEEN_SHARE:
+        found.append(
+            f"{between.mean():.0%} of the variance of the scores lies between sessions: if tasks differ in level for "
+            "good, the rate is biased towards 0 and the half-life is too long"
+        )
     if memory >= NO_MEMORY:
         found.append(
             f"no memory found (p = {memory:.2f}): the next score does not depend on the present one, as when the same "

@@ -35,7 +35,9 @@ def _behaviour(fit: StrategyFit) -> str:
     speed = f"rate {float(fit.rate):.2f} per iteration"
     if fit.regime.label == "undetermined":
         if not shares:
-            return f"The next score depends on the present one ({speed}), but one session cannot show the regime."
+            return f"One session gives a rate of {float(fit.rate):.2f} per iteration, but no interval and no regime."
+        if np.isnan(fit.memory_p_value):
+            return f"Too few sessions ({fit.sessions}) to tell dynamics from noise ({speed})."
         listed = ", ".join(f"{label} {shares[label]:.0%}" for label in likely if shares[label] >= 0.05)
         return f"The next score depends on the present one ({speed}), but the regime is not settled: {listed}."
     sure = f"{shares[fit.regime.label]:.0%} of the bootstrap draws agree"
