@@ -50,12 +50,17 @@ def import_(
     """Bring recorded sessions into a store, with their texts where the files hold them."""
     from dataclasses import replace
 
+    from trimtab.errors import SourceError
     from trimtab.ingest.importer import import_files
     from trimtab.scoring.registry import get_scorer
     from trimtab.store.open import open_store
 
     names = columns(session_column, strategy_column, iteration_column, objective_column, value_column)
     chosen = get_scorer(scorer) if score else None
+    # Checked here too, so that a mistyped name does not leave an empty store behind.
+    for file in files:
+        if not file.exists():
+            raise SourceError(f"{file} does not exist")
     opened = open_store(store, create=True)
     try:
         done = import_files(
