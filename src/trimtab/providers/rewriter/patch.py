@@ -38,7 +38,7 @@ class Patch:
     tail
         New definitions for the end of the module, above its ``__main__`` guard.
     unbinds
-        Names whose imports the patch removes.
+        Names that the patch removes from the module.
     """
 
     splices: tuple[Splice, ...] = ()
@@ -61,8 +61,11 @@ def importable(program: Program, statement: str) -> bool:
 
 
 def _apart(one: Splice, other: Splice) -> bool:
+    if one.start == other.start and one.start == one.end and other.start == other.end:
+        # Whole lines go in one after the other; two pieces of one line would run into each other.
+        return one.text.endswith("\n") and other.text.endswith("\n")
     if one.start == one.end:
-        return other.start == other.end or one.start <= other.start or one.start >= other.end
+        return one.start <= other.start or one.start >= other.end
     if other.start == other.end:
         return other.start <= one.start or other.start >= one.end
     return one.end <= other.start or other.end <= one.start
@@ -74,11 +77,19 @@ def _defined(patch: Patch) -> dict[str, str]:
     return found
 
 
+def _uses(patch: Patch, names: frozenset[str]) -> bool:
+    """Return whether a patch brings in code that speaks of any of the names."""
+    if not names:
+        return False
+    text = "\n".join([patch.tail, *patch.imports, *patch.constants, *(splice.text for splice in patch.splices)])
+    return any(re.search(rf"\b{re.escape(name)}\b", text) for name in sorted(names))
+
+
 def compatible(taken: Sequence[Patch], new: Patch) -> bool:
     """Return whether `new` can be put into a program together with the `taken` patches.
 
-    It cannot where it changes what another changes, defines a name that another defines differently, or needs an
-    import that another removes.
+    It cannot where it changes what another changes, defines a name that another defines differently, or speaks of a
+    name that another removes.
     """
     defined = _defined(new)
     for patch in taken:
@@ -87,9 +98,7 @@ def compatible(taken: Sequence[Patch], new: Patch) -> bool:
         known = _defined(patch)
         if any(known.get(name, text) != text for name, text in defined.items()):
             return False
-        if any(_binds(statement) in new.unbinds for statement in patch.imports):
-            return False
-        if any(_binds(statement) in patch.unbinds for statement in new.imports):
+        if _uses(patch, new.unbinds) or _uses(new, patch.unbinds):
             return False
     return True
 
@@ -119,6 +128,20 @@ def _header_end(program: Program) -> int:
     return min(end, len(program.source))
 
 
+def _constants_end(program: Program, header: int) -> int:
+    """Return the offset below the constants that follow the imports; `header` where there are none."""
+    end = header
+    for statement in program.tree.body:
+        lines = program.line_span(statement)
+        if lines is None or lines[1] <= header:
+            continue
+        target = statement.targets[0] if isinstance(statement, ast.Assign) else None
+        if not isinstance(target, ast.Name) or not (target.id.isupper() or target.id == "logger"):
+            break
+        end = lines[1]
+    return end if program.source[:end].endswith("\n") else header
+
+
 def _tail_start(program: Program) -> int:
     """Return the offset above the ``__main__`` guard, or the end."""
     for statement in reversed(program.tree.body):
@@ -137,9 +160,12 @@ def compose(program: Program, patches: Sequence[Patch]) -> str:
     )
     constants = dict.fromkeys(line for patch in patches for line in patch.constants)
     header = _header_end(program)
+    after = _constants_end(program, header)
     top = "".join(f"{line}\n" for line in imports)
-    if constants:
+    if constants and after == header:
         top += "\n" + "".join(f"{line}\n" for line in constants)
+    elif constants:
+        splices.append(Splice(after, after, "".join(f"{line}\n" for line in constants)))
     if top:
         before = program.source[:header]
         # A last line without its line end would swallow the insertion.

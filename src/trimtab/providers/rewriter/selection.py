@@ -29,8 +29,10 @@ __all__ = [
 DEFAULT_TEMPERATURE = 0.7
 #: Most edits in one answer.
 MOST_EDITS = 6
+#: How often a model that found nothing to do looks again before it returns the program as it is.
+_MORE_TRIES = 3
 #: Non-blank lines from which on additions become rarer and removals likelier.
-LINE_BUDGET = 100
+LINE_BUDGET = 90
 #: No change makes a program longer than this many lines, or adds to one that already is.
 LONGEST = 320
 #: The same in characters.
@@ -67,10 +69,10 @@ def _size_factor(edit: Edit, length: int) -> float:
     """Return how the length of the program, in lines, changes the weight of an edit."""
     excess = max(0.0, (length - LINE_BUDGET) / 40)
     if edit.growth is True:
-        return math.exp(-1.3 * excess)
+        return math.exp(-1.8 * excess)
     if edit.growth is False:
         return 1 + 3 * excess
-    return 1.0
+    return math.exp(-0.7 * excess) if edit.family == "feature" else 1.0
 
 
 class _Urn:
@@ -141,7 +143,10 @@ def change_program(program: Program, wanted: Affinities, temperature: float, rng
     patches: list[Patch] = []
     done: list[Edit] = []
     source = program.source
-    for _ in range(edit_count(temperature, rng)):
+    wished = edit_count(temperature, rng)
+    for attempt in range(wished + _MORE_TRIES):
+        if attempt >= wished and done:
+            break
         edit = urn.draw(rng)
         if edit is None:
             continue

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from trimtab.providers.rewriter.patch import Patch, Splice
-from trimtab.providers.rewriter.program import Function, Program, descend
+from trimtab.providers.rewriter.program import Function, Program, descend, dotted
 
 __all__ = [
     "FAMILIES",
@@ -160,25 +160,27 @@ _MUTATORS = frozenset(
 )
 
 
-def stable(name: str, *nodes: ast.AST) -> bool:
-    """Return whether nothing in `nodes` rebinds `name` or visibly changes what it holds."""
-    if name in names_written(*nodes):
+def stable(path: str, *nodes: ast.AST) -> bool:
+    """Return whether nothing in `nodes` rebinds a name or dotted path, or visibly changes what it holds."""
+    root, _, attribute = path.partition(".")
+    if root in names_written(*nodes):
         return False
-    for root in nodes:
-        for node in descend(root):
-            if isinstance(node, ast.Attribute) and node.attr in _MUTATORS and _is_name(node.value, name):
+    for node in (node for held in nodes for node in descend(held)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            called = dotted(node.func)
+            # A method of the object that owns the attribute may change it out of sight.
+            if called.startswith(f"{path}.") and node.func.attr in _MUTATORS:
                 return False
-            if isinstance(node, ast.Subscript | ast.Attribute) and not isinstance(node.ctx, ast.Load):
-                held: ast.AST = node
-                while isinstance(held, ast.Subscript | ast.Attribute):
-                    held = held.value
-                if _is_name(held, name):
-                    return False
+            if attribute and called.startswith(f"{root}.") and not called.startswith(f"{path}."):
+                return False
+        elif isinstance(node, ast.Subscript | ast.Attribute) and not isinstance(node.ctx, ast.Load):
+            holder: ast.AST = node
+            while isinstance(holder, ast.Subscript):
+                holder = holder.value
+            changed = dotted(holder)
+            if changed == path or path.startswith(f"{changed}.") or changed.startswith(f"{path}."):
+                return False
     return True
-
-
-def _is_name(node: ast.AST, name: str) -> bool:
-    return isinstance(node, ast.Name) and node.id == name
 
 
 def entry(program: Program, function: Function) -> ast.stmt | None:

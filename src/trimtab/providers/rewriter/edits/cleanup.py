@@ -114,7 +114,8 @@ def remove_helper(program: Program, node: ast.stmt, rng: Rng) -> Patch | None:
     if lines is None:
         return None
     start = len(program.source[: lines[0]].rstrip("\n")) + 1
-    return patch_of(Splice(min(start, lines[0]), lines[1], ""))
+    named = frozenset([getattr(node, "name", "")])
+    return Patch((Splice(min(start, lines[0]), lines[1], ""),), unbinds=named)
 
 
 def _code_of(program: Program, function: ast.FunctionDef) -> str:

@@ -65,10 +65,9 @@ def any_all(program: Program, loop: ast.For, rng: Rng) -> Patch | None:
 def _length_sites(program: Program) -> list[ast.Call]:
     found = []
     for call in program.calls_to("len"):
-        if len(call.args) != 1 or not isinstance(call.args[0], ast.Name):
-            continue
+        measured = dotted(call.args[0]) if len(call.args) == 1 else ""
         loop = program.loop_of(call)
-        if loop is not None and program.line_span(loop) is not None and stable(call.args[0].id, loop):
+        if measured and loop is not None and program.line_span(loop) is not None and stable(measured, loop):
             found.append(call)
     return found
 
@@ -80,10 +79,10 @@ def _length_sites(program: Program) -> list[ast.Call]:
 def hoist_length(program: Program, call: ast.Call, rng: Rng) -> Patch | None:
     """Move a call whose result does not change out of the loop."""
     loop = program.loop_of(call)
-    if loop is None or not isinstance(call.args[0], ast.Name):
+    measured = dotted(call.args[0])
+    if loop is None or not measured:
         return None
-    measured = call.args[0].id
-    name = program.fresh(f"{measured}_length")
+    name = program.fresh(f"{measured.rsplit('.', 1)[-1].strip('_')}_length")
     calls = [c for c in program.calls_to("len") if program.text(c) == program.text(call) and program.loop_of(c) is loop]
     splices = [Splice(*program.span(c), name) for c in calls]
     return patch_of(insertion_before(program, loop, f"{name} = len({measured})"), *splices)
@@ -125,8 +124,8 @@ def _counted(loop: ast.For) -> tuple[str, str] | None:
     inner = outer.args[0] if len(outer.args) == 1 else None
     if not (isinstance(inner, ast.Call) and dotted(inner.func) == "len" and len(inner.args) == 1):
         return None
-    sequence = inner.args[0]
-    return (loop.target.id, sequence.id) if isinstance(sequence, ast.Name) else None
+    sequence = dotted(inner.args[0])
+    return (loop.target.id, sequence) if sequence else None
 
 
 def _counter_sites(program: Program) -> list[ast.For]:
@@ -147,8 +146,7 @@ def _indexed(program: Program, loop: ast.For, counter: str, sequence: str) -> li
         for statement in loop.body
         for node in program.below(statement)
         if isinstance(node, ast.Subscript)
-        and isinstance(node.value, ast.Name)
-        and node.value.id == sequence
+        and dotted(node.value) == sequence
         and isinstance(node.slice, ast.Name)
         and node.slice.id == counter
     ]
@@ -164,7 +162,8 @@ def iterate_directly(program: Program, loop: ast.For, rng: Rng) -> Patch | None:
     if counted is None:
         return None
     counter, sequence = counted
-    item = program.fresh(sequence[:-1] if sequence.endswith("s") and len(sequence) > 2 else f"{sequence}_item")
+    last = sequence.rsplit(".", 1)[-1].strip("_")
+    item = program.fresh(last[:-1] if last.endswith("s") and len(last) > 2 else f"{last}_item")
     indexed = _indexed(program, loop, counter, sequence)
     uses = sum(1 for s in loop.body for node in program.below(s) if isinstance(node, ast.Name) and node.id == counter)
     after = [n for n in program.nodes(ast.Name) if n.id == counter and n.lineno > (loop.end_lineno or 0)]
