@@ -9,8 +9,9 @@ from __future__ import annotations
 import csv
 import io
 from collections import defaultdict
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -72,6 +73,11 @@ class _Tabular(SqlFile):
         x = self._at(name)
         return f"CASE WHEN json_valid({x}) THEN {x} END"
 
+    def _require_rows(self, count: int) -> None:
+        if not count:
+            why = "".join(f"; {exclusion}" for exclusion in self.exclusions)
+            raise InputError(f"{self.origin} holds no rows below its header{why}")
+
     def _document(self, column: str) -> tuple[str, str]:
         return nested(f"{self._json(column)} AS doc", self._table), "doc"
 
@@ -90,16 +96,24 @@ class _Tabular(SqlFile):
 class _CsvFile(_Tabular):
     def __init__(self, prepared: Prepared, connection: DuckDBPyConnection) -> None:
         super().__init__(prepared, connection)
-        self.names, self._delimiter, skip = _read_header(prepared)
+        header = _read_header(prepared)
+        self.names, self._delimiter = header.names, header.delimiter
         if self._delimiter == ";":
             self.notes += (f"{prepared.path.name} is separated by semicolons; a comma in a number is a decimal comma.",)
         types = ", ".join(f"'c{i}': 'VARCHAR'" for i in range(len(self.names)))
+        line_end = {"\r\n": r"'\r\n'", "\n": r"'\n'", "\r": r"'\r'"}[header.line_end]
         options = (
-            f"{quoted(str(prepared.link))}, auto_detect = false, header = true, skip = {skip}, "
-            f"delim = {quoted(self._delimiter)}, quote = '\"', escape = '\"', columns = {{{types}}}, "
+            f"{quoted(str(prepared.link))}, auto_detect = false, header = true, skip = {header.empty_lines}, "
+            f"new_line = {line_end}, delim = {quoted(self._delimiter)}, quote = '\"', escape = '\"', columns = {{{types}}}, "
             f"compression = '{'gzip' if prepared.compressed else 'none'}'"
         )
-        self._rows(select("count(*)", f"read_csv({options}, store_rejects = true, rejects_limit = 0)"))
+        try:
+            counted = self._rows(select("count(*)", f"read_csv({options}, store_rejects = true, rejects_limit = 0)"))
+        except SourceError as error:
+            raise SourceError(
+                f"{prepared.path} cannot be read as CSV: its lines end in different ways, or its quotation marks do "
+                "not match; write it again"
+            ) from error
         rejects = self._rows(select("error_type::VARCHAR, line", "reject_errors", "ORDER BY line, error_type"))
         lines: dict[str, dict[int, None]] = defaultdict(dict)
         for kind, line in rejects:
@@ -108,6 +122,7 @@ class _CsvFile(_Tabular):
             Exclusion(reason, len(at), "rows", tuple(f"line {n}" for n in islice(at, 3)))
             for reason, at in lines.items()
         )
+        self._require_rows(counted[0][0])
         self._table = f"read_csv({options}, ignore_errors = true)"
 
     def _number(self, name: str) -> NumberSql:
@@ -122,32 +137,60 @@ _REJECTIONS = {
 }
 
 
-def _read_header(prepared: Prepared) -> tuple[tuple[str, ...], str, int]:
-    """Return the column names, the delimiter and the number of empty lines before them."""
+@dataclass(frozen=True, slots=True)
+class _Header:
+    names: tuple[str, ...]
+    delimiter: str
+    line_end: str
+    empty_lines: int
+
+
+def _read_header(prepared: Prepared) -> _Header:
+    """Read the header line of a CSV file, and with it how the file is written."""
     with prepared.open() as stream:
         text = stream.read(1 << 20).decode("utf-8", errors="ignore")
     body = text.lstrip("\r\n")
-    skip = text[: len(text) - len(body)].count("\n")
+    empty_lines = text[: len(text) - len(body)].count("\n")
     if body.startswith(('{"', "[{", "{ ")):
         raise InputError(f"{prepared.path} holds JSON, not CSV; let its name end in .jsonl")
-    best: list[str] = []
-    delimiter = ","
-    for candidate in (",", ";", "\t", "|"):
-        try:
-            fields = next(csv.reader(io.StringIO(body, newline=""), delimiter=candidate))
-        except csv.Error as error:
-            raise SourceError(f"{prepared.path} has no readable header line: {error}") from error
-        if len(fields) > len(best):
-            best, delimiter = fields, candidate
-    names = [name.strip() or f"unnamed: {i}" for i, name in enumerate(best)]
+    try:
+        samples = {delimiter: _sample(body, delimiter) for delimiter in (",", ";", "\t", "|")}
+    except csv.Error as error:
+        raise SourceError(f"{prepared.path} has no readable header line: {error}") from error
+
+    def fit(delimiter: str) -> tuple[bool, int]:
+        # What splits the first lines alike is the separator; a sign within a name would split the header alone.
+        records, _ = samples[delimiter]
+        width = len(records[0])
+        return width > 1 and all(len(record) == width for record in records[1:]), width
+
+    delimiter = max(samples, key=fit)
+    records, line_end = samples[delimiter]
+    names = [name.strip(" \t") or f"unnamed: {i}" for i, name in enumerate(records[0])]
     twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
     if twice:
-        raise InputError(
-            f"{prepared.path} needs distinct column names, but its header repeats {', '.join(map(repr, twice))}"
-        )
+        raise InputError(f"{prepared.path} needs distinct column names, but has {', '.join(map(repr, twice))} twice")
     if len(names) > MOST_NAMES:
         raise InputError(f"{prepared.path} has {len(names):,} columns; at most {MOST_NAMES:,} can be read")
-    return tuple(names), delimiter, skip
+    return _Header(tuple(names), delimiter, line_end, empty_lines)
+
+
+def _sample(text: str, delimiter: str) -> tuple[list[list[str]], str]:
+    """Return the first records, and the sign or signs that end the first."""
+    used: list[str] = []
+
+    def lines() -> Iterator[str]:
+        for line in io.StringIO(text, newline=""):
+            used.append(line)
+            yield line
+
+    reader = csv.reader(lines(), delimiter=delimiter)
+    header = next(reader)
+    end = next((sign for sign in ("\r\n", "\n", "\r") if used[-1].endswith(sign)), "\n")
+    records = [header]
+    with suppress(csv.Error):
+        records += [record for record in islice(reader, 5) if record]
+    return records, end
 
 
 _NUMERIC = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "FLOAT", "DOUBLE", "DECIMAL")
@@ -162,6 +205,7 @@ class _ParquetFile(_Tabular):
         self.names = tuple(str(row[0]) for row in described)
         self._types = {str(row[0]): str(row[1]) for row in described}
         aliases = ", ".join(f"{quoted(name, chr(34))} AS c{i}" for i, name in enumerate(self.names))
+        self._require_rows(self._rows(select("count(*)", table))[0][0])
         self._table = nested(aliases, table)
 
     def _is(self, name: str, kinds: tuple[str, ...]) -> bool:

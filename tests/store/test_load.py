@@ -1,0 +1,395 @@
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import trimtab as tt
+from trimtab.core.trajectories import FAILED, OK, UNSCORED
+from trimtab.errors import InputError, SourceError
+from trimtab.store.load import Columns
+
+SHARED = Path(__file__).parents[3] / "shared" / "data"
+Table = dict[str, list[Any]]
+
+
+def _as_csv(table: Table, folder: Path) -> Path:
+    path = folder / "table.csv"
+    pd.DataFrame({name: pd.Series(column, dtype=object) for name, column in table.items()}).to_csv(path, index=False)
+    return path
+
+
+def _as_jsonl(table: Table, folder: Path) -> Path:
+    path = folder / "table.jsonl.gz"
+    rows = [dict(zip(table, row, strict=True)) for row in zip(*table.values(), strict=True)]
+    path.write_bytes(gzip.compress("\n".join(json.dumps(row) for row in rows).encode()))
+    return path
+
+
+def _as_parquet(table: Table, folder: Path) -> Path:
+    path = folder / "table.parquet"
+    pq.write_table(pa.table(table), path)
+    return path
+
+
+FORMS: dict[str, Callable[[Table, Path], Any]] = {
+    "csv": _as_csv,
+    "jsonl.gz": _as_jsonl,
+    "parquet": _as_parquet,
+    "pandas": lambda table, folder: pd.DataFrame(table),
+    "polars": lambda table, folder: pl.DataFrame(table, strict=False),
+    "polars lazy": lambda table, folder: pl.LazyFrame(table, strict=False),
+    "arrow": lambda table, folder: pa.table(table),
+    "mapping": lambda table, folder: table,
+}
+FILES_AND_WORDS = ["csv", "jsonl.gz", "pandas", "mapping"]  # forms that can mix numbers and words in one column
+
+
+@pytest.fixture(params=FORMS)
+def form(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[Table], Any]:
+    return lambda table: FORMS[request.param](table, tmp_path)
+
+
+def exclusions(found: tt.Trajectories) -> dict[str, int]:
+    return {e.reason: e.count for e in found.exclusions}
+
+
+def test_wide_table_in_any_form(form: Callable[[Table], Any]) -> None:
+    found = tt.load(
+        form(
+            {
+                "session_id": ["b", "b", "a", "a", "a"],
+                "strategy": ["EF", "SF", "SF", "SF", "SF"],
+                "iteration": [0, 1, 2, 0, 1],
+                "task_id": ["t1", "t1", "t2", "t2", "t2"],
+                "quality": [1.5, 2.5, None, 3.0, 9.0],
+                "speed": [0, 1, 0, 1, 1],
+            }
+        )
+    )
+    assert found.session_ids == ("b", "a")
+    assert found.iteration.tolist() == [0, 1, 0, 1, 2]
+    assert [found.strategies[code] for code in found.strategy] == ["EF", "SF", "SF", "SF", "SF"]
+    np.testing.assert_array_equal(found.scores, [[1.5, 0], [2.5, 1], [3, 1], [9, 1], [np.nan, 0]])
+    assert found.covariates == {"task_id": ("t1", "t2")}
+    assert [str(o) for o in found.space] == ["quality:0:10:max", "speed:0:1:max"]
+    assert found.exclusions == ()
+    assert any("quality 1" in note for note in found.notes)
+
+
+def test_long_table_in_any_form(form: Callable[[Table], Any]) -> None:
+    found = tt.load(
+        form(
+            {
+                "session_id": ["a"] * 4,
+                "iteration": [1, 0, 0, 1],
+                "objective": ["x", "y", "x", "y"],
+                "value": [2.0, 20.0, 1.0, 30.0],
+            }
+        )
+    )
+    assert found.space.names == ("x", "y")
+    assert found.scores.tolist() == [[1, 20], [2, 30]]
+
+
+@pytest.mark.parametrize("name", ["jsonl.gz", "parquet", "pandas", "polars", "arrow", "mapping"])
+def test_objects_of_scores_whose_keys_vary(name: str, tmp_path: Path) -> None:
+    table: Table = {
+        "session_id": ["a", "a", "a"],
+        "iteration": [0, 1, 2],
+        "scores": [{"x": 1.0, "z": None}, {"x": 2.0, "y": 5.0}, {"y": 6.0}],
+    }
+    found = tt.load(FORMS[name](table, tmp_path), objectives=["x", "y"])
+    np.testing.assert_array_equal(found.scores, [[1, np.nan], [2, 5], [np.nan, 6]])
+
+
+def test_objects_of_scores_in_a_csv_column(tmp_path: Path) -> None:
+    table: Table = {"session_id": ["a", "a", "a"], "iteration": [0, 1, 2], "scores": ['{"x": 1}', '{"x": 2}', "lost"]}
+    found = tt.load(_as_csv(table, tmp_path))
+    np.testing.assert_array_equal(found.scores, [[1], [2], [np.nan]])
+
+
+def test_keys_with_any_characters(tmp_path: Path) -> None:
+    name = "a/b~c.d'\"é $[0]"
+    path = tmp_path / "a.jsonl"
+    path.write_text("\n".join(json.dumps({"session_id": "s", "iteration": t, "scores": {name: t}}) for t in (0, 1)))
+    assert tt.load(path).space.names == (name,)
+    assert tt.load(path).scores.ravel().tolist() == [0, 1]
+
+
+def test_ids_stay_what_they_are(form: Callable[[Table], Any]) -> None:
+    found = tt.load(form({"session_id": ["007", "007", "7"], "iteration": [0, 1, 0], "x": [1, 2, 3]}))
+    assert found.session_ids == ("007", "7")
+
+
+def test_whole_numbers_as_ids(form: Callable[[Table], Any]) -> None:
+    found = tt.load(form({"session_id": [7, 7, 8], "iteration": [0.0, 1.0, 0.0], "x": [1, 2, 3]}))
+    assert found.session_ids == ("7", "8")
+    assert found.iteration.tolist() == [0, 1, 0]
+
+
+def test_ids_that_pandas_turned_into_decimals() -> None:
+    found = tt.load(pd.DataFrame({"session_id": [7, 7, None], "iteration": [0, 1, 0], "x": [1, 2, 3]}))
+    assert found.session_ids == ("7",)
+    assert exclusions(found) == {"no session id": 1}
+
+
+@pytest.mark.parametrize("name", FILES_AND_WORDS)
+def test_words_among_the_scores_are_counted(name: str, tmp_path: Path) -> None:
+    table: Table = {
+        "session_id": ["a"] * 6,
+        "iteration": [*range(6)],
+        "x": [1.5, "n/a", "n/a", "1_000", 3.5, 4.5],
+    }
+    found = tt.load(FORMS[name](table, tmp_path))
+    np.testing.assert_array_equal(found.scores.ravel(), [1.5, np.nan, np.nan, np.nan, 3.5, 4.5])
+    (excluded,) = found.exclusions
+    assert (excluded.count, excluded.unit, excluded.examples[0]) == (3, "scores", "'n/a'")
+
+
+@pytest.mark.parametrize("name", FILES_AND_WORDS)
+def test_infinite_scores_are_counted(name: str, tmp_path: Path) -> None:
+    table: Table = {"session_id": ["a"] * 3, "iteration": [0, 1, 2], "x": [1.0, float("inf"), 2.0]}
+    found = tt.load(FORMS[name](table, tmp_path))
+    assert found.status.ravel().tolist() == [OK, UNSCORED, OK]
+    assert exclusions(found) == {"x is infinite, so it counts as unscored": 1}
+
+
+def test_truth_values_are_read_as_one_and_zero(form: Callable[[Table], Any]) -> None:
+    found = tt.load(form({"session_id": ["a"] * 3, "iteration": [0, 1, 2], "solved": [False, False, True]}))
+    assert found.scores.ravel().tolist() == [0, 0, 1]
+    assert any("True and false" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("name", FILES_AND_WORDS)
+def test_unusable_iterations_are_counted(name: str, tmp_path: Path) -> None:
+    table: Table = {
+        "session_id": ["a"] * 7,
+        "iteration": [0, 1, -1, 2.5, None, "x", "3.0"],
+        "x": [1, 2, 3, 4, 5, 6, 7],
+    }
+    found = tt.load(FORMS[name](table, tmp_path))
+    assert found.iteration.tolist() == [0, 1, 3]
+    assert exclusions(found) == {
+        "no iteration number": 1,
+        "the iteration is no whole number": 2,
+        "the iteration is negative": 1,
+    }
+
+
+def test_repeated_iterations_keep_the_first_and_tell_repeats_from_contradictions(form: Callable[[Table], Any]) -> None:
+    found = tt.load(form({"session_id": ["a"] * 5, "iteration": [0, 1, 1, 0, 2], "x": [1, 2, 2, 9, 3]}))
+    assert found.scores.ravel().tolist() == [1, 2, 3]
+    assert {e.reason.split("; ")[0]: (e.count, e.examples) for e in found.exclusions} == {
+        "a repeated iteration of a session, with the same scores": (1, ("session 'a', iteration 1",)),
+        "a repeated iteration of a session, with other scores": (1, ("session 'a', iteration 0",)),
+    }
+
+
+def test_repeated_scores_of_a_long_table() -> None:
+    found = tt.load(
+        {
+            "session_id": ["a"] * 5,
+            "iteration": [0, 0, 0, 1, 1],
+            "objective": ["x", "x", "x", "x", "y"],
+            "value": [1, 1, 5, 2, 7],
+        },
+        objectives=["x", "y"],
+    )
+    np.testing.assert_array_equal(found.scores, [[1, np.nan], [2, 7]])
+    assert sorted(e.count for e in found.exclusions if e.unit == "scores") == [1, 1]
+
+
+def test_session_ids_used_again_under_other_strategies_are_pointed_out() -> None:
+    found = tt.load(
+        {"session_id": [1, 1, 1, 1], "strategy": ["EF", "EF", "SF", "SF"], "iteration": [0, 1, 0, 1], "x": [1, 2, 3, 4]}
+    )
+    assert found.scores.ravel().tolist() == [1, 2]
+    assert any("join strategy and session" in note for note in found.notes)
+    assert [e.count for e in found.exclusions] == [2]
+
+
+def test_missing_strategy_and_iteration_columns(form: Callable[[Table], Any]) -> None:
+    found = tt.load(form({"session_id": ["a", "b", "a", "b"], "x": [1, 2, 3, 4]}), strategy_default="mine")
+    assert found.strategies == ("mine",)
+    assert found.iteration.tolist() == [0, 1, 0, 1]
+    assert found.scores.ravel().tolist() == [1, 3, 2, 4]
+    assert sum("There is no column" in note for note in found.notes) == 2
+
+
+def test_rows_without_a_strategy() -> None:
+    found = tt.load(
+        {"session_id": list("aaab"), "strategy": [None, "EF", "", None], "iteration": [0, 1, 2, 0], "x": [1, 2, 3, 4]}
+    )
+    assert [found.strategies[code] for code in found.strategy] == ["EF", "EF", "unnamed", "unnamed"]
+    assert sum("name no strategy" in note for note in found.notes) == 2
+
+
+def test_gaps_and_late_starts_are_kept_and_noted() -> None:
+    found = tt.load({"session_id": list("aabb"), "iteration": [3, 5, 0, 1], "x": [1, 2, 3, 4]})
+    assert found.iteration.tolist() == [3, 5, 0, 1]
+    assert [str(e) for e in found.lost_steps()] == ["1 step: a gap in the iteration numbers"]
+    assert any("1 of 2 sessions do not start at iteration 0" in note for note in found.notes)
+
+
+def test_labels_that_change_within_a_session_are_reported() -> None:
+    found = tt.load(
+        {"session_id": list("aabb"), "iteration": [0, 1, 0, 1], "model": ["m", "n", None, None], "x": [1, 2, 3, 4]}
+    )
+    assert found.covariates == {"model": ("m", "")}
+    assert any("model changes within 1 sessions" in note for note in found.notes)
+
+
+def test_mapped_columns() -> None:
+    table = {
+        "run": ["a", "a"],
+        "arm": ["EF", "EF"],
+        "t": [0, 1],
+        "metric": ["x", "x"],
+        "score": [1, 2],
+        "llm": ["m", "m"],
+    }
+    columns = Columns(session="run", strategy="arm", iteration="t", objective="metric", value="score", model="llm")
+    found = tt.load(table, columns=columns)
+    assert (found.space.names, found.strategies, found.covariates) == (("x",), ("EF",), {"model": ("m",)})
+
+
+@pytest.mark.parametrize(
+    ("table", "columns", "message"),
+    [
+        ({"run": ["a"], "x": [1]}, Columns(), "'run', 'x'.*--session-column.*--strategy-column.*Columns"),
+        ({"session_id": ["a"], "x": [1]}, Columns(iteration="t"), "no column 't', named as the iteration column"),
+        ({"session_id": ["a"], "x": [1]}, Columns(strategy="arm"), "no column 'arm'"),
+        ({"session_id": ["a"], "score": [1]}, Columns(value="score"), "also needs 'objective'"),
+        ({"session_id": ["a"], "note": ["hello"]}, Columns(), "holds no score"),
+        ({"session_id": ["a"], "seed": [4]}, Columns(), "'seed' can be named with --objective"),
+        ({"session_id": [None, ""], "x": [1, 2]}, Columns(), "no usable row: 2 rows: no session id"),
+        ({"session_id": ["a"], "iteration": ["x"], "x": [1]}, Columns(), "no usable row"),
+        ({"session_id": ["a", "b"], "x": [1]}, Columns(), "one length"),
+        ({"session_id": ["a"], "x": [[1, 2]]}, Columns(), "one dimension"),
+        ({"session_id": [], "x": []}, Columns(), "no rows"),
+        ({}, Columns(), "no rows"),
+        (
+            {"session_id": ["a"], "scores": [{"x": 1}], "objective": ["x"], "value": [1]},
+            Columns(),
+            "fits two layouts",
+        ),
+        ({"session_id": ["a"], "scores": [{"x": "good"}]}, Columns(), "no number in its column 'scores'"),
+        ({"session_id": ["a"], "objective": [""], "value": [1]}, Columns(), "names no objective"),
+    ],
+)
+def test_tables_that_cannot_be_used(table: Any, columns: Columns, message: str) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        tt.load(table, columns=columns)
+    assert not isinstance(caught.value, SourceError)
+
+
+def test_two_numeric_columns_called_objective_and_value_are_wide() -> None:
+    found = tt.load({"session_id": ["a", "a"], "objective": [1, 2], "value": [3, 4]})
+    assert found.space.names == ("objective", "value")
+
+
+def test_given_objectives() -> None:
+    table = {"session_id": ["a", "a"], "x": [1, 20], "seed": [3, 3], "word": ["p", "q"]}
+    found = tt.load(table, objectives=["seed:0:5", tt.Objective("x", direction="min")])
+    assert [str(o) for o in found.space] == ["seed:0:5:max", "x:0:10:min"]
+    assert found.scores.tolist() == [[3, 1], [3, 20]]
+    assert any("1 values of x lie outside 0 to 10" in note for note in found.notes)
+    with pytest.raises(InputError, match=r"no objective called 'y'; it has 'x', 'seed', 'word'"):
+        tt.load(table, objectives=["y"])
+    with pytest.raises(InputError, match=r"no number in 'word', which holds 'p', 'q'"):
+        tt.load(table, objectives=["word"])
+    with pytest.raises(InputError, match="distinct"):
+        tt.load(table, objectives=["x", "x:0:1"])
+
+
+def test_trajectories_pass_through() -> None:
+    first = tt.load({"session_id": ["a", "a"], "x": [1, 2], "y": [3, 4]})
+    assert tt.load(first) is first
+    chosen = tt.load(first, objectives=["y"])
+    assert (str(chosen.space["y"]), chosen.scores.ravel().tolist()) == ("y:0:10:max", [3, 4])
+    assert str(tt.load(first, objectives=["y:0:4:min"]).space["y"]) == "y:0:4:min"
+
+
+def test_statuses_of_a_long_table() -> None:
+    found = tt.load(
+        {
+            "session_id": ["a"] * 4,
+            "iteration": [0, 1, 2, 3],
+            "objective": ["x"] * 4,
+            "value": [1.0, None, None, 5.0],
+            "status": ["ok", "failed", "unscored", "failed"],
+        }
+    )
+    assert found.status.ravel().tolist() == [OK, FAILED, UNSCORED, FAILED]
+    assert exclusions(found) == {"x has a value although its status says failed; the status counts": 1}
+
+
+def test_hostile_number_of_keys_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text("\n".join(json.dumps({"session_id": "a", "iteration": t, f"k{t}": 1}) for t in range(6_000)))
+    with pytest.raises(InputError, match="over 5,000 different names"):
+        tt.load(path)
+
+
+def test_duplicate_dataframe_columns() -> None:
+    frame = pd.DataFrame([["a", 1, 2]], columns=["session_id", "x", "x"])
+    with pytest.raises(InputError, match="dataframe cannot be read"):
+        tt.load(frame)
+
+
+def test_typed_parquet_columns_that_are_no_scores(tmp_path: Path) -> None:
+    table = pa.table(
+        {
+            "session_id": pa.array(["a", "a"]).dictionary_encode(),
+            "iteration": pa.array([0, 1], pa.int8()),
+            "when": pa.array([0, 10**6], pa.timestamp("us")),
+            "list": pa.array([[1], [2]]),
+            "exact": pa.array([1, 2], pa.decimal128(5, 2)),
+            "blob": pa.array([b"1", b"2"]),
+        }
+    )
+    pq.write_table(table, tmp_path / "a.parquet")
+    found = tt.load(tmp_path / "a.parquet")
+    assert found.space.names == ("exact",)
+    assert any("when, list, blob" in note for note in found.notes)
+
+
+def test_shared_sources_load() -> None:
+    if not SHARED.is_dir():
+        pytest.skip("the shared trajectories are not beside this checkout")
+    expected = {
+        "selfrefine_sentiment_a": (827, 3896, ("sentiment",)),
+        "intercode_sql_a": (5998, 40693, ("reward", "valid_action")),
+        "openevolve_forecast_a": (20, 52, ("combined_score", "mape", "rmse")),
+    }
+    imported = {"ldb_humaneval", "mint_humaneval", "openevolve_agents_a"}  # compared in the tests of the importer
+    for path in sorted(SHARED.glob("*.jsonl.gz")):
+        name = path.name.removesuffix(".jsonl.gz")
+        if name in imported:
+            continue
+        if name.startswith("tasks_"):
+            with pytest.raises(InputError, match="session_id"):
+                tt.load(path)
+            continue
+        found = tt.load(path)
+        if name not in expected:
+            continue
+        rows = [json.loads(line) for line in gzip.decompress(path.read_bytes()).splitlines()]
+        assert found.n_rows == len(rows)
+        at = {(row["session_id"], row["iteration"]): row for row in rows}
+        for i in range(0, found.n_rows, 97):
+            row = at[found.session_ids[found.session[i]], int(found.iteration[i])]
+            assert found.strategies[found.strategy[i]] == row["strategy"]
+            want = [row["scores"].get(objective, np.nan) for objective in found.space.names]
+            np.testing.assert_array_equal(found.scores[i], want)
+        assert (found.n_sessions, found.n_rows, found.space.names) == expected[name]
