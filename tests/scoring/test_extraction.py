@@ -78,6 +78,16 @@ FOUND = {
     "bare script": ("n = int(input())\nprint(n + 1)\n", "n = int(input())\nprint(n + 1)\n", "bare"),
     "bare, indented": ("    x = 1\n    y = 2\n", "x = 1\ny = 2\n", "bare"),
     "prose around": (f"Sure, here it is.\n\n{PROGRAM}\nThis doesn't need more.\n- fast\n", PROGRAM, "prose-trimmed"),
+    "prose around a program that begins with a docstring": (
+        f"Sure:\n\n{DOCSTRING_PROGRAM}\nDone, it's good.",
+        DOCSTRING_PROGRAM,
+        "prose-trimmed",
+    ),
+    "prose around a script": (
+        "Try this:\n\na, *b = map(int, input().split())\nprint(a)\n\nIt's short.",
+        "a, *b = map(int, input().split())\nprint(a)\n",
+        "prose-trimmed",
+    ),
     "prose before": (f"Here's the code you wanted:\n{PROGRAM}", PROGRAM, "prose-trimmed"),
     "prose between": (f"First\n\n{OTHER}\nand then this one:\n\n{PROGRAM}", PROGRAM, "prose-trimmed"),
     "indented in a list": (
@@ -138,6 +148,13 @@ REFUSED = {
     "truncated without a fence": (f"{OTHER}\ndef f():\n    return (1,\n", "prose-trimmed", "def other", "syntax error"),
     "broken without a fence": (f"{OTHER}\ndef f() return 3\n\n{PROGRAM}", "prose-trimmed", "def other", "syntax error"),
     "one-line use": (fence("print(load('1'))\n"), "fence", "print", "defines nothing"),
+    "imports and an apology": (
+        "import os\nimport re\nI am sorry, that is all.",
+        "prose-trimmed",
+        "import",
+        "syntax error",
+    ),
+    "calls only, unfenced": ("print(load('1'))\nprint(2)\n", "prose-trimmed", "print", "defines nothing"),
     "shell only": (fence("pip install x\n", "bash"), "other-language-fence", "pip install", "syntax error"),
     "empty fence": ("```python\n```", "none", None, "no code"),
     "program too large": (fence("x = 1\n" * 12_000), "fence", "x = 1", "64 KB"),

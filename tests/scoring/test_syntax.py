@@ -17,7 +17,7 @@ def program(text: str) -> Program:
 
 
 def test_counts_every_node_that_the_standard_walk_counts() -> None:
-    text = "import os\n\n\nclass A:\n    def f(self, x: int = 1, *, y=None):\n        return [i for i in x if i] or {**y}\n"
+    text = "import os\n\n\nclass A:\n  def f(self, x: int = 1, *, y=None):\n    return [i for i in x if i] or {**y}\n"
     skipped = (ast.expr_context, ast.operator, ast.boolop, ast.cmpop, ast.unaryop, ast.alias, ast.comprehension)
     assert program(text).size == sum(not isinstance(node, skipped) for node in ast.walk(ast.parse(text)))
 

@@ -100,8 +100,9 @@ def extract(answer: str) -> Extraction:
         best = _choose(group, budget)
         if best is not None:
             return best
-    if not candidates or blocks[-1].kind == "unterminated-fence":
-        trimmed = _choose(_without_prose(text if not candidates else blocks[-1].text, budget), budget)
+    open_block = [block.text for block in blocks[-1:] if block.kind == "unterminated-fence"]
+    for source in (text, *open_block):
+        trimmed = _choose(_without_prose(source, budget), budget)
         if trimmed is not None:
             return trimmed
     return _failure(candidates or others or _code_like(text), budget)
@@ -168,10 +169,10 @@ def _choose(candidates: list[_Candidate], budget: _Budget) -> Extraction | None:
 def _rank(tree: ast.Module) -> int:
     """Return 3 for a program that defines a function or class, 2 for a script, 1 for one assignment, 0 otherwise."""
     defines = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-    simple = (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Import, ast.ImportFrom)
+    assigns = (ast.Assign, ast.AnnAssign, ast.AugAssign)
     compound = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.With, ast.AsyncWith, ast.Try, ast.TryStar, ast.Match)
     waiting = list(tree.body)
-    works = 0
+    works = imports = calls = 0
     for statement in waiting:
         if isinstance(statement, defines):
             return 3
@@ -181,16 +182,22 @@ def _rank(tree: ast.Module) -> int:
                 waiting += getattr(statement, name, [])
         elif isinstance(statement, ast.ExceptHandler | ast.match_case):
             waiting += statement.body
-        elif isinstance(statement, simple) and getattr(statement, "value", statement) is not None:
-            works += 1
-    if works and len(tree.body) > 1:
+        elif isinstance(statement, assigns):
+            works += statement.value is not None
+        elif isinstance(statement, ast.Import | ast.ImportFrom):
+            imports += 1
+        elif isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call | ast.Await):
+            calls += 1
+    if (works and len(tree.body) > 1) or (imports and calls):
         return 2
     return 1 if works else 0
 
 
+# The first line of a statement, a docstring or a comment at the left margin.
 _CODE_LINE = re.compile(
-    r"(?:import [\w.]|from [\w.]+ import\b|def \w+ *\(|async def \w+ *\(|class \w+ *[(:]|@\w|if __name__\b"
-    r"|[A-Za-z_][\w.]*(?:\[[^\]\n]{0,80}\])? *(?::[^=\n]{1,80})?[-+*/]?=[^=]|(?:for|while|with|if|try)\b.{0,200}:\s*$)"
+    r"(?:import [\w.]|from [\w.]+ import\b|def \w+ *\(|async def \w+ *\(|class \w+ *[(:]|@\w|if __name__\b|#"
+    r"|[rRbBuUfF]{0,2}(?:\"\"\"|\'\'\')|[A-Za-z_*(\[][^=#\n]{0,200}=[^=]|[A-Za-z_][\w.]{0,100}\(.*\)\s*$"
+    r"|(?:for|while|with|if|try)\b.{0,200}:\s*$)"
 )
 
 

@@ -75,7 +75,7 @@ def score_functionality(program: Program, reference: str | None = None) -> Score
     )
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=256)
 def _size(text: str) -> int | None:
     program = read_program(text)
     return None if isinstance(program, Unparsable) else program.size
