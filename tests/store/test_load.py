@@ -382,7 +382,9 @@ def test_shared_sources_load() -> None:
                 tt.load(path)
             continue
         found = tt.load(path)
-        if name not in expected:
+        if name in expected:
+            assert (found.n_sessions, found.n_rows, found.space.names) == expected[name]
+        if found.n_rows > 5_000:
             continue
         rows = [json.loads(line) for line in gzip.decompress(path.read_bytes()).splitlines()]
         assert found.n_rows == len(rows)
@@ -392,4 +394,3 @@ def test_shared_sources_load() -> None:
             assert found.strategies[found.strategy[i]] == row["strategy"]
             want = [row["scores"].get(objective, np.nan) for objective in found.space.names]
             np.testing.assert_array_equal(found.scores[i], want)
-        assert (found.n_sessions, found.n_rows, found.space.names) == expected[name]

@@ -104,7 +104,8 @@ class _CsvFile(_Tabular):
         line_end = {"\r\n": r"'\r\n'", "\n": r"'\n'", "\r": r"'\r'"}[header.line_end]
         options = (
             f"{quoted(str(prepared.link))}, auto_detect = false, header = true, skip = {header.empty_lines}, "
-            f"new_line = {line_end}, delim = {quoted(self._delimiter)}, quote = '\"', escape = '\"', columns = {{{types}}}, "
+            f"new_line = {line_end}, delim = {quoted(self._delimiter)}, quote = '\"', escape = '\"', "
+            f"columns = {{{types}}}, "
             f"compression = '{'gzip' if prepared.compressed else 'none'}'"
         )
         try:
