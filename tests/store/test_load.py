@@ -209,13 +209,30 @@ def test_repeated_scores_of_a_long_table() -> None:
     assert sorted(e.count for e in found.exclusions if e.unit == "scores") == [1, 1]
 
 
-def test_session_ids_used_again_under_other_strategies_are_pointed_out() -> None:
+def test_session_ids_counted_anew_for_each_strategy_are_told_apart() -> None:
+    wide = {
+        "session_id": [1, 1, 1, 1, 2, 2, 2],
+        "strategy": ["EF", "EF", "SF", "SF", "EF", "SF", "SF"],
+        "iteration": [0, 1, 0, 1, 0, 1, 2],
+        "x": [1, 2, 3, 4, 5, 6, 7],
+    }
+    long = {**wide, "objective": ["x"] * 7, "value": wide["x"]}
+    long.pop("x")
+    for table in (wide, long):
+        found = tt.load(table)
+        # Session 2 has one strategy at each iteration: it switched midway, and stays whole.
+        assert found.session_ids == ("2", "EF/1", "SF/1")
+        assert found.scores.ravel().tolist() == [5, 6, 7, 1, 2, 3, 4]
+        assert any("named STRATEGY/SESSION (for example EF/1)" in note for note in found.notes)
+        assert not found.exclusions
+
+
+def test_a_name_that_is_taken_is_not_given_to_a_split_session() -> None:
     found = tt.load(
-        {"session_id": [1, 1, 1, 1], "strategy": ["EF", "EF", "SF", "SF"], "iteration": [0, 1, 0, 1], "x": [1, 2, 3, 4]}
+        {"session_id": ["1", "1", "EF/1"], "strategy": ["EF", "SF", "AI"], "iteration": [0, 0, 0], "x": [1, 2, 3]}
     )
-    assert found.scores.ravel().tolist() == [1, 2]
-    assert any("join strategy and session" in note for note in found.notes)
-    assert [e.count for e in found.exclusions] == [2]
+    assert found.session_ids == ("EF/1", "EF/1'", "SF/1")
+    assert found.scores.ravel().tolist() == [3, 1, 2]
 
 
 def test_missing_strategy_and_iteration_columns(form: Callable[[Table], Any]) -> None:

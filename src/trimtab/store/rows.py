@@ -119,6 +119,8 @@ def read_rows(source: Source, columns: Columns, candidates: Candidates, strategy
             f"There is no column {columns.iteration!r}: iterations are numbered in the order of the rows."
         )
 
+    if by_name and by_number:
+        session, sessions = _split_reused(session, sessions, strategy, strategies, iteration, keep, report)
     at = np.flatnonzero(keep)
     if not len(at):
         why = "; ".join(str(exclusion) for exclusion in report.exclusions)
@@ -138,6 +140,45 @@ def read_rows(source: Source, columns: Columns, candidates: Candidates, strategy
         None if objective is None else objective[at], values, missing, failed,
         {name: words[column][at] for name, column in labels.items()},
     )  # fmt: skip
+
+
+def _split_reused(
+    session: Ints,
+    sessions: list[str],
+    strategy: Ints,
+    strategies: list[str],
+    iteration: Ints,
+    keep: Bools,
+    report: Report,
+) -> tuple[Ints, list[str]]:
+    """Give each strategy its own session where one id stands for several: sessions 1..100 counted anew per strategy.
+
+    That is so where two strategies claim the same iteration of a session. A session that switches strategy midway has
+    one strategy at each iteration, and is left alone.
+    """
+    at = np.flatnonzero(keep & (strategy >= 0))
+    order = at[np.lexsort((strategy[at], iteration[at], session[at]))]
+    one, other = order[:-1], order[1:]
+    clash = (session[one] == session[other]) & (iteration[one] == iteration[other]) & (strategy[one] != strategy[other])
+    reused = np.unique(session[one[clash]])
+    if not len(reused):
+        return session, sessions
+    rows = at[np.isin(session[at], reused)]
+    pairs, place = np.unique(np.stack([session[rows], strategy[rows]], axis=1), axis=0, return_inverse=True)
+    taken, names = set(sessions), [*sessions]
+    for old, mode in pairs.tolist():
+        name = f"{strategies[mode]}/{sessions[old]}"
+        while name in taken:
+            name += "'"
+        taken.add(name)
+        names.append(name)
+    split = session.copy()
+    split[rows] = len(sessions) + place.ravel()
+    report.notes.append(
+        f"{len(reused):,} session ids are used under several strategies at the same iterations: each strategy's rows "
+        f"count as a session of their own, named STRATEGY/SESSION (for example {names[len(sessions)]})."
+    )
+    return split, names
 
 
 def _row_names(at: Ints) -> list[str]:

@@ -109,19 +109,14 @@ def _arrange(source: Source, candidates: Candidates, rows: Rows, report: Report)
     starts = np.flatnonzero(first)
 
     if rows.objective is None:
-        _report_repeats(rows, session, iteration, strategy, values, missing, starts[place], report)
+        _report_repeats(rows, session, iteration, values, missing, starts[place], report)
         table = values[starts], missing[starts], failed[starts]
     else:
         objective = rows.objective[order]
         cell_first = first | np.concatenate([[True], np.diff(objective) != 0])
         cells = np.flatnonzero(cell_first)
         original = cells[np.cumsum(cell_first) - 1]
-        _report_repeats(rows, session, iteration, None, values, missing, original, report, unit="scores")
-        other = cell_first & (strategy != strategy[starts[place]])
-        report.leave_out(
-            "another strategy than the row before it, of the same session and iteration, whose strategy counts",
-            int(other.sum()), "rows", _places(rows, session, iteration, np.flatnonzero(other)),
-        )  # fmt: skip
+        _report_repeats(rows, session, iteration, values, missing, original, report, unit="scores")
         shape = (len(starts), len(candidates.names))
         table = np.full(shape, np.nan), np.ones(shape, dtype=bool), np.zeros(shape, dtype=bool)
         for whole, part in zip(table, (values, missing, failed), strict=True):
@@ -136,8 +131,8 @@ def _places(rows: Rows, session: Ints, iteration: Ints, at: Ints) -> list[str]:
 
 
 def _report_repeats(
-    rows: Rows, session: Ints, iteration: Ints, strategy: Ints | None, values: Floats, missing: Bools,
-    original: Ints, report: Report, unit: str = "rows",
+    rows: Rows, session: Ints, iteration: Ints, values: Floats, missing: Bools, original: Ints,
+    report: Report, unit: str = "rows",
 ) -> None:  # fmt: skip
     """Count what stands at a place that is taken, told apart by whether it says the same as what stood there first."""
     repeat = np.flatnonzero(original != np.arange(len(original)))
@@ -147,18 +142,6 @@ def _report_repeats(
     same = ((values[repeat] == values[base]) | (np.isnan(values[repeat]) & np.isnan(values[base]))).all(axis=1)
     same &= (missing[repeat] == missing[base]).all(axis=1)
     what = "iteration of a session" if unit == "rows" else "score of an objective at an iteration"
-    if strategy is not None:
-        switched = strategy[repeat] != strategy[base]
-        report.leave_out(
-            "a session and iteration that is there already under another strategy; the first is kept",
-            int(switched.sum()), unit, _places(rows, session, iteration, repeat[switched]),
-        )  # fmt: skip
-        if 2 * int(switched.sum()) >= len(repeat):
-            report.notes.append(
-                "Session ids seem to be used again under other strategies. A session id must name one session: "
-                "join strategy and session into one column, for example 'EF/1', and load again."
-            )
-        repeat, same = repeat[~switched], same[~switched]
     if not values.shape[1]:
         report.leave_out(
             f"a repeated {what}; the first is kept", len(repeat), unit, _places(rows, session, iteration, repeat)
