@@ -68,7 +68,7 @@ def ordinary() -> Fit:
 
 def hostile() -> Fit:
     """Return a fit in which everything that can be named bears a hostile name."""
-    data = simulated(strategies=HOSTILE, names=HOSTILE[:4], n=4, sessions=12)
+    data = simulated(strategies=HOSTILE, names=(HOSTILE[0], HOSTILE[1], HOSTILE[3]), sessions=12)
     return fitted(
         Trajectories(
             space=data.space,

@@ -30,7 +30,7 @@ class Band:
     count
         (T, n) number of known scores.
     mean, low, high
-        (T, n) mean and t interval for it; the interval is nan where fewer than two scores are known.
+        (T, n) mean and t interval for it; the interval is nan where fewer than three scores are known.
     q10, q90
         (T, n) quantiles of the scores.
     """
@@ -78,7 +78,7 @@ def band(trajectories: Trajectories, name: str, level: float) -> Band:
                 continue
             mean[at, j] = known.mean()
             q10[at, j], q90[at, j] = np.quantile(known, (0.1, 0.9))
-            if len(known) > 1:
+            if len(known) > 2:  # over two sessions the interval is some nine standard deviations wide and says nothing
                 half = scipy.special.stdtrit(len(known) - 1, 0.5 + level / 2) * known.std(ddof=1) / np.sqrt(len(known))
                 low[at, j], high[at, j] = mean[at, j] - half, mean[at, j] + half
     return Band(found[chosen], count, mean, low, high, q10, q90)

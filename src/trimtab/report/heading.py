@@ -49,7 +49,7 @@ def _value(value: object) -> str:
     if isinstance(value, int):
         return f"{value:,}" if abs(value) >= 10_000 else str(value)
     if isinstance(value, float):
-        return number(value, 6)
+        return f"{value:g}"
     if isinstance(value, Mapping):
         return _joined(f"{key}: {shorten(item, 60)}" for key, item in value.items())
     if isinstance(value, Iterable) and not isinstance(value, str | bytes):

@@ -24,7 +24,7 @@ DETAILED = 5
 
 def panel_width(n: int) -> int:
     """Return the width in pixels that the cells of n objectives need to be read."""
-    return min(1200, 110 + n * (82 if n <= DETAILED else 44))
+    return min(1200, 110 + n * (82 if n <= DETAILED else 54))
 
 
 def color_limit(matrices: Sequence[ArrayEstimate]) -> float:

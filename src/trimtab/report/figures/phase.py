@@ -124,21 +124,8 @@ def phase_figure(
                 "hoverinfo": "skip",
             }
         )
-    for path in paths:
-        last = np.zeros(len(path), dtype=np.int8)
-        last[-1:] = 7
-        data.append(
-            {
-                "type": "scatter",
-                "x": compact(path[:, i]),
-                "y": compact(path[:, j]),
-                "mode": "lines+markers",
-                "line": {"width": 1.2, "color": translucent(look.color, 0.75)},
-                "marker": {"size": last, "symbol": "circle", "color": look.color, "opacity": 1, "line": {"width": 0}},
-                "text": [str(t) for t in range(len(path))],
-                "hovertemplate": "point %{text} of a session: %{x:.3~g}, %{y:.3~g}<extra></extra>",
-            }
-        )
+    if paths:
+        data.append(_sessions(paths, pair, look))
     point = one.equilibrium.estimate[[i, j]]
     if np.isfinite(point).all():
         data.append(
@@ -163,6 +150,25 @@ def phase_figure(
         xaxis=axis(objective_title(one.space.objectives[i]), range=list(ranges[i]), zeroline=False),
         yaxis=axis(objective_title(one.space.objectives[j]), range=list(ranges[j]), zeroline=False),
     )
+
+
+def _sessions(paths: Sequence[Floats], pair: tuple[int, int], look: Look) -> dict[str, Any]:
+    """Return paths as one line with gaps and a dot at the end of each."""
+    n = paths[0].shape[1]
+    joined = np.concatenate([part for path in paths for part in (path, np.full((1, n), np.nan))])
+    ends = np.cumsum([len(path) + 1 for path in paths]) - 2
+    sizes = np.zeros(len(joined), dtype=np.int8)
+    sizes[ends] = 7
+    return {
+        "type": "scatter",
+        "x": compact(joined[:, pair[0]]),
+        "y": compact(joined[:, pair[1]]),
+        "mode": "lines+markers",
+        "line": {"width": 1.2, "color": translucent(look.color, 0.75)},
+        "marker": {"size": sizes, "symbol": "circle", "color": look.color, "opacity": 1, "line": {"width": 0}},
+        "customdata": np.concatenate([np.arange(len(path) + 1, dtype=np.int16) for path in paths]),
+        "hovertemplate": "point %{customdata} of a session: %{x:.3~g}, %{y:.3~g}<extra></extra>",
+    }
 
 
 def _box(space: ObjectiveSpace, i: int, j: int) -> list[dict[str, Any]]:

@@ -69,11 +69,15 @@
     if (running) return;
     running = true;
     try {
+      let paused = performance.now();
       for (;;) {
-        const next = plots.find((plot) => plot.offsetParent !== null && plot.dataset.drawn !== nameOf(plot));
+        const next = plots.find((plot) => plot.dataset.drawn !== nameOf(plot) && plot.offsetParent !== null);
         if (!next) break;
         await draw(next);
-        await new Promise((resolve) => setTimeout(resolve, 0));
+        if (performance.now() - paused > 80) {
+          await new Promise((resolve) => setTimeout(resolve, 0));
+          paused = performance.now();
+        }
       }
     } finally {
       running = false;

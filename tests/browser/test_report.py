@@ -1,0 +1,253 @@
+"""The report in a real browser: it draws, it stays silent, and hostile names stay text."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, Request, sync_playwright
+
+from report_fits import HOSTILE, ODD, fitted, hostile, ordinary
+from trimtab.estimation.results import Fit
+from trimtab.report.html import write_report
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium or Chrome is installed"),
+]
+
+
+@dataclass
+class Visit:
+    """A page that was opened, and everything it did that a report must not do."""
+
+    page: Page
+    console: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    dialogs: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+
+    @property
+    def silent(self) -> bool:
+        return not (self.console or self.errors or self.dialogs or self.requests)
+
+    def __repr__(self) -> str:
+        return f"console {self.console}, errors {self.errors}, dialogs {self.dialogs}, requests {self.requests}"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
+        yield started
+        started.close()
+
+
+def visit(browser: Browser, path: Path, width: int = 1280, scheme: str = "light") -> Visit:
+    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    seen = Visit(page)
+
+    def record(request: Request) -> None:
+        if request.url != path.as_uri() and not request.url.startswith("data:"):
+            seen.requests.append(request.url)
+
+    def allow_the_report_only(route) -> None:
+        if route.request.url == path.as_uri():
+            route.continue_()
+        else:
+            route.abort()
+
+    def dismiss(dialog) -> None:
+        seen.dialogs.append(dialog.message)
+        dialog.dismiss()
+
+    page.on("console", lambda message: seen.console.append(message.text))
+    page.on("pageerror", lambda error: seen.errors.append(str(error)))
+    page.on("request", record)
+    page.on("dialog", dismiss)
+    page.route("**/*", allow_the_report_only)
+    page.goto(path.as_uri())
+    page.wait_for_selector("html[data-ready=true]", timeout=60_000)
+    return seen
+
+
+def drawn(page: Page) -> tuple[int, int]:
+    """Return how many places for figures are visible, and in how many of them something is drawn."""
+    return page.evaluate(
+        """() => {
+            const visible = [...document.querySelectorAll(".plot")].filter((plot) => plot.offsetParent !== null);
+            return [visible.length, visible.filter((plot) => plot.querySelector("svg.main-svg .xtick")).length];
+        }"""
+    )
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> tuple[Fit, Path]:
+    fit = ordinary()
+    return fit, write_report(fit, tmp_path_factory.mktemp("report") / "report.html")
+
+
+@pytest.fixture(scope="module")
+def open_report(browser: Browser, report: tuple[Fit, Path]) -> Visit:
+    return visit(browser, report[1])
+
+
+def test_every_figure_is_drawn_without_a_sound(open_report):
+    # Four strategies: trajectories of three objectives, eigenvalues, interference and pooled, phase, one scatter.
+    assert drawn(open_report.page) == [12 + 4 + 5 + 4 + 1] * 2
+    page = open_report.page
+    assert page.locator(".waiting").count() == 0
+    assert page.locator('[data-figure="trajectory-3-2"] .scatterlayer .trace').count() == 4
+    assert page.locator('[data-figure="trajectory-3-2"] .scatterlayer .point').count() == 11
+    assert page.locator('[data-figure^="eigenvalues"] .shapelayer path').count() >= 4 * 2
+    assert page.locator('[data-figure^="interference"] .heatmaplayer image').count() == 5
+    assert page.locator('[data-figure="interference-all"] .heatmaplayer text').count() == 6
+    assert page.locator('[data-figure="phase-0"] .scatterlayer .trace').count() == 3
+    assert open_report.silent, open_report
+
+
+def test_choosing_a_pair_redraws_its_figures_only(open_report):
+    page = open_report.page
+    assert page.locator('[data-figure="phase-2"] .xtitle').text_content() == "security"
+    page.select_option('[data-pair-select="phase"]', "1-2")
+    page.wait_for_function("""() => [...document.querySelectorAll("[data-figure^=phase]")].every(
+        (plot) => plot.dataset.drawn.endsWith("1-2"))""")
+    assert page.locator('[data-figure="phase-2"] .xtitle').text_content() == "efficiency"
+    assert page.locator('[data-figure="phase-2"] .ytitle').text_content() == "functionality"
+    assert page.locator('[data-figure="pareto"] .xtitle').text_content() == "security (higher is better)"
+    page.select_option('[data-pair-select="pareto"]', label="efficiency × functionality")
+    page.wait_for_function("""() => document.querySelector("[data-figure=pareto]").dataset.drawn === "pareto-1-2" """)
+    assert page.locator('[data-figure="pareto"] .xtitle').text_content() == "efficiency (higher is better)"
+    assert open_report.silent, open_report
+
+
+def test_a_strategy_can_be_hidden_everywhere(open_report):
+    page = open_report.page
+    traces = page.locator('[data-figure="pareto"] .scatterlayer .trace')
+    assert traces.count() == 4
+    button = page.locator('[data-toggle="1"]')
+    button.click()
+    page.wait_for_function(
+        """() => document.querySelectorAll('[data-figure="pareto"] .scatterlayer .trace').length === 3"""
+    )
+    assert button.get_attribute("aria-pressed") == "false"
+    assert page.locator('[data-strategy="1"]:visible').count() == 0
+    button.click()
+    page.wait_for_function(
+        """() => document.querySelectorAll('[data-figure="pareto"] .scatterlayer .trace').length === 4"""
+    )
+    assert page.locator('article[data-strategy="1"]').is_visible()
+
+
+def test_hovering_tells_mean_interval_and_sessions(open_report):
+    page = open_report.page
+    page.locator('[data-figure="trajectory-0-0"]').scroll_into_view_if_needed()
+    box = (
+        page.locator('[data-figure="trajectory-0-0"] .scatterlayer .trace').last.locator(".point").nth(5).bounding_box()
+    )
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    hover = page.locator('[data-figure="trajectory-0-0"] .hoverlayer .hovertext')
+    hover.wait_for()
+    text = hover.text_content() or ""
+    assert "iteration 5" in text
+    assert "95% interval" in text
+    assert "30 sessions" in text
+
+
+def test_a_narrow_dark_screen(browser, report):
+    seen = visit(browser, report[1], width=420, scheme="dark")
+    page = seen.page
+    places, figures = drawn(page)
+    assert places == figures > 20
+    assert page.evaluate("document.documentElement.scrollWidth") <= 420
+    background = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    tick = page.evaluate("""getComputedStyle(document.querySelector(".xtick text")).fill""")
+    assert [sum(map(int, color[4:-1].split(","))) > 380 for color in (background, tick)] == [False, True]
+    assert seen.silent, seen
+    page.close()
+
+
+def test_printing_draws_dark_text_on_white(browser, report):
+    seen = visit(browser, report[1], scheme="dark")
+    assert len(seen.page.pdf()) > 100_000
+    seen.page.evaluate("""() => window.dispatchEvent(new Event("beforeprint"))""")
+    seen.page.wait_for_function(
+        """() => getComputedStyle(document.querySelector(".xtick text")).fill === "rgb(60, 68, 77)" """
+    )
+    seen.page.close()
+
+
+def test_hostile_names_are_shown_and_do_nothing(browser, tmp_path):
+    run = dict(zip(["provider", "model", *HOSTILE], [*HOSTILE, "x", "y"], strict=False))
+    seen = visit(browser, write_report(hostile(), tmp_path / "report.html", run=run, title=HOSTILE[3]))
+    page = seen.page
+    places, figures = drawn(page)
+    assert places == figures > 40
+    assert page.locator("h1").text_content() == HOSTILE[3]
+    # Drawn by plotly, as an axis title, exactly as it was named.
+    assert page.locator('[data-figure="trajectory-0-0"] .ytitle').text_content() == HOSTILE[0]
+    assert page.locator('[data-figure="trajectory-0-1"] .ytitle').text_content() == HOSTILE[1]
+    legend = page.locator('[data-figure="pareto"] .legendtext').all_text_contents()
+    assert legend[2] == "{{7*7}}"
+    assert legend[0] == "<script>alert(1)</scrip…"
+    # Hovering makes plotly write the names of sessions and strategies once more.
+    point = page.locator('[data-figure="pareto"] .scatterlayer .point').first
+    point.scroll_into_view_if_needed()
+    box = point.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.locator('[data-figure="pareto"] .hoverlayer .hovertext').first.wait_for()
+    page.select_option('[data-pair-select="phase"]', "1-2")
+    page.wait_for_timeout(300)
+    assert page.locator("img, iframe, svg a, body a:not([href^='#'])").count() == 0
+    assert page.locator("script").count() == 3
+    assert seen.silent, seen
+    page.close()
+
+
+def test_a_script_that_slipped_in_would_not_run(open_report):
+    # The last test on this page: what it tries is recorded as a console message.
+    page = open_report.page
+    ran = page.evaluate(
+        """() => {
+            const script = document.createElement("script");
+            script.textContent = "window.slipped = true";
+            document.body.append(script);
+            const image = document.createElement("div");
+            image.innerHTML = '<img src="https://attacker.invalid/x" onerror="window.slipped = true">';
+            document.body.append(image);
+            return new Promise((resolve) => setTimeout(() => resolve(window.slipped === true), 300));
+        }"""
+    )
+    assert ran is False
+
+
+@pytest.mark.parametrize("name", ["one objective", "some strategies not identified", "never scored", "exploding"])
+def test_odd_fits_are_drawn(browser, tmp_path, name):
+    seen = visit(browser, write_report(fitted(ODD[name]()), tmp_path / "report.html"))
+    places, figures = drawn(seen.page)
+    assert places == figures > 0
+    assert seen.silent, seen
+    seen.page.close()
+
+
+def test_many_strategies_start_with_a_few_and_show_all_on_demand(browser, tmp_path):
+    seen = visit(browser, write_report(fitted(ODD["twelve strategies"]()), tmp_path / "report.html"))
+    page = seen.page
+    assert page.locator("article.card:visible").count() == 8
+    page.click('[data-toggle-all="show"]')
+    page.wait_for_function(
+        """() => [...document.querySelectorAll(".plot")].every((plot) => plot.querySelector("svg.main-svg .xtick"))"""
+    )
+    assert page.locator("article.card:visible").count() == 12
+    page.click('[data-toggle-all="hide"]')
+    assert page.locator("article.card:visible").count() == 0
+    assert seen.silent, seen
+    page.close()

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.stats
+from hypothesis import given
+from hypothesis import strategies as st
+
+from report_fits import simulated
+from trimtab.core.trajectories import Trajectories
+from trimtab.report.bands import MAX_ITERATIONS, axis_range, band, evenly, strategy_sessions
+
+
+def test_a_band_is_mean_t_interval_and_quantiles_by_iteration():
+    data = simulated(n=2, strategies=("A", "B"), sessions=25)
+    own = band(data, "B", 0.95)
+    scores = data.scores.reshape(50, 11, 2)[25:]
+    np.testing.assert_allclose(own.mean, scores.mean(axis=0))
+    np.testing.assert_array_equal(own.count, 25)
+    np.testing.assert_allclose(own.q10, np.quantile(scores, 0.1, axis=0))
+    np.testing.assert_allclose(own.q90, np.quantile(scores, 0.9, axis=0))
+    low, high = scipy.stats.t.interval(0.95, 24, scores.mean(axis=0), scipy.stats.sem(scores, axis=0))
+    np.testing.assert_allclose(own.low, low)
+    np.testing.assert_allclose(own.high, high)
+
+
+def test_missing_scores_and_ended_sessions_do_not_count():
+    data = Trajectories.from_arrays(
+        [np.array([[1.0], [2.0], [3.0]]), np.array([[3.0]]), np.array([[5.0], [np.nan]])], ["x"]
+    )
+    own = band(data, "all", 0.95)
+    assert own.count[:, 0].tolist() == [3, 1, 1]
+    assert own.mean[:, 0].tolist() == [3.0, 2.0, 3.0]
+    assert np.isfinite(own.low[0, 0])
+    assert np.isnan(own.low[1:, 0]).all()
+
+
+def test_an_iteration_counts_for_the_strategy_that_produced_it():
+    data = simulated(n=1, strategies=("A", "B"), sessions=4, steps=3)
+    codes = np.where(data.iteration >= 2, 1, 0)
+    switched = Trajectories(
+        data.space, data.scores, data.status, data.iteration, codes, data.offsets, data.session_ids, data.strategies
+    )
+    assert band(switched, "A", 0.95).iteration.tolist() == [0, 1]
+    assert band(switched, "B", 0.95).count[:, 0].tolist() == [8, 8]
+    assert len(strategy_sessions(switched, "A")) == 0
+
+
+def test_very_long_sessions_are_thinned():
+    data = Trajectories.from_arrays(np.zeros((1, 5000, 1)), ["x"])
+    own = band(data, "all", 0.95)
+    assert len(own.iteration) <= MAX_ITERATIONS
+    assert own.iteration[[0, -1]].tolist() == [0, 4999]
+
+
+@given(st.integers(0, 2000), st.integers(1, 400))
+def test_evenly_keeps_order_ends_and_limit(count, limit):
+    chosen = evenly(count, limit)
+    assert len(chosen) == min(count, limit)
+    assert np.all(np.diff(chosen) > 0)
+    if count and limit > 1:
+        assert chosen[0] == 0
+        assert chosen[-1] == count - 1
+
+
+@pytest.mark.parametrize(
+    ("values", "low", "high", "expected"),
+    [
+        ([1.0, 9.0], 0, 10, (-0.2, 10.2)),  # most of the scale: all of it, with a sliver
+        ([4.0, 6.0], 0, 10, (3.88, 6.12)),  # a part of it
+        ([0.0, 1.0], 0, 10, (-0.06, 1.06)),
+        ([5.0, 5.0], -np.inf, np.inf, (4.5, 5.5)),
+        ([np.nan], 0, 10, (-0.2, 10.2)),
+        ([], -np.inf, np.inf, (-0.06, 1.06)),
+    ],
+)
+def test_axis_range(values, low, high, expected):
+    assert axis_range(np.array(values), low, high) == pytest.approx(expected)
+
+
+@given(
+    st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=20),
+    st.sampled_from([(-np.inf, np.inf), (0.0, np.inf), (-np.inf, 3.0), (0.0, 10.0)]),
+)
+def test_an_axis_always_shows_all_values(values, scale):
+    bottom, top = axis_range(np.array(values), *scale)
+    assert bottom < top
+    assert bottom <= min(values)
+    assert top >= max(values)

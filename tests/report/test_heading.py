@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from report_fits import fitted, simulated
+from trimtab.core.objectives import Objective
+from trimtab.report.heading import facts, is_rewriter, lengths_text, objective_rows, settings
+
+
+def test_settings_come_in_a_known_order_with_the_others_behind():
+    run = {"seed": 0, "my_option": 1.5, "model": "m", "provider": "p", "empty": "", "nothing": None}
+    assert settings(run) == [("Provider", "p"), ("Model", "m"), ("Seed", "0"), ("my option", "1.5")]
+    assert settings(None) == []
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (True, "yes"),
+        (12_000, "12,000"),
+        (2024, "2024"),
+        (["EF", "SF"], "EF, SF"),
+        ({"EF": "x"}, "EF: x"),
+        (range(20), "0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 and 8 more"),
+        ("sqlite:///runs.db", "sqlite:///runs.db"),
+    ],
+)
+def test_values_are_words(value, text):
+    assert settings({"x": value}) == [("x", text)]
+
+
+def test_long_values_are_cut():
+    assert len(settings({"x": "y" * 10_000})[0][1]) <= 240
+
+
+@pytest.mark.parametrize(
+    ("run", "expected"),
+    [
+        ({"provider": "rewriter"}, True),
+        ({"provider": " Rewriter"}, True),
+        ({"provider": "openai"}, False),
+        (None, False),
+    ],
+)
+def test_the_rewriter_is_recognised(run, expected):
+    assert is_rewriter(run) is expected
+
+
+def test_facts_count_the_data():
+    data = simulated(n=2, strategies=("A", "B"), sessions=6)
+    found = dict(facts(fitted(data)))
+    assert found["Sessions"] == "12"
+    assert found["Iterations scored"] == "132"
+    assert found["Scores per session"] == "11, iteration 0 included"
+    assert found["Complete steps"] == "120"
+    assert lengths_text([2, 5, 9]) == "2 to 9 (median 5)"
+
+
+def test_scales_are_told_in_words():
+    rows = objective_rows(
+        [
+            Objective("a", -1.5, 1000),
+            Objective("b", -np.inf, np.inf, "min"),
+            Objective("c", 0, np.inf),
+            Objective("d", -np.inf, 3),
+        ]
+    )
+    assert [row[1] for row in rows] == ["−1.5 to 1000", "open", "from 0", "up to 3"]
+    assert [row[2] for row in rows] == ["higher is better", "lower is better", "higher is better", "higher is better"]
