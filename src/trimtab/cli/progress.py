@@ -13,7 +13,7 @@ from rich.progress import Progress as Bars
 if TYPE_CHECKING:
     from trimtab.sessions.runner import Progress
 
-__all__ = ["ProgressDisplay", "duration"]
+__all__ = ["ProgressDisplay", "duration", "per_second"]
 
 EVERY = 5.0
 """Seconds between lines where there is no terminal."""
@@ -32,6 +32,11 @@ def duration(seconds: float | None) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def per_second(rate: float) -> str:
+    """Return a rate with a decimal where it is small."""
+    return f"{rate:,.0f}" if rate >= 10 else f"{rate:.1f}"
 
 
 class ProgressDisplay:
@@ -80,7 +85,8 @@ class ProgressDisplay:
 
     def _show(self, progress: Progress) -> None:
         self._shown = progress
-        said = f"{progress.rate:,.0f} iterations/s, {duration(progress.remaining)} left, {progress.failures:,} failed"
+        speed = f"{per_second(progress.rate)} iterations/s, {duration(progress.remaining)} left"
+        said = f"{speed}, {progress.failures:,} failed"
         if self._console.is_terminal:
             self._bars.update(self._task, completed=progress.sessions_done, total=progress.sessions, said=said)
             self._bars.refresh()

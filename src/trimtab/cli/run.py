@@ -69,7 +69,7 @@ def run(
     given = {name: value for name, value in locals().items() if name != "config" and value is not None}
     from rich.console import Console
 
-    from trimtab.cli.progress import ProgressDisplay, duration
+    from trimtab.cli.progress import ProgressDisplay, duration, per_second
     from trimtab.sessions.config import load_config
     from trimtab.sessions.experiment import run_experiment
 
@@ -80,7 +80,7 @@ def run(
         outcome = run_experiment(settings, listener=display.update, on_stopping=display.stopping)
     progress = outcome.progress
     console.print(
-        f"{progress.new:,} new iterations in {duration(progress.seconds)} ({progress.rate:,.0f}/s), "
+        f"{progress.new:,} new iterations in {duration(progress.seconds)} ({per_second(progress.rate)}/s), "
         f"{progress.failures:,} of them failed; {progress.iterations_done:,} of {progress.iterations:,} are stored"
     )
     _leave_early(outcome, settings)

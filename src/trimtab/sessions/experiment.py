@@ -10,18 +10,19 @@ import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from trimtab.errors import InputError
+from trimtab.errors import InputError, StoreError
 from trimtab.providers.base import Provider
 from trimtab.providers.registry import get_provider
 from trimtab.scoring.registry import get_scorer
 from trimtab.sessions.config import CONFIG_FILE, RunConfig
-from trimtab.sessions.plan import Plan, agreed_settings, make_plan
+from trimtab.sessions.plan import Plan, agreed_settings, is_run, make_plan
 from trimtab.sessions.runner import Listener, Outcome, run_sessions
 from trimtab.sessions.strategies import load_strategies, strategies_from_mapping
 from trimtab.sessions.tasks import load_tasks
 from trimtab.store.base import Experiment, Store
 from trimtab.store.lock import exclusive
 from trimtab.store.open import open_store
+from trimtab.store.sqlite import path_of
 
 __all__ = ["plan_of", "run_experiment"]
 
@@ -60,16 +61,14 @@ def run_experiment(
         If the store cannot be used, is in use by another run, or holds a run with other settings.
     """
     plan = plan_of(config)
+    # Before the store, so that a missing key leaves no store behind. Providers start nothing until they are asked.
+    provider = get_provider(config.provider, model=config.model, base_url=config.base_url, timeout=config.timeout)
     if not config.store:
         _make_folder(config.out)
     store = open_store(config.store_url, create=True)
     try:
         with exclusive(config.store_url):
-            _agree(store, plan)
-            # The provider comes last: it may start processes, which nothing above should leave behind.
-            provider = get_provider(
-                config.provider, model=config.model, base_url=config.base_url, timeout=config.timeout
-            )
+            store = _agreeing(store, plan)
             return asyncio.run(_run(config, plan, store, provider, listener, on_stopping))
     finally:
         store.close()
@@ -82,13 +81,28 @@ def _make_folder(path: Path) -> None:
         raise InputError(f"the output folder {path} cannot be made: {error.strerror}; choose another --out") from error
 
 
-def _agree(store: Store, plan: Plan) -> None:
+def _agreeing(store: Store, plan: Plan) -> Store:
+    """Return `store` with the settings of `plan`, if the two agree.
+
+    A store where no answer has arrived yet, say because the model's name was wrong, holds nothing that a new run would
+    not make again: it is started over instead of refused.
+    """
     stored = store.experiment()
     settings = dict(plan.settings)
     if stored is not None:
-        settings = agreed_settings(stored.settings, settings, store.url)
+        try:
+            settings = agreed_settings(stored.settings, settings, store.url)
+        except StoreError:
+            if not is_run(stored.settings) or any(last.index for last in store.last_iterations().values()):
+                raise
+            store.close()
+            path = path_of(store.url)
+            for ending in ("", "-wal", "-shm"):
+                path.with_name(path.name + ending).unlink(missing_ok=True)
+            store, stored = open_store(store.url, create=True), None
     if stored is None or stored.settings != settings:
         store.set_experiment(Experiment(f"run on {plan.model}", plan.space, settings))
+    return store
 
 
 async def _run(

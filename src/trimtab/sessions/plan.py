@@ -17,7 +17,7 @@ from trimtab.sessions.prompts import build_messages
 from trimtab.sessions.strategies import Strategy
 from trimtab.sessions.task import Task
 
-__all__ = ["Plan", "PlannedSession", "agreed_settings", "make_plan", "space_of"]
+__all__ = ["Plan", "PlannedSession", "agreed_settings", "is_run", "make_plan", "space_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +160,11 @@ def _strategy_fingerprint(strategy: Strategy) -> str:
 _MEANING = ("provider", "model", "temperature", "max_tokens", "seed", "scorers", "objectives")
 
 
+def is_run(settings: Mapping[str, Any]) -> bool:
+    """Tell whether the settings of a store are those of a run, and not of imported data."""
+    return "fingerprints" in settings
+
+
 def agreed_settings(stored: Mapping[str, Any], new: Mapping[str, Any], url: str) -> dict[str, Any]:
     """Return the settings of a store that goes on with a run, where that would not mix two experiments.
 
@@ -170,7 +175,7 @@ def agreed_settings(stored: Mapping[str, Any], new: Mapping[str, Any], url: str)
     StoreError
         If anything differs that changes what the stored iterations mean; it is named.
     """
-    if "fingerprints" not in stored:
+    if not is_run(stored):
         raise StoreError(f"the store {url} holds imported data, not a run; choose another --out or --store")
     differing = [
         f"{name} ({stored.get(name)!r} there, {new[name]!r} now)" for name in _MEANING if stored.get(name) != new[name]
