@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from dataclasses import dataclass
+from itertools import islice
 
 from trimtab.providers.rewriter.program import parse
 
@@ -12,7 +13,7 @@ __all__ = ["Block", "Found", "blocks", "clean", "fence_for", "find_program"]
 
 _FENCE = re.compile(r"^ {0,3}(?P<mark>`{3,}|~{3,})(?P<info>[^`\n]*)$")
 #: Most ways of pairing fences that are tried where the plain reading gives no program.
-_MOST_TRIES = 12
+_MOST_TRIES = 16
 _PYTHON = ("", "python", "py", "python3")
 
 
@@ -91,20 +92,21 @@ def blocks(message: str) -> list[Block]:
 
 
 def _repaired(lines: list[str]) -> tuple[Block, ast.Module] | None:
-    """Return the last program found by pairing fences otherwise, as a fence inside a docstring needs."""
+    """Return the longest program found by pairing fences otherwise, as a fence inside a docstring needs."""
     fences = _fences(lines)
-    tries = 0
-    for position in range(len(fences) - 1, -1, -1):
-        ends = [other[0] for other in fences[position + 1 :] if _closes(fences[position], other)]
-        for end in reversed([*ends, len(lines)]):
-            tries += 1
-            if tries > _MOST_TRIES:
-                return None
-            block = _block(lines, fences[position], end)
-            tree = parse(block.text) if block.text.strip() else None
+    pairs = (
+        (opening, end)
+        for position, opening in enumerate(fences)
+        for end in [len(lines), *(other[0] for other in reversed(fences[position + 1 :]) if _closes(opening, other))]
+    )
+    found: tuple[Block, ast.Module] | None = None
+    for opening, end in islice(pairs, _MOST_TRIES):
+        block = _block(lines, opening, end)
+        if found is None or len(block.text) > len(found[0].text):
+            tree = parse(block.text)
             if tree is not None and tree.body:
-                return block, tree
-    return None
+                found = block, tree
+    return found
 
 
 def find_program(message: str) -> Found | None:

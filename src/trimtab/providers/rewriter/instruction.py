@@ -76,6 +76,23 @@ _HARM = (
 )
 #: What is given up for something else: it is named, but not asked for.
 _PRICE = ("cost", "expens", "sacrific", "price")
+#: What is bad in itself: to refuse it is to ask for its opposite.
+_EVIL = (
+    *(
+        "vulnerab",
+        "attack",
+        "inject",
+        "exploit",
+        "threat",
+        "risk",
+        "leak",
+        "unsafe",
+        "insecur",
+        "weakness",
+        "malicious",
+    ),
+    *("slow", "overhead", "complexit", "latenc"),
+)
 _CLAUSE = re.compile(r"[.;:!?\n()]|,| - | but | while | and then ")
 _TOKEN = re.compile(r"[a-z][a-z'-]*")
 #: How many words after a negation it governs.
@@ -108,8 +125,9 @@ def emphasis(instruction: str) -> dict[Topic, float]:
                 continue
             factor = 1.0
             if governed:
-                # "No feature that opens a hole" forbids the hole.
-                factor = 0.5 if harmed or after in ("that", "which") else -1.0
+                # "No feature that opens a hole" forbids the hole, and "avoid vulnerabilities" asks for safety.
+                meant = harmed or after in ("that", "which")
+                factor = 1.0 if token.startswith(_EVIL) else 0.5 if meant else -1.0
             elif position - spent <= _PRICED:
                 factor = 0.0
             for topic, stems in _STEMS.items():

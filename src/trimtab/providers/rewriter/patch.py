@@ -154,7 +154,7 @@ def _tail_start(program: Program) -> int:
 
 def compose(program: Program, patches: Sequence[Patch]) -> str:
     """Return the program's source with all `patches` in it; they must be `compatible`."""
-    splices = [splice for patch in patches for splice in patch.splices]
+    splices: list[Splice] = []
     imports = dict.fromkeys(
         statement for patch in patches for statement in patch.imports if _binds(statement) not in program.imported
     )
@@ -182,6 +182,8 @@ def compose(program: Program, patches: Sequence[Patch]) -> str:
         lead = "\n" * max(0, 3 - (len(before) - len(before.rstrip("\n"))))
         text = lead + "\n\n\n".join(tails) + "\n" + ("" if at_end else "\n\n")
         splices.append(Splice(start, start, text))
+    # Where one of them shares its place with a change of a statement there, it comes first.
+    splices += [splice for patch in patches for splice in patch.splices]
     pieces = []
     position = 0
     for splice in sorted(splices, key=lambda splice: (splice.start, splice.end)):

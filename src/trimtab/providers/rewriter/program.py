@@ -94,6 +94,7 @@ class Program:
         self.embedded: set[ast.AST] = set()
         self._order: list[ast.AST] = []
         self._depths: list[int] = []
+        self._line_spans: dict[ast.stmt, tuple[int, int] | None] = {}
         self._walk()
         self._starts = [0]
         for line in self.lines:
@@ -181,6 +182,11 @@ class Program:
         return Counter(name.id for name in self.nodes(ast.Name) if isinstance(name.ctx, ast.Load))
 
     @cached_property
+    def mentioned(self) -> Counter[str]:
+        """How often each name is read, bound or deleted."""
+        return Counter(name.id for name in self.nodes(ast.Name))
+
+    @cached_property
     def imported(self) -> dict[str, str]:
         """For each name bound by a top-level import, the statement that would bind it alone."""
         found = {}
@@ -262,6 +268,11 @@ class Program:
 
     def line_span(self, statement: ast.stmt) -> tuple[int, int] | None:
         """Return the offsets of the whole lines a statement fills, or None where it shares a line with another."""
+        if statement not in self._line_spans:
+            self._line_spans[statement] = self._line_span(statement)
+        return self._line_spans[statement]
+
+    def _line_span(self, statement: ast.stmt) -> tuple[int, int] | None:
         line = self.lines[statement.lineno - 1]
         if len(line) - len(line.lstrip()) != statement.col_offset:
             return None

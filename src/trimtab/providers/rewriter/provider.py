@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import multiprocessing
 import os
 import signal
@@ -13,6 +14,7 @@ from multiprocessing.connection import wait
 
 from trimtab.errors import InputError, ProviderError
 from trimtab.providers.base import Completion, Request
+from trimtab.providers.rewriter.failures import DEFAULT_FAILURE_RATE
 
 __all__ = ["MOST_WORKERS", "RewriterProvider", "default_workers"]
 
@@ -43,6 +45,10 @@ def _start(parent: int) -> None:
     threading.Thread(target=_watch, args=(parent,), daemon=True).start()
     import trimtab.providers.rewriter.answer  # noqa: F401 - loads libcst before the first request
 
+    # What has been imported stays: the collector need not look through it again and again.
+    gc.collect()
+    gc.freeze()
+
 
 def _rewrite(request: Request, failure_rate: float) -> Completion:
     # Imported here so that a parent with workers never loads libcst itself.
@@ -70,7 +76,7 @@ class RewriterProvider:
 
     name = "rewriter"
 
-    def __init__(self, workers: int | None = None, failure_rate: float = 0.04) -> None:
+    def __init__(self, workers: int | None = None, failure_rate: float = DEFAULT_FAILURE_RATE) -> None:
         if workers is not None and workers < 0:
             raise InputError(f"workers must be 0 or more, but got {workers}")
         if not 0 <= failure_rate <= 1:
@@ -110,7 +116,10 @@ class RewriterProvider:
                 if self._pool is pool:
                     self._pool = None
                     pool.shutdown(wait=False)
-        raise ProviderError("the rewriter's worker processes were killed twice; use fewer of them (workers=1)")
+        raise ProviderError(
+            "the rewriter's worker processes ended twice without an answer: use fewer of them if memory is short, and "
+            "start them below `if __name__ == '__main__':` where a script of your own does, or use workers=0"
+        )
 
     async def aclose(self) -> None:
         """End the workers; further requests are refused."""

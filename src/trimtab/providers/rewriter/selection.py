@@ -158,7 +158,8 @@ def change_program(program: Program, wanted: Affinities, temperature: float, rng
             patches += new
             done.append(edit)
             source = changed
-    if done and parse(source) is None:
+    tree = parse(source) if done else program.tree
+    if tree is None or not tree.body:
         # Two edits that are sound alone may clash in a way nobody foresaw; a broken program is a failure only by
         # declaration, so the program stays as it was.
         return Change(program.source, ())

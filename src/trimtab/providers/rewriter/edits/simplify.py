@@ -335,7 +335,7 @@ def _unused_sites(program: Program) -> list[ast.Assign]:
     found = []
     for node in program.nodes(ast.Assign):
         target = node.targets[0]
-        if len(node.targets) != 1 or not isinstance(target, ast.Name) or program.loads[target.id]:
+        if len(node.targets) != 1 or not isinstance(target, ast.Name) or program.mentioned[target.id] > 1:
             continue
         function = program.function_of(node)
         if function is None or escapes(node.value) or isinstance(program.parent[node], ast.ClassDef):
