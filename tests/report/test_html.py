@@ -129,7 +129,7 @@ def test_settings_are_shown_in_words_and_without_passwords(fit):
     assert "A title" in text
     assert "secret" not in text
     assert "EF, SF" in text
-    assert "extra option yes" in text
+    assert "Extra option yes" in text
 
 
 def test_the_reading_of_r2_and_the_baselines_are_there(page):

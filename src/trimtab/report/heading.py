@@ -30,9 +30,13 @@ _LABELS = {
     "seed": "Seed",
     "source": "Source",
     "store": "Store",
+    "scorers": "Scorers",
     "version": "trimtab version",
     "date": "Date",
 }
+
+_APART = ("objectives", "fingerprints")
+"""Keys of a run that are not listed: objectives have a table of their own, fingerprints serve resuming."""
 
 _VALUE = 240
 _LISTED = 12
@@ -63,12 +67,18 @@ def _joined(parts: Iterable[str]) -> str:
     return ", ".join(listed[:_LISTED]) + more
 
 
+def _label(key: str) -> str:
+    words = shorten(key.replace("_", " "), 40)
+    return words[:1].upper() + words[1:]
+
+
 def settings(run: Mapping[str, Any] | None) -> list[Item]:
     """Return the settings of a run as labels and values: the known ones first, then the others in their own order."""
     if not run:
         return []
     known = [(label, run[key]) for key, label in _LABELS.items() if key in run]
-    others = [(shorten(str(key).replace("_", " "), 40), value) for key, value in run.items() if str(key) not in _LABELS]
+    rest = [key for key in run if str(key) not in _LABELS and str(key) not in _APART]
+    others = [(_label(str(key)), run[key]) for key in rest]
     return [(label, _value(value)) for label, value in [*known, *others] if value is not None and value != ""]
 
 

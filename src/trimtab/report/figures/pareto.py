@@ -98,8 +98,8 @@ def pareto_figure(
                 "marker": {
                     "symbol": look.symbol,
                     "size": np.where(best, 10, 6).astype(np.int8),
-                    "color": [look.color if one else translucent(look.color, 0.45) for one in best.tolist()],
-                    "line": {"width": np.where(best, 1.5, 0), "color": NON_DOMINATED},
+                    "color": [look.color if one else translucent(look.color, 0.5) for one in best.tolist()],
+                    "line": {"width": np.where(best, 1.5, 0)},  # the page sets its colour, light or dark
                 },
                 "text": [plain(trajectories.session_ids[s]) for s in found.session[at]],
                 "customdata": np.where(best, "non-dominated", "dominated").tolist(),
@@ -117,10 +117,6 @@ def pareto_figure(
         xaxis=axis(_better(space, i), range=list(ranges[0]), zeroline=False),
         yaxis=axis(_better(space, j), range=list(ranges[1]), zeroline=False),
     )
-
-
-NON_DOMINATED = "#222222"
-"""Outline of non-dominated points."""
 
 
 def finals_figure(found: Finals, trajectories: Trajectories, names: Sequence[str], looks: Sequence[Look]) -> go.Figure:

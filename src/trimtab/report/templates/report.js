@@ -23,6 +23,7 @@
       fixedrange: true,
     };
     return {
+      data: { scatter: [{ marker: { line: { color: dark ? "#ffffff" : "#222222" } } }] },
       layout: {
         font: { color: text },
         paper_bgcolor: "rgba(0,0,0,0)",
