@@ -33,7 +33,7 @@ _WHERE = {
     "save": "trimtab.store.load",
 }
 
-__all__ = [*_WHERE]  # noqa: PLE0604 - the table above is the one place where public names are listed
+__all__ = [*_WHERE]
 
 
 def __getattr__(name: str) -> object:
