@@ -97,6 +97,7 @@ def pareto_figure(
                 "mode": "markers",
                 "marker": {
                     "symbol": look.symbol,
+                    "opacity": 1,
                     "size": np.where(best, 10, 6).astype(np.int8),
                     "color": [look.color if one else translucent(look.color, 0.5) for one in best.tolist()],
                     "line": {"width": np.where(best, 1.5, 0)},  # the page sets its colour, light or dark
