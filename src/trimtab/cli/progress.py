@@ -61,7 +61,6 @@ class ProgressDisplay:
         self._task = self._bars.add_task("", total=None, said="")
 
     def __enter__(self) -> Self:
-        self._bars.start()
         return self
 
     def __exit__(
@@ -88,6 +87,7 @@ class ProgressDisplay:
         speed = f"{per_second(progress.rate)} iterations/s, {duration(progress.remaining)} left"
         said = f"{speed}, {progress.failures:,} failed"
         if self._console.is_terminal:
+            self._bars.start()
             self._bars.update(self._task, completed=progress.sessions_done, total=progress.sessions, said=said)
             self._bars.refresh()
         else:

@@ -92,7 +92,7 @@ def _announce(console: Console, settings: RunConfig) -> None:
 
     console.print(f"provider: {settings.provider} ({PROVIDERS[settings.provider]})", markup=False)
     console.print(
-        f"{len(settings.strategies)} strategies ({', '.join(settings.strategies)}) x {settings.sessions:,} sessions x "
+        f"strategies {', '.join(settings.strategies)} x {settings.sessions:,} sessions x "
         f"{settings.iterations:,} iterations, seed {settings.seed}, into {settings.store_url}",
         markup=False,
     )

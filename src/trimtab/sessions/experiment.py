@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import multiprocessing
 import os
 import signal
@@ -116,7 +117,7 @@ async def _run(
     stop = asyncio.Event()
     scorers = [get_scorer(name) for name in config.scorers]
     try:
-        with _signals(stop, on_stopping):
+        with _signals(stop, on_stopping), _rare_collections():
             return await run_sessions(
                 plan,
                 store,
@@ -129,6 +130,21 @@ async def _run(
             )
     finally:
         await provider.aclose()
+
+
+@contextlib.contextmanager
+def _rare_collections() -> Iterator[None]:
+    """Search for garbage in cycles less often.
+
+    Reading a program makes thousands of short-lived objects, hardly any of them in a cycle; searching them every few
+    hundred takes about a fifth of the time of scoring.
+    """
+    before = gc.get_threshold()
+    gc.set_threshold(50 * before[0], *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 @contextlib.contextmanager
