@@ -7,6 +7,7 @@ not matter, and hands every node a `Context`: the scope it stands in, and how ma
 from __future__ import annotations
 
 import ast
+import functools
 import threading
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -48,8 +49,12 @@ def exceeds(text: str, limit: int) -> bool:
     )
 
 
+@functools.lru_cache(maxsize=2)
 def parse_module(text: str) -> ast.Module | Unparsable:
-    """Parse `text` without compiling it; never raises."""
+    """Parse `text` without compiling it; never raises.
+
+    The last two results are kept, because the program found in an answer is scored next. A tree must not be changed.
+    """
     if exceeds(text, MAX_PROGRAM_BYTES):
         return Unparsable("text", f"the program is larger than {MAX_PROGRAM_BYTES // 1024} KB")
     if "\0" in text:
