@@ -10,7 +10,9 @@ from trimtab.report.heading import facts, is_rewriter, lengths_text, objective_r
 
 def test_settings_come_in_a_known_order_with_the_others_behind():
     run = {"seed": 0, "my_option": 1.5, "model": "m", "provider": "p", "empty": "", "nothing": None}
-    run |= {"objectives": ["a:0:10:max"], "fingerprints": {"tasks": "ab12"}}
+    run |= {
+        "objectives": ["a:0:10:max"],
+    }
     assert settings(run) == [("Provider", "p"), ("Model", "m"), ("Seed", "0"), ("My option", "1.5")]
     assert settings(None) == []
 

@@ -45,6 +45,5 @@ def analyse(store_url: str, out: Path) -> Analysis:
     result = fit(trajectories)
     fit_json = out / "fit.json"
     write_text(fit_json, result.to_json() + "\n")
-    settings = {name: value for name, value in (run_settings(store_url) or {}).items() if name != "fingerprints"}
-    report = result.report(out / "report.html", run=settings or None)
+    report = result.report(out / "report.html", run=run_settings(store_url))
     return Analysis(result, fit_json, saved, Path(report))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.metadata import version
 from typing import Any
 
 __all__ = ["run_settings"]
 
 
 def run_settings(source: str) -> Mapping[str, Any] | None:
-    """Return the settings of the run that filled the store `source`; None for files and imported data."""
+    """Return what a report shows of the run that filled the store `source`; None for files and imported data."""
     if "://" not in source:
         return None
     from trimtab.store.open import open_store
@@ -19,4 +20,8 @@ def run_settings(source: str) -> Mapping[str, Any] | None:
         experiment = store.experiment()
     finally:
         store.close()
-    return experiment.settings or None if experiment else None
+    if experiment is None or not experiment.settings:
+        return None
+    # Fingerprints serve resuming and tell a reader nothing.
+    shown = {name: value for name, value in experiment.settings.items() if name != "fingerprints"}
+    return {**shown, "version": version("trimtab")}

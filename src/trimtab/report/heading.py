@@ -35,8 +35,8 @@ _LABELS = {
     "date": "Date",
 }
 
-_APART = ("objectives", "fingerprints")
-"""Keys of a run that are not listed: objectives have a table of their own, fingerprints serve resuming."""
+_APART = ("objectives",)
+"""Keys of a run that are not listed: objectives have a table of their own."""
 
 _VALUE = 240
 _LISTED = 12
