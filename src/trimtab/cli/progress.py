@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+from rich.progress import BarColumn, TaskProgressColumn, TextColumn
 from rich.progress import Progress as Bars
 
 if TYPE_CHECKING:
@@ -49,16 +49,16 @@ class ProgressDisplay:
         self._last: Progress | None = None
         self._at = 0.0
         self._bars = Bars(
-            TextColumn("sessions"),
-            MofNCompleteColumn(),
+            TextColumn("{task.fields[sessions]} sessions"),
             BarColumn(),
+            TaskProgressColumn(),
             TextColumn("{task.fields[said]}"),
             console=console,
             transient=False,
             disable=not console.is_terminal,
             auto_refresh=False,
         )
-        self._task = self._bars.add_task("", total=None, said="")
+        self._task = self._bars.add_task("", total=None, sessions="", said="")
 
     def __enter__(self) -> Self:
         return self
@@ -86,12 +86,14 @@ class ProgressDisplay:
         self._shown = progress
         speed = f"{per_second(progress.rate)} iterations/s, {duration(progress.remaining)} left"
         said = f"{speed}, {progress.failures:,} failed"
+        sessions = f"{progress.sessions_done:,}/{progress.sessions:,}"
         if self._console.is_terminal:
             self._bars.start()
-            self._bars.update(self._task, completed=progress.sessions_done, total=progress.sessions, said=said)
+            self._bars.update(
+                self._task, completed=progress.iterations_done, total=progress.iterations, sessions=sessions, said=said
+            )
             self._bars.refresh()
         else:
             self._console.print(
-                f"{progress.sessions_done:,}/{progress.sessions:,} sessions, "
-                f"{progress.iterations_done:,}/{progress.iterations:,} iterations, {said}"
+                f"{sessions} sessions, {progress.iterations_done:,}/{progress.iterations:,} iterations, {said}"
             )

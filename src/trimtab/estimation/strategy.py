@@ -296,5 +296,7 @@ def _warnings(
         )
     failed = int((trajectories.select(sessions).status == FAILED).any(axis=1).sum()) if len(sessions) else 0
     if failed:
-        found.append(f"{failed:,} iterations failed and give no step")
+        found.append(
+            f"{failed:,} {'iteration' if failed == 1 else 'iterations'} failed: the steps from and to them are lost"
+        )
     return tuple(found)

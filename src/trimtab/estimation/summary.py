@@ -37,7 +37,7 @@ def summary_blocks(fit: Fit) -> RenderableType:
     blocks.append(Text("What it means", style="bold"))
     blocks += [_paragraph(f"[bold]{escape(one.name)}[/bold]  {escape(one.verdict)}") for one in fit.strategies.values()]
     for heading, lines in (
-        ("Warnings", [w for w in fit.warnings if CANNOT_IDENTIFY not in w]),
+        ("Warnings", _warnings(fit)),
         ("Left out", map(str, fit.exclusions)),
         ("Assumed", fit.notes),
     ):
@@ -46,6 +46,16 @@ def summary_blocks(fit: Fit) -> RenderableType:
             blocks.append(Text(heading, style="bold"))
             blocks += [_paragraph(escape(line)) for line in listed]
     return Group(*blocks)
+
+
+def _warnings(fit: Fit) -> list[str]:
+    """Return every warning once, with the strategies it concerns; what the verdicts say already is left out."""
+    concerned: dict[str, list[str]] = {}
+    for name, one in fit.strategies.items():
+        for text in one.warnings:
+            if CANNOT_IDENTIFY not in text:
+                concerned.setdefault(text, []).append(name)
+    return [f"{', '.join(names)}: {text}" for text, names in concerned.items()]
 
 
 def _paragraph(markup: str) -> RenderableType:

@@ -19,7 +19,7 @@ def verdict(fit: StrategyFit) -> str:
         reason = next((w for w in fit.warnings if CANNOT_IDENTIFY in w), CANNOT_IDENTIFY)
         return f"Nothing can be said: {reason}."
     sentences = [_behaviour(fit)]
-    if fit.memory_p_value >= NO_MEMORY:
+    if not fit.memory_p_value < NO_MEMORY:
         return " ".join([*sentences, _outcome(fit)])
     return " ".join(filter(None, [*sentences, _destination(fit), _outcome(fit), _prediction(fit), _trade_offs(fit)]))
 
