@@ -46,7 +46,7 @@ def test_a_bar_on_a_terminal() -> None:
     shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", written.getvalue())
     assert "Press Ctrl-C again to stop at once." in shown
     last = shown.splitlines()[-1]
-    assert re.match(r"sessions 4/4 .*4\.0 iterations/s, 0:00 left, 5 failed", last)
+    assert re.match(r"4/4 sessions .*100% 4\.0 iterations/s, 0:00 left, 5 failed", last)
 
 
 def test_words_for_figures() -> None:
