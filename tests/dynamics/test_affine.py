@@ -75,3 +75,9 @@ def test_the_model_cannot_be_changed_from_outside() -> None:
     assert model.A[0, 0] == A[0, 0]
     with pytest.raises(ValueError, match="read-only"):
         model.A[0, 0] = 1
+
+
+def test_the_equilibrium_does_not_depend_on_units() -> None:
+    unit = np.array([1e-7, 1.0, 1e7])
+    scaled = AffineSDE(A * unit[:, None] / unit, b * unit, Q * unit[:, None] * unit)
+    np.testing.assert_allclose(scaled.equilibrium, AffineSDE(A, b, Q).equilibrium * unit, rtol=1e-9)

@@ -5,6 +5,7 @@ import pytest
 
 from simulated import panel
 from trimtab.core.streams import stream
+from trimtab.core.trajectories import Trajectories
 from trimtab.estimation import bootstrap
 from trimtab.estimation.bootstrap import normal_interval, resample, robust_interval
 from trimtab.estimation.least_squares import estimate
@@ -37,6 +38,7 @@ def test_the_gaussian_limit_has_the_moments_of_the_multinomial_sum(monkeypatch: 
     draws = 20_000
     exact = resample(m, draws, 0, "EF").reshape(draws, -1)
     monkeypatch.setattr(bootstrap, "MULTINOMIAL_LIMIT", 1)
+    monkeypatch.setattr(bootstrap, "WIDE_ENOUGH", 1)
     limit = resample(m, draws, 0, "EF").reshape(draws, -1)
     spread = exact.std(axis=0)
     moving = spread > 1e-9
@@ -44,6 +46,16 @@ def test_the_gaussian_limit_has_the_moments_of_the_multinomial_sum(monkeypatch: 
     assert np.abs(z).max() < 6
     np.testing.assert_allclose(limit.std(axis=0)[moving], spread[moving], rtol=0.06)
     np.testing.assert_array_equal(limit[0].reshape(7, 7), limit[0].reshape(7, 7).T)
+
+
+def test_the_limit_is_not_used_where_an_objective_varies_in_few_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
+    scores = np.random.default_rng(0).normal(5, 1, (40, 4, 2))
+    scores[3:, :, 1] = 5.0
+    m = session_moments(Trajectories.from_arrays(scores, ["a", "b"]).steps())
+    exact = resample(m, 50, 0, "EF")
+    monkeypatch.setattr(bootstrap, "MULTINOMIAL_LIMIT", 1)
+    monkeypatch.setattr(bootstrap, "_WEIGHTS", 300)
+    np.testing.assert_allclose(resample(m, 50, 0, "EF"), exact, atol=1e-9)
 
 
 def test_intervals_are_wider_where_the_draws_are() -> None:

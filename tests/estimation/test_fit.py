@@ -199,7 +199,7 @@ def test_nothing_to_fit_says_what_was_lost() -> None:
         fit(data)
 
 
-@pytest.mark.parametrize("option", [{"dt": 0}, {"dt": -1}, {"level": 1}, {"level": 0}, {"draws": 1}])
+@pytest.mark.parametrize("option", [{"dt": 0}, {"dt": -1}, {"dt": math.inf}, {"level": 1}, {"level": 0}, {"draws": 1}])
 def test_options_that_make_no_sense_are_refused(option: dict) -> None:
     with pytest.raises(InputError):
         fit(panel(sessions=5), **option)
@@ -240,3 +240,31 @@ def test_small_and_broken_data_are_fitted_or_refused_in_words(scores: np.ndarray
         return
     valid(result)
     result.summary()
+
+
+def test_the_schema_names_every_key_of_the_document() -> None:
+    document, schema = valid(fit(two_strategies())), json_schema()
+    assert set(document) == set(schema["properties"]) == set(schema["required"])
+    one, of_strategy = document["pooled"], schema["$defs"]["strategy"]
+    assert set(one) == set(of_strategy["properties"]) == set(of_strategy["required"])
+    assert set(one["r2"]) == set(of_strategy["properties"]["r2"]["required"])
+
+
+def test_interference_alone_is_that_of_the_fit() -> None:
+    result, alone = fit(two_strategies(), seed=4), tt.interference(two_strategies(), seed=4)
+    np.testing.assert_array_equal(alone.low, result.interference.low)
+    with pytest.raises(InputError):
+        tt.interference(two_strategies(), level=2)
+
+
+def test_any_kind_of_integer_is_a_seed() -> None:
+    one, other = fit(panel(), seed=3), fit(panel(), seed=np.int64(3))
+    assert one.to_json() == other.to_json()
+    with pytest.raises(InputError, match="whole numbers"):
+        fit(panel(), seed=1.5)
+
+
+def test_objectives_are_chosen_by_name() -> None:
+    assert fit(panel(), objectives="security").space.names == ("security",)
+    with pytest.raises(InputError, match="at least one"):
+        fit(panel(), objectives=[])

@@ -9,11 +9,9 @@ from statsmodels.tsa.api import VAR
 from simulated import COMPLEX, REAL, panel
 from trimtab.estimation.least_squares import (
     active_objectives,
-    between_share,
     cluster_covariance,
     entangled_objectives,
     estimate,
-    memory_p_value,
 )
 from trimtab.estimation.moments import session_moments
 
@@ -78,18 +76,3 @@ def test_what_the_steps_cannot_tell_is_noticed() -> None:
     assert active_objectives(m.total).tolist() == [True, True, False]
     assert not len(entangled_objectives(m.total))
     np.testing.assert_array_equal(estimate(m.total, m.center, m.scale).A[:, 2], 0)
-
-
-def test_the_share_between_sessions_is_that_of_an_analysis_of_variance() -> None:
-    steps = panel(sessions=12).steps()
-    got = between_share(session_moments(steps))
-    for j in range(3):
-        groups = [steps.x[steps.session == s, j] for s in range(12)]
-        grand = np.concatenate(groups).mean()
-        between = sum(len(g) * (g.mean() - grand) ** 2 for g in groups)
-        assert got[j] == pytest.approx(between / ((steps.x[:, j] - grand) ** 2).sum())
-
-
-def test_the_memory_test_needs_more_sessions_than_coefficients() -> None:
-    assert np.isnan(memory_p_value(session_moments(panel(sessions=10).steps())))
-    assert memory_p_value(session_moments(panel(sessions=60).steps())) < 1e-6

@@ -47,5 +47,5 @@ def test_center_and_scale_drop_out() -> None:
     one = session_moments(steps)
     other = session_moments(steps, np.array([100.0, -3.0, 0.0]), np.array([0.1, 7.0, 2.0]))
     a, b = (estimate(m.total, m.center, m.scale) for m in (one, other))
-    for name in ("A", "b", "Q", "step_mean", "step_covariance", "residual", "total_steps", "total_levels"):
+    for name in ("A", "b", "Q", "step_covariance", "residual", "total_steps", "total_levels"):
         np.testing.assert_allclose(getattr(a, name), getattr(b, name), rtol=1e-6, atol=1e-7)

@@ -8,19 +8,20 @@ output seeds NumPy's ``SeedSequence`` and a Philox counter generator.
 from __future__ import annotations
 
 import hashlib
+import operator
 
 import numpy as np
 
 __all__ = ["stream", "stream_seed"]
 
-KeyPart = str | int
+KeyPart = str | int  # or anything that counts as an integer, such as NumPy's
 
 
 def _digest(seed: int, key: tuple[KeyPart, ...]) -> bytes:
     hasher = hashlib.blake2b(digest_size=16)
     for part in (seed, *key):
-        tag = b"i" if isinstance(part, int) else b"s"
-        data = str(part).encode()
+        tag = b"s" if isinstance(part, str) else b"i"
+        data = (part if isinstance(part, str) else str(operator.index(part))).encode()
         # Length-prefixed, so that ("ab", "c") and ("a", "bc") differ.
         hasher.update(tag + len(data).to_bytes(8, "little") + data)
     return hasher.digest()

@@ -137,8 +137,13 @@ class Trajectories:
                 raise InputError(f"{name} needs the shape {want}, but has {got}")
         if self.offsets[0] != 0 or self.offsets[-1] != rows or np.any(np.diff(self.offsets) < 1):
             raise InputError(f"offsets must rise from 0 to the number of rows, {rows}, with no empty session")
-        if np.any(np.isfinite(self.scores) != (self.status == OK)):
-            raise InputError("a score must be finite exactly where its status is OK")
+        if (
+            np.any(np.isfinite(self.scores) != (self.status == OK))
+            or not np.isin(self.status, (OK, UNSCORED, FAILED)).all()
+        ):
+            raise InputError("status must be OK, UNSCORED or FAILED, and a score finite exactly where it is OK")
+        if len(set(self.session_ids)) < sessions:
+            raise InputError("session ids must be distinct")
         starts = np.zeros(rows, dtype=bool)
         starts[self.offsets[:-1]] = True
         if np.any((np.diff(self.iteration) <= 0) & ~starts[1:]):
@@ -270,7 +275,10 @@ class Trajectories:
         lengths = self.lengths[chosen]
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         rows = np.repeat(self.offsets[chosen] - offsets[:-1], lengths) + np.arange(offsets[-1])
-        columns = np.array([self.space.index(name) for name in objectives or self.space.names])
+        names = self.space.names if objectives is None else objectives
+        if not len(chosen) or not len(names):
+            raise InputError("at least one session and one objective must be selected, but none was")
+        columns = np.array([self.space.index(name) for name in names])
         return replace(
             self,
             space=ObjectiveSpace(self.space.objectives[c] for c in columns),

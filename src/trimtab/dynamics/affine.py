@@ -58,8 +58,8 @@ class AffineSDE:
         size = max(float(np.abs(Q_).max()), np.finfo(float).tiny)
         if np.abs(Q_ - Q_.T).max() > 1e-9 * size or np.linalg.eigvalsh(Q_).min() < -1e-9 * size:
             raise InputError("Q must be symmetric and positive semidefinite: it is a covariance")
-        if not dt > 0:
-            raise InputError(f"dt must be positive, but got {dt:g}")
+        if not 0 < dt < np.inf:
+            raise InputError(f"dt must be positive and finite, but got {dt:g}")
         for name, value in (("A", A_), ("b", b_), ("Q", Q_)):
             value.setflags(write=False)
             object.__setattr__(self, name, value)
@@ -93,9 +93,12 @@ class AffineSDE:
     @property
     def equilibrium(self) -> Floats:
         """x* = -A^-1 b, (n,), where the drift vanishes; ``InputError`` if A is singular to working precision."""
-        if np.linalg.cond(self.A) > 1 / np.finfo(float).eps:
+        # Rows, then columns, are brought to one size, so that the answer does not depend on the objectives' units.
+        rows = np.abs(self.A).max(axis=1, keepdims=True)
+        columns = np.abs(self.A / np.where(rows > 0, rows, 1.0)).max(axis=0)
+        if not rows.all() or not columns.all() or np.linalg.cond(self.A / rows / columns) > 1 / np.finfo(float).eps:
             raise InputError("the drift matrix is singular: there is no single equilibrium")
-        return np.asarray(-np.linalg.solve(self.A, self.b))
+        return np.asarray(-np.linalg.solve(self.A / rows / columns, self.b / rows[:, 0]) / columns)
 
     def drift(self, x: ArrayLike) -> Floats:
         """Return A x + b for states x of shape (..., n)."""

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 __all__ = [
     "NEAR_ONE",
     "REGIMES",
+    "VISIBLE",
     "Regime",
     "eigenvalues",
     "half_life",
@@ -36,7 +37,13 @@ REGIMES: tuple[Regime, ...] = ("exponential", "oscillatory", "boundary", "oversh
 """Regimes that a spectrum can show; ``"undetermined"`` is what a fit says when it cannot tell."""
 
 NEAR_ONE = 0.95
-"""A real multiplier from here to 1 counts as an eigenvalue near zero: its half-life exceeds 13 iterations."""
+"""A multiplier of this modulus to 1 counts as an eigenvalue near zero: its half-life exceeds 13 iterations."""
+
+VISIBLE = 0.01
+"""Share of a deviation that must be left after half a turn for a complex pair to count as oscillation: below it the
+path cannot be told from a real mode's, and nearly equal real eigenvalues turn into such pairs by chance."""
+
+_ROUNDING = 1e-9  # size below which an imaginary part, or a distance of a modulus from 1, is rounding error
 
 
 def eigenvalues(A: Floats) -> Complexes:
@@ -111,12 +118,22 @@ def period(multiplier: Complexes) -> Floats:
 def regimes(lam: Complexes, dt: float = 1.0) -> NDArray[np.int64]:
     """Return for each spectrum (..., n) the index into `REGIMES` of its slowest mode, shape (...).
 
-    With m the multiplier of largest modulus: *unstable* if abs(m) >= 1; else *oscillatory* if m is complex,
-    *overshooting* if it is real and negative (each step jumps across the equilibrium), *boundary* if it is real and at
-    least `NEAR_ONE` (an eigenvalue near zero: the loop drifts until a bound or the end stops it), and otherwise
-    *exponential*. The first, second and third are the paper's; the others are what a discrete loop adds.
+    With m the multiplier of largest modulus: *unstable* if abs(m) >= 1; *oscillatory* if m is complex and at least
+    `VISIBLE` of a deviation is left after half a turn, abs(m)^(pi / abs(arg m)) >= `VISIBLE`; *overshooting* if it is
+    real and negative, so that each step jumps across the equilibrium; *boundary* if its modulus is at least `NEAR_ONE`
+    (an eigenvalue near zero: the loop drifts until a bound or the end stops it); and otherwise *exponential*. The paper
+    names the exponential, the oscillatory and the boundary regime; a discrete loop adds the other two.
     """
     m = slowest(lam, dt)
-    conditions = [np.abs(m) >= 1, m.imag != 0, m.real < 0, m.real >= NEAR_ONE]
+    radius, angle = np.abs(m), np.abs(np.angle(m))
+    with np.errstate(divide="ignore"):
+        half_turn = np.where(angle > 0, radius ** (np.pi / np.where(angle > 0, angle, 1.0)), 0.0)
+    complex_pair = np.abs(m.imag) > _ROUNDING
+    conditions = [
+        radius >= 1 - _ROUNDING,
+        complex_pair & (half_turn >= VISIBLE),
+        ~complex_pair & (m.real < 0),
+        radius >= NEAR_ONE,
+    ]
     labels = [REGIMES.index(label) for label in ("unstable", "oscillatory", "overshooting", "boundary")]
     return np.select(conditions, labels, default=REGIMES.index("exponential")).astype(np.int64)

@@ -16,19 +16,31 @@ Floats = NDArray[np.float64]
 MULTINOMIAL_LIMIT = 2_000
 """Above this many sessions the weighted sums are drawn from their Gaussian limit instead."""
 
+WIDE_ENOUGH = 200
+"""Sessions in which every objective has to vary for that limit to be near."""
+
+_WEIGHTS = 4_000_000  # weights held at once
+
 
 def resample(moments: Moments, draws: int, seed: int, *key: str) -> Floats:
     """Return `draws` bootstrap replicates of the moment total, (draws, 1 + 2n, 1 + 2n).
 
-    Up to `MULTINOMIAL_LIMIT` sessions each replicate is the sum over S sessions drawn with replacement. Beyond that it
-    is a draw from N(sum M_s, sum (M_s - mean)(M_s - mean)'), the distribution that the sum has with independent
-    N(1, 1) weights, whose cost does not grow with S. Replicates depend only on the moments, `seed` and `key`.
+    Each replicate is the sum over S sessions drawn with replacement. Above `MULTINOMIAL_LIMIT` sessions, if each
+    objective varies in at least `WIDE_ENOUGH` sessions, it is a draw from N(sum M_s, sum (M_s - mean)(M_s - mean)')
+    instead: the distribution of the sum under independent N(1, 1) weights, whose cost does not grow with S.
+    Replicates depend only on the moments, `seed` and `key`.
     """
     rng = stream(seed, "bootstrap", *key)
     S, p = moments.outer.shape[:2]
-    if S <= MULTINOMIAL_LIMIT:
-        weights = rng.multinomial(S, np.full(S, 1.0 / S), size=draws).astype(np.float64)
-        return np.asarray((weights @ moments.outer.reshape(S, -1)).reshape(draws, p, p))
+    if S <= MULTINOMIAL_LIMIT or _effective_sessions(moments) < WIDE_ENOUGH:
+        flat = moments.outer.reshape(S, -1)
+        result = np.empty((draws, p, p))
+        block = max(1, _WEIGHTS // S)
+        for at in range(0, draws, block):
+            part = result[at : at + block]
+            weights = rng.multinomial(S, np.full(S, 1.0 / S), size=len(part)).astype(np.float64)
+            part[:] = (weights @ flat).reshape(part.shape)
+        return result
     rows, columns = np.triu_indices(p)
     flat = moments.outer[:, rows, columns]
     centred = flat - flat.mean(axis=0)
@@ -39,6 +51,14 @@ def resample(moments: Moments, draws: int, seed: int, *key: str) -> Floats:
     result[:, rows, columns] = drawn
     result[:, columns, rows] = drawn
     return result
+
+
+def _effective_sessions(moments: Moments) -> float:
+    """Return (sum v)^2 / sum v^2 over sessions, v being squared deviations, for the state where it is least."""
+    k = 1 + moments.n
+    v = np.einsum("sjj->sj", moments.outer[:, 1:k, 1:k])
+    v = v[:, v.sum(axis=0) > 0]
+    return float((v.sum(axis=0) ** 2 / (v**2).sum(axis=0)).min(initial=np.inf))
 
 
 def _around(estimate: Floats, spread: Floats, level: float, clusters: int) -> tuple[Floats, Floats]:

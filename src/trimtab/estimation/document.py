@@ -104,6 +104,7 @@ def _strategy(one: StrategyFit) -> dict[str, Any]:
         },
         "hypervolume": _number(one.hypervolume),
         "memory_p_value": _number(one.memory_p_value),
+        "second_lag_p_value": _number(one.second_lag_p_value),
         "at_bound": _array(one.at_bound),
         "warnings": [*one.warnings],
         "verdict_text": one.verdict,

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
 
-from trimtab.core.trajectories import Trajectories
+from trimtab.core.trajectories import Exclusion, Trajectories
 from trimtab.errors import FitError, InputError
 from trimtab.estimation import least_squares as ls
 from trimtab.estimation.bootstrap import resample
 from trimtab.estimation.moments import session_moments
 from trimtab.estimation.outcomes import session_efficiencies
 from trimtab.estimation.results import ArrayEstimate, Fit
-from trimtab.estimation.strategy import Options, fit_strategy, interference_estimate
+from trimtab.estimation.strategy import Options, bootstrap_key, fit_strategy, interference_estimate
 
 __all__ = ["Fit", "fit", "interference"]
-
-POOLED = "all strategies"
 
 
 def fit(
@@ -66,12 +65,7 @@ def fit(
     >>> round(tt.fit(tt.Trajectories.from_arrays(paths, ["quality"]))["all"].rate, 1)
     0.4
     """
-    if not dt > 0:
-        raise InputError(f"dt must be positive, but got {dt!r}")
-    if not 0 < level < 1:
-        raise InputError(f"level must lie strictly between 0 and 1, for example 0.95, but got {level!r}")
-    if draws < 10:
-        raise InputError(f"at least 10 draws are needed, but got {draws!r}")
+    options = _options(dt, level, draws, seed)
     trajectories = _trajectories(data, objectives)
     steps = trajectories.steps()
     lost = trajectories.lost_steps()
@@ -83,25 +77,26 @@ def fit(
             + (f". Left out: {reasons}" if reasons else "")
             + ". Choose fewer objectives with --objective, or give longer sessions"
         )
-    options = Options(dt=dt, level=level, draws=draws, seed=seed)
     efficiencies = session_efficiencies(trajectories)
+    # A session without a step tells where it started and nothing about where the strategy leads.
+    stepping = np.unique(steps.session)
+    if len(stepping) < trajectories.n_sessions:
+        idle = trajectories.n_sessions - len(stepping)
+        lost = (*lost, Exclusion("without a complete step, and left out of all figures", idle, "sessions"))
+    ended_under = trajectories.session_strategy[stepping]
     strategies = {}
     for code, name in enumerate(trajectories.strategies):
-        if not (trajectories.strategy == code).any():
-            continue
-        own = steps.where(steps.strategy == code)
-        sessions = np.flatnonzero(trajectories.session_strategy == code)
-        strategies[name] = fit_strategy(name, trajectories, own, sessions, efficiencies, options)
-    pooled = fit_strategy(POOLED, trajectories, steps, np.arange(trajectories.n_sessions), efficiencies, options)
-    warnings = tuple(f"{name}: {text}" for name, one in strategies.items() for text in one.warnings)
+        if (trajectories.strategy == code).any():
+            own, sessions = steps.where(steps.strategy == code), stepping[ended_under == code]
+            strategies[name] = fit_strategy(trajectories, own, code, sessions, efficiencies, options)
     return Fit(
         space=trajectories.space,
-        dt=dt,
-        level=level,
-        seed=seed,
+        dt=options.dt,
+        level=options.level,
+        seed=options.seed,
         strategies=strategies,
-        pooled=pooled,
-        warnings=warnings,
+        pooled=fit_strategy(trajectories, steps, None, stepping, efficiencies, options),
+        warnings=tuple(f"{name}: {text}" for name, one in strategies.items() for text in one.warnings),
         exclusions=(*trajectories.exclusions, *lost),
         notes=trajectories.notes,
         trajectories=trajectories,
@@ -113,20 +108,38 @@ def interference(
 ) -> ArrayEstimate:
     """Return the interference matrix (paper, eq. 4) of all steps, (n, n), with session-bootstrap intervals.
 
-    I_ij = Corr(dx_i, dx_j) for i != j, and 0 on the diagonal. Parameters are those of `fit`.
+    I_ij = Corr(dx_i, dx_j) for i != j, and 0 on the diagonal. Parameters are those of `fit`, and so are the numbers.
     """
+    options = _options(1.0, level, draws, seed)
     moments = session_moments(_trajectories(data, objectives).steps())
     if moments.n_steps < 2:
         raise FitError(f"interference needs at least two complete steps, but there are {moments.n_steps}")
     estimate = ls.estimate(moments.total, moments.center, moments.scale)
-    if moments.n_sessions < 2:
-        return interference_estimate(moments, estimate, None, level)
-    replicates = resample(moments, draws, seed, "interference")
-    drawn = ls.estimate(replicates, moments.center, moments.scale)
-    return interference_estimate(moments, estimate, drawn, level)
+    drawn = None
+    if moments.n_sessions > 1:
+        replicates = resample(moments, options.draws, options.seed, *bootstrap_key(None))
+        drawn = ls.estimate(replicates, moments.center, moments.scale)
+    return interference_estimate(moments, estimate, drawn, options.level)
+
+
+def _options(dt: float, level: float, draws: int, seed: int) -> Options:
+    """Check the options of a fit; ``InputError`` where one makes no sense."""
+    if not 0 < dt < np.inf:
+        raise InputError(f"dt must be positive and finite, but got {dt!r}")
+    if not 0 < level < 1:
+        raise InputError(f"level must lie strictly between 0 and 1, for example 0.95, but got {level!r}")
+    try:
+        draws, seed = operator.index(draws), operator.index(seed)
+    except TypeError:
+        raise InputError(f"draws and seed must be whole numbers, but got {draws!r} and {seed!r}") from None
+    if draws < 10:
+        raise InputError(f"at least 10 draws are needed, but got {draws}")
+    return Options(dt=float(dt), level=float(level), draws=draws, seed=seed)
 
 
 def _trajectories(data: Any, objectives: Any) -> Trajectories:
+    if isinstance(objectives, str):
+        objectives = [objectives]
     if not isinstance(data, Trajectories):
         from trimtab.store.load import load
 

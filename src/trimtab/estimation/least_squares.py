@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.special
 from numpy.typing import NDArray
 
 from trimtab.estimation.moments import Moments
@@ -13,17 +12,16 @@ from trimtab.estimation.moments import Moments
 __all__ = [
     "AffineEstimate",
     "active_objectives",
-    "between_share",
     "cluster_covariance",
     "coefficients",
     "entangled_objectives",
     "estimate",
-    "memory_p_value",
 ]
 
 Floats = NDArray[np.float64]
 
 _TINY = 1e-10  # relative size below which an eigenvalue of the scaled design counts as zero
+_CONSTANT = 1e-12  # share of the mean square below which a variance is rounding error
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,9 +35,11 @@ class AffineEstimate:
     b
         (..., n) drift at the origin.
     Q
-        (..., n, n) residual covariance of a step, RSS / (M - n - 1).
-    step_mean, step_covariance
-        (..., n) and (..., n, n): mean and covariance (divided by M) of the step changes.
+        (..., n, n) residual covariance of a step, RSS / (M - 1 - rank).
+    rank
+        (...) number of directions in which the states vary; below n, A is a minimum-norm solution.
+    step_covariance
+        (..., n, n) covariance (divided by M) of the step changes; zero for an objective whose steps are all alike.
     residual, total_steps, total_levels
         (..., n) per objective: residual sum of squares; sums of squares of dx_t and of x_{t+1} about their means.
     squared_steps
@@ -49,7 +49,7 @@ class AffineEstimate:
     A: Floats
     b: Floats
     Q: Floats
-    step_mean: Floats
+    rank: NDArray[np.int64]
     step_covariance: Floats
     residual: Floats
     total_steps: Floats
@@ -71,11 +71,12 @@ def _within(total: Floats, k: int) -> tuple[Floats, Floats]:
     return np.asarray(states / size[..., :, None] / size[..., None, :]), size
 
 
-def coefficients(total: Floats) -> Floats:
-    """Return beta (..., 1 + n, n) of the scaled regression du = beta' [1, u] from moment sums (..., 1 + 2n, 1 + 2n).
+def coefficients(total: Floats) -> tuple[Floats, NDArray[np.int64]]:
+    """Return beta (..., 1 + n, n) of du = beta' [1, u] from moment sums (..., 1 + 2n, 1 + 2n), and the rank (...).
 
     The intercept is eliminated first, so that the origin of u costs no precision. Directions in which the states do
-    not vary get the coefficient zero (minimum norm in units of each objective's own spread).
+    not vary get the coefficient zero (minimum norm in units of each objective's own spread), and do not count in the
+    rank of the states.
     """
     k = (total.shape[-1] + 1) // 2
     count, sums = np.maximum(total[..., :1, :1], 1.0), total[..., 0, 1:k]
@@ -87,7 +88,7 @@ def coefficients(total: Floats) -> Floats:
     inverse = np.where(kept, 1.0 / np.where(kept, eigenvalues, 1.0), 0.0)
     slope = (vectors * inverse[..., None, :]) @ (np.swapaxes(vectors, -1, -2) @ (cross / size)) / size
     intercept = (total[..., :1, k:] - sums[..., None, :] @ slope) / count
-    return np.concatenate([intercept, slope], axis=-2)
+    return np.concatenate([intercept, slope], axis=-2), kept.sum(axis=-1)
 
 
 def estimate(total: Floats, center: Floats, scale: Floats, dt: float = 1.0) -> AffineEstimate:
@@ -104,7 +105,7 @@ def estimate(total: Floats, center: Floats, scale: Floats, dt: float = 1.0) -> A
     """
     n = len(center)
     k = 1 + n
-    beta = coefficients(total)
+    beta, rank = coefficients(total)
     G, H, D = total[..., :k, :k], total[..., :k, k:], total[..., k:, k:]
     count = np.maximum(G[..., 0, 0], 1.0)
     cross = np.swapaxes(H, -1, -2) @ beta
@@ -114,22 +115,25 @@ def estimate(total: Floats, center: Floats, scale: Floats, dt: float = 1.0) -> A
     A = slope * scale[:, None] / scale / dt
     b = (beta[..., 0, :] * scale) / dt - (A @ center[:, None])[..., 0]
     unit = scale[:, None] * scale
-    free = np.maximum(count - k, 1.0)[..., None, None]
+    free = np.maximum(count - 1 - rank, 1.0)[..., None, None]
     mean = H[..., 0, :] / count[..., None]
     covariance = D / count[..., None, None] - mean[..., :, None] * mean[..., None, :]
+    squared = np.einsum("...jj->...j", D)
+    # Steps that are all alike, such as a counter's, vary by rounding error only.
+    alike = np.einsum("...jj->...j", covariance) <= _CONSTANT * squared / count[..., None]
+    covariance = np.where(alike[..., :, None] | alike[..., None, :], 0.0, covariance)
     state_mean = G[..., 0, 1:] / count[..., None]
     next_mean = state_mean + mean
     next_square = np.einsum("...jj->...j", G[..., 1:, 1:] + D) + 2 * np.einsum("...jj->...j", H[..., 1:, :])
     total_levels = next_square - count[..., None] * next_mean**2
-    squared = np.einsum("...jj->...j", D)
     return AffineEstimate(
         A=A,
         b=b,
         Q=rss / free * unit,
-        step_mean=mean * scale,
+        rank=rank,
         step_covariance=covariance * unit,
         residual=np.maximum(np.einsum("...jj->...j", rss), 0.0) * scale**2,
-        total_steps=np.maximum(squared - count[..., None] * mean**2, 0.0) * scale**2,
+        total_steps=np.einsum("...jj->...j", covariance) * count[..., None] * scale**2,
         total_levels=np.maximum(total_levels, 0.0) * scale**2,
         squared_steps=squared * scale**2,
     )
@@ -148,17 +152,6 @@ def entangled_objectives(total: Floats) -> NDArray[np.int64]:
     return np.flatnonzero((np.abs(null).max(axis=1, initial=0.0) > 1e-6) & np.isfinite(size))
 
 
-def between_share(moments: Moments) -> Floats:
-    """Return the share of each objective's variance at the starts of steps that lies between session means, (n,)."""
-    k = 1 + moments.n
-    count = moments.outer[:, :1, 0]
-    means = moments.outer[:, 0, 1:k] / count
-    centre = (count * means).sum(axis=0) / count.sum()
-    between = (count * (means - centre) ** 2).sum(axis=0)
-    total = np.einsum("sjj->j", moments.outer[:, 1:k, 1:k]) - count.sum() * centre**2
-    return np.asarray(between / np.where(total > 0, total, np.inf))
-
-
 def cluster_covariance(moments: Moments) -> Floats:
     """Return the CR1 cluster-robust covariance of vec(beta), ((1 + n) n, (1 + n) n), sessions being the clusters.
 
@@ -168,33 +161,10 @@ def cluster_covariance(moments: Moments) -> Floats:
     """
     k = 1 + moments.n
     total, outer = moments.total, moments.outer
-    beta = coefficients(total)
+    beta, _ = coefficients(total)
     scores = outer[:, :k, k:] - outer[:, :k, :k] @ beta
     influence = np.linalg.solve(total[:k, :k], np.moveaxis(scores, 0, 1).reshape(k, -1)).reshape(k, len(scores), -1)
     flat = np.moveaxis(influence, 1, 0).reshape(len(scores), -1)
     clusters, steps = moments.n_sessions, moments.n_steps
     correction = clusters / (clusters - 1) * (steps - 1) / max(steps - k, 1)
     return np.asarray(correction * flat.T @ flat)
-
-
-def memory_p_value(moments: Moments) -> float:
-    """Test the hypothesis I + A dt = 0, "the next score does not depend on the present one", and return its p-value.
-
-    Hotelling's T2 = v' V^-1 v with v = vec(I + A dt) and V its cluster-robust covariance, referred to
-    (S - q) / (q (S - 1)) T2 ~ F(q, S - q) with q = n^2. Not-a-number when there are not more than q + 1 sessions.
-    Where it is large, the rates and regimes describe independent draws about a fixed level, for example scoring noise.
-    """
-    n = moments.n
-    q, clusters = n * n, moments.n_sessions
-    if clusters <= q + 1:
-        return float("nan")
-    beta = coefficients(moments.total)
-    v = (np.eye(n) + beta[1:]).ravel()
-    V = cluster_covariance(moments)[n:, n:]
-    try:
-        statistic = float(v @ np.linalg.solve(V, v))
-    except np.linalg.LinAlgError:
-        return float("nan")
-    if not np.isfinite(statistic):
-        return float("nan")
-    return float(scipy.special.fdtrc(q, clusters - q, (clusters - q) / (q * (clusters - 1)) * statistic))

@@ -93,7 +93,7 @@ def session_moments(steps: Steps, center: Floats | None = None, scale: Floats | 
     if scale is None:
         spread = steps.x.std(axis=0) if len(steps) else np.ones(n)
         # The standard deviation of a constant column is rounding error, not exactly zero.
-        scale = np.where(spread > 1e-12 * np.maximum(1.0, np.abs(center)), spread, 1.0)
+        scale = np.where(spread > 1e-12 * np.abs(center), spread, 1.0)
     session, starts = np.unique(steps.session, return_index=True)
     outer = np.zeros((len(session), 1 + 2 * n, 1 + 2 * n))
     owner = np.searchsorted(session, steps.session)

@@ -10,10 +10,13 @@ from trimtab.core.trajectories import OK, Trajectories
 from trimtab.dynamics.pareto import hypervolume, pareto_efficiencies
 from trimtab.estimation.results import ArrayEstimate, Estimate
 
-__all__ = ["at_bound", "end_levels", "end_scores", "final_hypervolume", "mean_efficiency", "session_efficiencies"]
+__all__ = ["end_levels", "end_scores", "final_hypervolume", "mean_efficiency", "session_efficiencies"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+
+MOST_DIMENSIONS = 5
+"""Objectives up to which a hypervolume is computed."""
 
 
 def _mean_interval(values: Floats, level: float) -> tuple[Floats, Floats, Floats]:
@@ -59,19 +62,13 @@ def mean_efficiency(efficiencies: Floats, level: float) -> Estimate:
 
 
 def final_hypervolume(trajectories: Trajectories, sessions: Ints) -> float:
-    """Return the share of the objective box that the final scores dominate together; nan where a bound is open."""
+    """Return the share of the objective box that the final scores dominate together.
+
+    Not-a-number where a bound is open, and above `MOST_DIMENSIONS` objectives, where an exact volume takes too long.
+    """
     space = trajectories.space
     finals = end_scores(trajectories, sessions)
     finals = finals[np.isfinite(finals).all(axis=1)]
-    if not all(objective.bounded for objective in space) or not len(finals):
+    if not all(objective.bounded for objective in space) or not len(finals) or space.n > MOST_DIMENSIONS:
         return float("nan")
     return hypervolume(finals, space.low, space.high, space.sign)
-
-
-def at_bound(trajectories: Trajectories, sessions: Ints) -> Floats:
-    """Return the share of known scores that lie at or beyond either bound, (n,); nan where no score is known."""
-    chosen = trajectories.select(sessions) if len(sessions) < trajectories.n_sessions else trajectories
-    known = chosen.status == OK
-    edge = known & ((chosen.scores <= chosen.space.low) | (chosen.scores >= chosen.space.high))
-    with np.errstate(invalid="ignore"):
-        return np.asarray(edge.sum(axis=0) / known.sum(axis=0))

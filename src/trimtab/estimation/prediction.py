@@ -19,12 +19,11 @@ FOLDS = 10
 
 
 def _mean_over(active: NDArray[np.bool_], residual: Floats, total: Floats) -> Floats:
-    """Return the mean over active objectives of 1 - residual / total, shape (...), from (..., n)."""
-    if not active.any():
-        return np.full(residual.shape[:-1], np.nan)
-    kept = total[..., active]
-    ratio = residual[..., active] / np.where(kept > 0, kept, np.nan)
-    return np.asarray(1.0 - ratio.mean(axis=-1))
+    """Return the mean of 1 - residual / total over the active objectives whose total is not 0, (...), from (..., n)."""
+    counted = active & (total > 0)
+    ratio = np.where(counted, residual / np.where(total > 0, total, 1.0), 0.0).sum(axis=-1)
+    count = counted.sum(axis=-1)
+    return np.asarray(np.where(count > 0, 1.0 - ratio / np.maximum(count, 1), np.nan))
 
 
 def r_squared(
@@ -47,16 +46,16 @@ def r_squared(
         return R2(nothing, nothing, unknown, unknown, unknown, unknown, np.full(moments.n, np.nan))
     steps = float(_mean_over(active, total.residual, total.total_steps))
     levels = float(_mean_over(active, total.residual, total.total_levels))
-    steps_interval = levels_interval = (np.asarray(np.nan), np.asarray(np.nan))
+    steps_interval = levels_interval = np.full(2, np.nan)
     if drawn is not None:
         clusters = moments.n_sessions
         for_steps = _mean_over(active, drawn.residual, drawn.total_steps)
         for_levels = _mean_over(active, drawn.residual, drawn.total_levels)
-        steps_interval = normal_interval(np.asarray(steps), for_steps, level, clusters)
-        levels_interval = normal_interval(np.asarray(levels), for_levels, level, clusters)
+        steps_interval = np.clip(normal_interval(np.asarray(steps), for_steps, level, clusters), 0.0, 1.0)
+        levels_interval = np.clip(normal_interval(np.asarray(levels), for_levels, level, clusters), 0.0, 1.0)
     model, mean = _held_out(moments, seed)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        per_objective = np.where(active, 1.0 - total.residual / total.total_steps, np.nan)
+    varies = active & (total.total_steps > 0)
+    per_objective = np.where(varies, 1.0 - total.residual / np.where(varies, total.total_steps, 1.0), np.nan)
     return R2(
         steps=Estimate(steps, *map(float, steps_interval)),
         levels=Estimate(levels, *map(float, levels_interval)),
@@ -78,7 +77,7 @@ def _held_out(moments: Moments, seed: int) -> tuple[Floats, Floats]:
     fold_of = stream(seed, "folds").permutation(S) % folds
     parts = np.stack([moments.outer[fold_of == fold].sum(axis=0) for fold in range(folds)])
     rest = moments.total - parts
-    beta = ls.coefficients(rest)
+    beta, _ = ls.coefficients(rest)
     G, H, D = parts[:, :k, :k], parts[:, :k, k:], parts[:, k:, k:]
     model = (
         np.einsum("fjj->fj", D) - 2 * np.einsum("fij,fij->fj", beta, H) + np.einsum("fij,fik,fkj->fj", beta, G, beta)

@@ -121,7 +121,8 @@ class StrategyFit:
         Drift matrix (n, n), drift at the origin (n,), innovation covariance of a step (n, n); nan where the steps
         cannot identify them.
     active
-        (n,) false for objectives that never changed: they have no dynamics, and the spectrum leaves them out.
+        (n,) false for objectives that are the same at the start of every step: nothing can be explained by them, and
+        the spectrum leaves them out.
     identified
         False where the design is singular or too short, so that no rate or regime can be given.
     eigenvalues
@@ -146,11 +147,11 @@ class StrategyFit:
         (n, n), eq. 4.
     pareto_efficiency, hypervolume
         Mean over sessions of the share of non-dominated iterations; share of the objective box that the final scores
-        dominate together (nan where a bound is open).
-    memory_p_value
-        Of the hypothesis that the next score does not depend on the present one.
+        dominate together (nan where a bound is open, and above five objectives).
+    memory_p_value, second_lag_p_value
+        Of the hypotheses that the next score does not depend on the present one, and not on the one before it.
     at_bound
-        (n,) share of scores at either bound.
+        (n,) share of the scores that the strategy produced or started from that lie at either bound.
     """
 
     name: str
@@ -182,16 +183,18 @@ class StrategyFit:
     pareto_efficiency: Estimate
     hypervolume: float
     memory_p_value: float
+    second_lag_p_value: float
     at_bound: Floats
     warnings: tuple[str, ...]
     draws: Draws = field(repr=False)
 
     @property
     def model(self) -> AffineSDE:
-        """The fitted model; ``FitError`` where the steps do not identify one."""
+        """The fitted model of the `active` objectives; ``FitError`` where the steps do not identify one."""
         if not self.identified:
             raise FitError(f"the steps of {self.name!r} do not identify a model: {'; '.join(self.warnings)}")
-        return AffineSDE(self.A, self.b, self.Q, self.dt)
+        square = np.ix_(self.active, self.active)
+        return AffineSDE(self.A[square], self.b[self.active], self.Q[square], self.dt)
 
     @property
     def verdict(self) -> str:

@@ -13,8 +13,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from trimtab.estimation.cautions import CANNOT_IDENTIFY
 from trimtab.estimation.results import Estimate, Fit, StrategyFit
-from trimtab.estimation.strategy import CANNOT_IDENTIFY
 
 __all__ = ["summary", "summary_blocks"]
 
@@ -49,7 +49,7 @@ def summary_blocks(fit: Fit) -> RenderableType:
 
 
 def _warnings(fit: Fit) -> list[str]:
-    """Return every warning once, with the strategies it concerns; what the verdicts say already is left out."""
+    """Return every warning once, with the strategies it concerns; those that are a whole verdict are left out."""
     concerned: dict[str, list[str]] = {}
     for name, one in fit.strategies.items():
         for text in one.warnings:
@@ -65,7 +65,10 @@ def _paragraph(markup: str) -> RenderableType:
 def _number(value: float, digits: int = 2) -> str:
     if np.isnan(value):
         return "–"
-    return "∞" if np.isinf(value) else f"{value:.{digits}f}"
+    if np.isinf(value):
+        return "∞"
+    # Scores need not be of the order of 1 to 10.
+    return f"{value:.{digits}f}" if value == 0 or 0.01 <= abs(value) < 1e5 else f"{value:.3g}"
 
 
 def _interval(value: Estimate, digits: int = 2) -> str:
@@ -83,16 +86,16 @@ def _table(title: str, columns: Iterable[str]) -> Table:
 
 
 def _dynamics(fit: Fit, rows: list[StrategyFit]) -> Table:
-    columns = ("strategy", "sessions", "steps", "rate", "half-life", "multiplier", "regime", "R2 steps", "held out")
+    columns = ("strategy", "sessions", "steps", "rate", "half-life", "max |1+λ|", "regime", "R2 steps", "held out")
     table = _table(f"Dynamics (second lines: {fit.level:.0%} intervals from resampled sessions)", columns)
     for one in rows:
         table.add_row(
-            escape(one.name),
+            Text(one.name),
             f"{one.sessions:,}",
             f"{one.steps:,}",
             _interval(one.rate),
             _interval(one.half_life, 1),
-            _interval(one.multiplier),
+            _interval(one.spectral_radius),
             escape(str(one.regime)),
             _interval(one.r2.steps),
             _number(one.r2.steps_held_out),
@@ -109,7 +112,7 @@ def _levels(fit: Fit, rows: list[StrategyFit]) -> Table:
     for one in rows:
         triples = zip(one.started.estimate, one.reached.estimate, one.equilibrium.estimate, strict=True)
         cells = [f"{_number(a)} > {_number(b)} [dim]({_number(c)})[/dim]" for a, b, c in triples]
-        table.add_row(escape(one.name), *cells, _interval(one.pareto_efficiency), _number(one.hypervolume))
+        table.add_row(Text(one.name), *cells, _interval(one.pareto_efficiency), _number(one.hypervolume))
     return table
 
 
@@ -118,8 +121,8 @@ def _levels_by_objective(fit: Fit, rows: list[StrategyFit]) -> Table:
     for one in rows:
         for j, name in enumerate(fit.space.names):
             table.add_row(
-                escape(one.name) if j == 0 else "",
-                escape(name),
+                Text(one.name if j == 0 else ""),
+                Text(name),
                 _number(one.started.estimate[j]),
                 _number(one.reached.estimate[j]),
                 _number(one.equilibrium.estimate[j]),
@@ -139,5 +142,5 @@ def _interference(fit: Fit, rows: list[StrategyFit]) -> RenderableType:
         "Interference (correlation of step changes)", ["strategy", *(f"{names[i]} / {names[j]}" for i, j in pairs)]
     )
     for one in rows:
-        table.add_row(escape(one.name), *(_interval(one.interference[i, j]) for i, j in pairs))
+        table.add_row(Text(one.name), *(_interval(one.interference[i, j]) for i, j in pairs))
     return table

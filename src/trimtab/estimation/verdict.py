@@ -4,100 +4,120 @@ from __future__ import annotations
 
 import numpy as np
 
-from trimtab.estimation.results import StrategyFit
-from trimtab.estimation.strategy import CANNOT_IDENTIFY, NO_MEMORY
+from trimtab.estimation.cautions import CANNOT_IDENTIFY
+from trimtab.estimation.results import ArrayEstimate, StrategyFit
+from trimtab.estimation.spectral import NO_MEMORY, SECOND_LAG
 
 __all__ = ["verdict"]
 
 LITTLE = 0.1
 """R2 of unseen next scores below which a rate near 1 says little about the loop."""
 
+TIGHT = 0.3
+"""How near to 1 per iteration the whole interval of the average rate must lie for noise to be more than a guess."""
+
+NOTEWORTHY = 0.1
+"""Size of an interference from which on it is spoken of."""
+
 
 def verdict(fit: StrategyFit) -> str:
-    """Return two to five sentences: does it converge, how fast, to what, at whose expense, and is that credible."""
+    """Return a few sentences: does it converge, how fast, to what, at whose expense, and is that credible."""
     if not fit.identified:
         reason = next((w for w in fit.warnings if CANNOT_IDENTIFY in w), CANNOT_IDENTIFY)
         return f"Nothing can be said: {reason}."
-    sentences = [_behaviour(fit)]
     if not fit.memory_p_value < NO_MEMORY:
-        return " ".join([*sentences, _outcome(fit)])
-    return " ".join(filter(None, [*sentences, _destination(fit), _outcome(fit), _prediction(fit), _trade_offs(fit)]))
+        return " ".join(filter(None, [_no_memory(fit), _outcome(fit)]))
+    parts = [_behaviour(fit), _doubt(fit), _destination(fit), _outcome(fit), _prediction(fit), _trade_offs(fit)]
+    return " ".join(filter(None, parts))
+
+
+def _rate(fit: StrategyFit) -> str:
+    return f"rate {float(fit.rate) * fit.dt:.2f} per iteration"
+
+
+def _no_memory(fit: StrategyFit) -> str:
+    if np.isnan(fit.memory_p_value):
+        many = "one session" if fit.sessions == 1 else f"{fit.sessions} sessions"
+        return f"Too little to tell dynamics from noise with {many} ({_rate(fit)})."
+    p = f"p = {fit.memory_p_value:.2f} for no memory at all"
+    low, high = fit.smooth_rate.low * fit.dt, fit.smooth_rate.high * fit.dt
+    if 1 - TIGHT <= low <= high <= 1 + TIGHT:
+        return (
+            f"No dynamics found: the scores look like independent draws around a fixed level ({p}), so the rate and "
+            "the regime mean nothing here."
+        )
+    return f"Dynamics cannot be told from noise with {fit.sessions} sessions ({p}; {_rate(fit)})."
 
 
 def _behaviour(fit: StrategyFit) -> str:
-    if fit.memory_p_value >= NO_MEMORY:
-        return (
-            "No dynamics found: the scores look like independent draws around a fixed level "
-            f"(p = {fit.memory_p_value:.2f} for no memory at all), so the rate and the regime mean nothing here."
-        )
-    shares = fit.regime.probabilities
-    likely = sorted(shares, key=lambda label: -shares[label])
-    speed = f"rate {float(fit.rate):.2f} per iteration"
-    if fit.regime.label == "undetermined":
-        if not shares:
-            return f"One session gives a rate of {float(fit.rate):.2f} per iteration, but no interval and no regime."
-        if np.isnan(fit.memory_p_value):
-            return f"Too few sessions ({fit.sessions}) to tell dynamics from noise ({speed})."
-        listed = ", ".join(f"{label} {shares[label]:.0%}" for label in likely if shares[label] >= 0.05)
-        return f"The next score depends on the present one ({speed}), but the regime is not settled: {listed}."
-    sure = f"{shares[fit.regime.label]:.0%} of the bootstrap draws agree"
+    shares, label = fit.regime.probabilities, fit.regime.label
+    if label == "undetermined":
+        likely = sorted(shares, key=lambda name: -shares[name])
+        listed = ", ".join(f"{name} {shares[name]:.0%}" for name in likely if shares[name] >= 0.05)
+        settled = f"the regime is not settled: {listed}" if listed else "too few sessions vary to name a regime"
+        return f"The next score depends on the present one ({_rate(fit)}), but {settled}."
+    sure = f"{shares[label]:.0%} of the bootstrap draws agree"
     life = f"{float(fit.half_life):.1f} iterations"
+    radius = fit.spectral_radius
+    if label == "unstable":
+        if radius.low > 1:
+            return f"Does not settle: deviations grow by a factor {float(radius):.2f} per iteration ({sure})."
+        return f"Returns to no level that could be seen: it drifts like a random walk, or slower than shows ({sure})."
     return {
-        "exponential": f"Converges steadily: a deviation halves every {life} ({speed}; {sure}).",
+        "exponential": f"Converges steadily: a deviation halves every {life} ({_rate(fit)}; {sure}).",
         "oscillatory": (
             f"Converges in a damped oscillation with a turn every {fit.period:.1f} iterations; a deviation halves "
-            f"every {life} ({speed}; {sure})."
+            f"every {life} ({_rate(fit)}; {sure})."
         ),
         "boundary": (
             f"Hardly settles: the slowest direction halves only every {life}, so that within one session it drifts "
             f"until a bound or the end stops it ({sure})."
         ),
         "overshooting": (
-            f"Overshoots: the slowest deviation changes sign at every iteration and halves every {life} ({speed}; "
-            f"{sure}). A differential equation has no such mode."
+            f"Overshoots: the slowest deviation changes sign at every iteration and halves every {life} ({sure}). A "
+            "differential equation has no such mode."
         ),
-        "unstable": (
-            f"Does not settle: deviations grow by a factor {float(fit.spectral_radius):.2f} per iteration ({sure})."
-        ),
-    }[fit.regime.label]
+    }[label]
 
 
-def _levels(names: tuple[str, ...], values: np.ndarray) -> str:
-    return ", ".join(f"{name} {value:.3g}" for name, value in zip(names, values, strict=True) if np.isfinite(value))
+def _doubt(fit: StrategyFit) -> str:
+    if fit.second_lag_p_value < SECOND_LAG:
+        return "Take the speed with caution: the score before last matters too, so levels differ or scores are noisy."
+    return ""
 
 
 def _destination(fit: StrategyFit) -> str:
-    if not fit.stable_discrete or fit.regime.label == "unstable" or not np.isfinite(fit.equilibrium.estimate).any():
+    """Name where the loop heads, for the objectives whose equilibrium is known to within half the scale."""
+    if not fit.spectral_radius.high < 1:
         return ""
-    target, names = fit.equilibrium.estimate, fit.space.names
-    outside = [
-        name
-        for name, value, low, high in zip(names, target, fit.space.low, fit.space.high, strict=True)
-        if value < low or value > high
-    ]
-    text = f"Left alone it heads for {_levels(names, target)}."
-    if outside:
-        text += f" That is off the scale for {', '.join(outside)}: the bound will stop it first."
-    return text
+    target, scale = fit.equilibrium, fit.space.high - fit.space.low
+    spread = np.where(np.isfinite(scale), scale, 2 * np.abs(target.estimate))
+    known = np.isfinite(target.estimate) & (target.high - target.low < spread / 2)
+    if not known.any():
+        return ""
+    listed = ", ".join(_with_interval(fit.space.names[j], target, int(j)) for j in np.flatnonzero(known))
+    beyond = known & ((target.low > fit.space.high) | (target.high < fit.space.low))
+    off = ", ".join(fit.space.names[j] for j in np.flatnonzero(beyond))
+    return f"Left alone it heads for {listed}." + (
+        f" That is off the scale for {off}: the bound will stop it first." if off else ""
+    )
+
+
+def _with_interval(name: str, target: ArrayEstimate, j: int) -> str:
+    return f"{name} {target.estimate[j]:.3g} ({target.low[j]:.3g} to {target.high[j]:.3g})"
 
 
 def _outcome(fit: StrategyFit) -> str:
-    known = np.isfinite(fit.reached.estimate)
-    moves = ", ".join(
-        f"{name} from {start:.3g} to {end:.3g}"
-        for name, start, end, shown in zip(
-            fit.space.names, fit.started.estimate, fit.reached.estimate, known, strict=True
-        )
-        if shown
-    )
-    return f"On average its sessions took {moves}."
+    ends = zip(fit.space.names, fit.started.estimate, fit.reached.estimate, strict=True)
+    moves = [f"{name} from {start:.3g} to {end:.3g}" for name, start, end in ends if np.isfinite(end)]
+    return f"On average its sessions took {', '.join(moves)}." if moves else ""
 
 
 def _prediction(fit: StrategyFit) -> str:
     held_out, persistence = fit.r2.levels_held_out, fit.r2.levels_persistence
     if not np.isfinite(held_out):
         return ""
-    if held_out < LITTLE and float(fit.rate) > 0.7:
+    if held_out < LITTLE and float(fit.rate) * fit.dt > 1 - TIGHT:
         return (
             f"Little carries over from one score to the next (R2 of unseen next scores {held_out:.2f}): the steps are "
             "mostly fresh draws around a level, as scoring noise alone would make them."
@@ -112,15 +132,17 @@ def _prediction(fit: StrategyFit) -> str:
 
 
 def _trade_offs(fit: StrategyFit) -> str:
-    names, matrix = fit.space.names, fit.interference
+    """Name the strongest interference whose interval excludes 0, with improvement counted as each direction says."""
+    names, sign, matrix = fit.space.names, fit.space.sign, fit.interference
     found = [
-        (matrix.estimate[i, j], names[i], names[j])
+        (sign[i] * sign[j] * matrix.estimate[i, j], names[i], names[j])
         for i in range(len(names))
         for j in range(i)
-        if matrix.high[i, j] < 0 or matrix.low[i, j] > 0
+        if (matrix.high[i, j] < 0 or matrix.low[i, j] > 0) and abs(matrix.estimate[i, j]) >= NOTEWORTHY
     ]
     if not found:
         return ""
     value, one, other = max(found, key=lambda item: abs(item[0]))
-    how = "against each other" if value < 0 else "together"
-    return f"Steps of {other} and {one} go {how} (correlation {value:+.2f})."
+    if value < 0:
+        return f"A gain in {other} tends to cost {one}, and the other way round (correlation of gains {value:+.2f})."
+    return f"Gains in {other} and {one} tend to come together (correlation of gains {value:+.2f})."

@@ -1,0 +1,184 @@
+"""What a reader of one strategy's fit must be warned of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trimtab.core.trajectories import FAILED, OK, Trajectories
+from trimtab.estimation import least_squares as ls
+from trimtab.estimation.moments import Moments
+from trimtab.estimation.spectral import NO_MEMORY, SECOND_LAG
+
+__all__ = ["CANNOT_IDENTIFY", "Design", "at_bound", "cautions", "rows_of"]
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+CANNOT_IDENTIFY = "the steps cannot identify the dynamics"
+
+BOUND_SHARE = 0.02
+"""Share of scores at a bound from which on clipping is known to distort the fit."""
+
+LOST_SHARE = 0.01
+"""Share of bootstrap replicates without enough variation from which on it is said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Design:
+    """What a set of steps can identify.
+
+    Parameters
+    ----------
+    enough
+        False where there are too few steps for any regression.
+    active
+        (n,) false for objectives that are the same at the start of every step.
+    entangled
+        Indices of objectives that are exact combinations of each other.
+    """
+
+    enough: bool
+    active: Bools
+    entangled: Ints
+
+    @property
+    def identified(self) -> bool:
+        """True where A and b of the active objectives are determined."""
+        return self.enough and bool(self.active.any()) and not len(self.entangled)
+
+    @classmethod
+    def of(cls, moments: Moments) -> Design:
+        """Return what `moments` can identify."""
+        if moments.n_steps <= moments.n + 1:
+            return cls(False, np.zeros(moments.n, dtype=bool), np.empty(0, dtype=np.int64))
+        return cls(True, ls.active_objectives(moments.total), ls.entangled_objectives(moments.total))
+
+
+def rows_of(trajectories: Trajectories, code: int | None) -> Bools:
+    """Say which rows a strategy produced or started from, (N,); all of them for None."""
+    if code is None:
+        return np.ones(trajectories.n_rows, dtype=bool)
+    own = trajectories.strategy == code
+    before = np.zeros_like(own)
+    before[:-1] = own[1:] & (np.diff(trajectories.session) == 0)
+    return np.asarray(own | before)
+
+
+def at_bound(trajectories: Trajectories, rows: Bools) -> Floats:
+    """Return the share of the known scores in `rows` that lie at or beyond a bound, (n,); nan where none is known."""
+    scores, known = trajectories.scores[rows], trajectories.status[rows] == OK
+    edge = known & ((scores <= trajectories.space.low) | (scores >= trajectories.space.high))
+    count = known.sum(axis=0)
+    return np.where(count > 0, edge.sum(axis=0) / np.maximum(count, 1), np.nan)
+
+
+def cautions(
+    trajectories: Trajectories,
+    sessions: Ints,
+    rows: Bools,
+    moments: Moments,
+    design: Design,
+    memory: float,
+    second_lag: float,
+    lost: float,
+) -> tuple[str, ...]:
+    """Return the warnings, one sentence each.
+
+    Parameters
+    ----------
+    sessions, rows
+        Sessions (indices) whose ends count as the strategy's, and the rows (N,) it produced or started from.
+    memory, second_lag
+        p-values of the two tests in `memory`.
+    lost
+        Share of bootstrap replicates in which not every active objective varied.
+    """
+    names, n = trajectories.space.names, moments.n
+    if not design.enough:
+        return (
+            f"{CANNOT_IDENTIFY}: {n} objectives need at least {n + 2} complete steps, but there are {moments.n_steps}",
+        )
+    found = [*_identification(names, design), *_sessions(moments, design, memory)]
+    if memory >= NO_MEMORY:
+        found.append(
+            f"no memory found (p = {memory:.2f}): nothing shows that the next score depends on the present one; "
+            "where the same quality is scored again and again with noise, the rate and regime describe the noise"
+        )
+    elif second_lag < SECOND_LAG:
+        found.append(
+            f"the score before last matters too (p {_p(second_lag)}): sessions differ in level for good, or scores are "
+            "noisy; lasting differences make the rate too slow, noise makes it too fast"
+        )
+    if lost > LOST_SHARE:
+        found.append(
+            f"{lost:.0%} of the bootstrap replicates lack variation in some objective and are left out: it varies in "
+            "too few sessions for reliable intervals"
+        )
+    shares = at_bound(trajectories, rows)
+    at = [f"{name} {share:.0%}" for name, share in zip(names, shares, strict=True) if share > BOUND_SHARE]
+    if at:
+        found.append(f"scores sit at a bound ({', '.join(at)}), which distorts rates and regimes")
+    return (*found, *_shapes(trajectories, sessions, rows))
+
+
+def _p(value: float) -> str:
+    return "< 0.001" if value < 0.001 else f"= {value:.3f}"
+
+
+def _identification(names: tuple[str, ...], design: Design) -> list[str]:
+    found = []
+    constant = [name for name, moves in zip(names, design.active, strict=True) if not moves]
+    if len(constant) == len(names):
+        found.append(f"{CANNOT_IDENTIFY}: every step starts from the same scores")
+    elif constant:
+        found.append(f"the same at the start of every step, and left out of the spectrum: {', '.join(constant)}")
+    if len(design.entangled):
+        listed = ", ".join(names[j] for j in design.entangled)
+        found.append(
+            f"{CANNOT_IDENTIFY}: {listed} are exact combinations of each other; "
+            "leave one of them out (name the others with --objective)"
+        )
+    return found
+
+
+def _sessions(moments: Moments, design: Design, memory: float) -> list[str]:
+    if moments.n_sessions < 2:
+        return ["only one session: no intervals, no held-out figures, no regime; sessions are what is resampled"]
+    if not design.identified:
+        return []
+    if np.isnan(memory):
+        needed = int(design.active.sum()) + 3
+        return [
+            f"only {moments.n_sessions} sessions: whether there is any memory at all, and so which regime, can be said "
+            f"from {needed} on; intervals are rough below about 20"
+        ]
+    if moments.n_sessions < 20:
+        return [f"only {moments.n_sessions} sessions: intervals are rough below about 20"]
+    return []
+
+
+def _shapes(trajectories: Trajectories, sessions: Ints, rows: Bools) -> list[str]:
+    found = []
+    lengths = trajectories.lengths[sessions]
+    if len(lengths) and lengths.min() != lengths.max():
+        found.append(
+            f"sessions differ in length ({lengths.min()} to {lengths.max()} iterations): if they stop when they are "
+            "good enough, the late iterations show the hard cases, and means and equilibrium speak of different ones"
+        )
+    first, last = trajectories.offsets[sessions], trajectories.offsets[sessions + 1] - 1
+    changes = np.concatenate([[0], np.cumsum(np.diff(trajectories.strategy) != 0)])
+    # The row at t = 0 carries the session's own strategy, so a change after it is a switch.
+    if (changes[last] != changes[first]).any():
+        found.append(
+            "some sessions switch strategy midway: their start and end levels, Pareto efficiency and hypervolume count "
+            "for the strategy in force at their end"
+        )
+    failed = int((trajectories.status[rows] == FAILED).any(axis=1).sum())
+    if failed:
+        noun = "iteration" if failed == 1 else "iterations"
+        found.append(f"{failed:,} {noun} failed: the steps from and to them are lost")
+    return found

@@ -1,0 +1,86 @@
+"""Figures of a fitted spectrum with their bootstrap intervals, and the regime they speak for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trimtab.dynamics import spectrum
+from trimtab.dynamics.spectrum import REGIMES
+from trimtab.estimation.bootstrap import normal_interval
+from trimtab.estimation.results import ArrayEstimate, Estimate, RegimeEstimate
+
+__all__ = ["AGREEMENT", "NO_MEMORY", "SECOND_LAG", "SpectralFigures"]
+
+Floats = NDArray[np.float64]
+Complexes = NDArray[np.complex128]
+
+NO_MEMORY = 0.05
+"""p-value of the memory test from which on no regime is named."""
+
+SECOND_LAG = 0.01
+"""p-value of the test of the second lag below which the speed is doubted; smaller, because every strategy is tested."""
+
+AGREEMENT = 0.8
+"""Share of bootstrap replicates that must show a regime for it to be named."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpectralFigures:
+    """Figures of a spectrum (k,) and of its bootstrap replicates (draws, k); all unknown where k is 0."""
+
+    lam: Complexes
+    draws: Complexes
+    dt: float
+    level: float
+    clusters: int
+
+    def interval(self, figure: Callable[[Complexes], Floats], low: float = -np.inf) -> Estimate:
+        """Return `figure`, a function from spectra (..., k) to numbers (...), with an interval cut off at `low`."""
+        if not len(self.lam):
+            return Estimate(float("nan"))
+        point = figure(self.lam)
+        return Estimate(float(point), *map(float, self._bounds(point, figure(self.draws), low)))
+
+    def _bounds(self, point: Floats, drawn: Floats, low: float) -> tuple[Floats, Floats]:
+        if not len(drawn):
+            nothing = np.full(np.shape(point), np.nan)
+            return nothing, nothing
+        below, above = normal_interval(point, drawn, self.level, self.clusters)
+        return np.maximum(below, low), above
+
+    def _sorted_moduli(self, lam: Complexes) -> Floats:
+        return np.asarray(-np.sort(-np.abs(spectrum.multipliers(lam, self.dt)), axis=-1))
+
+    def moduli(self) -> ArrayEstimate:
+        """Return abs(1 + lambda dt) of all eigenvalues in decreasing order."""
+        point = self._sorted_moduli(self.lam)
+        return ArrayEstimate(point, *self._bounds(point, self._sorted_moduli(self.draws), 0.0))
+
+    def radius(self) -> Estimate:
+        """Return the largest abs(1 + lambda dt)."""
+        return self.interval(lambda lam: spectrum.spectral_radius(lam, self.dt), low=0.0)
+
+    def half_life(self) -> Estimate:
+        """Return the half-life of the slowest mode; monotone in the radius, so that the interval's ends carry over."""
+        radius = self.radius()
+        return Estimate(*(float(spectrum.half_life(np.asarray(r))) for r in (radius.estimate, radius.low, radius.high)))
+
+    def regime(self, memory: float) -> RegimeEstimate:
+        """Return the share of replicates in each regime, and its name where the data vouch for one.
+
+        That is where at least `AGREEMENT` of the replicates and the estimate itself show it, and the memory test
+        rejects. A test that too few sessions allow (nan) vouches for nothing.
+        """
+        if not len(self.draws):
+            return RegimeEstimate("undetermined", {})
+        counts = np.bincount(spectrum.regimes(self.draws, self.dt), minlength=len(REGIMES))
+        shares = counts / counts.sum()
+        best = int(spectrum.regimes(self.lam, self.dt))
+        clear = shares[best] >= AGREEMENT and memory < NO_MEMORY
+        return RegimeEstimate(
+            REGIMES[best] if clear else "undetermined", dict(zip(REGIMES, shares.tolist(), strict=True))
+        )
