@@ -132,13 +132,17 @@ def test_steps_that_cannot_identify_are_said_to(data: Trajectories, match: str) 
     assert document["warnings"]
 
 
-def test_collinear_objectives_are_found() -> None:
+def test_an_exact_combination_of_other_objectives_is_left_out() -> None:
     data = panel(sessions=30)
     scores = data.scores.copy()
     scores[:, 2] = 10 - scores[:, 0]
-    one = fit(replace(data, scores=scores))["EF"]
-    assert not one.identified
-    assert any("security, functionality are exact combinations" in w for w in one.warnings)
+    one, without = fit(replace(data, scores=scores))["EF"], fit(data, objectives=NAMES[:2])["EF"]
+    assert one.active.tolist() == [True, True, False]
+    np.testing.assert_allclose(one.A[:2, :2], without.A)
+    np.testing.assert_array_equal(one.A[:, 2], 0)
+    assert one.rate == pytest.approx(float(without.rate))
+    assert one.model.n == 2
+    assert any(w.endswith("left out of the dynamics: functionality") for w in one.warnings)
 
 
 def test_an_objective_that_only_ends_sessions_is_left_out_of_the_spectrum() -> None:
@@ -152,7 +156,7 @@ def test_an_objective_that_only_ends_sessions_is_left_out_of_the_spectrum() -> N
     assert one.identified
     assert one.active.tolist() == [True, True, True, False]
     assert np.isnan(one.equilibrium.estimate[3])
-    assert any("left out of the spectrum: solved" in w for w in one.warnings)
+    assert any("left out of the dynamics: solved" in w for w in one.warnings)
 
 
 def test_a_constant_objective_is_left_out_of_the_spectrum() -> None:
@@ -199,7 +203,20 @@ def test_nothing_to_fit_says_what_was_lost() -> None:
         fit(data)
 
 
-@pytest.mark.parametrize("option", [{"dt": 0}, {"dt": -1}, {"dt": math.inf}, {"level": 1}, {"level": 0}, {"draws": 1}])
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"dt": 0},
+        {"dt": -1},
+        {"dt": math.inf},
+        {"level": 1},
+        {"level": 0},
+        {"draws": 1},
+        {"draws": 10**12},
+        {"dt": "x"},
+        {"dt": 1e-320},
+    ],
+)
 def test_options_that_make_no_sense_are_refused(option: dict) -> None:
     with pytest.raises(InputError):
         fit(panel(sessions=5), **option)

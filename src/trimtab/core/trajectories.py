@@ -173,7 +173,10 @@ class Trajectories:
             Names; ``s0``, ``s1``, ... if not given.
         """
         space = objectives if isinstance(objectives, ObjectiveSpace) else ObjectiveSpace(objectives)
-        arrays = [np.asarray(session, dtype=np.float64) for session in sessions]
+        try:
+            arrays = [np.asarray(session, dtype=np.float64) for session in sessions]
+        except (TypeError, ValueError) as error:
+            raise InputError(f"sessions need arrays of numbers, but {error}") from error
         for i, array in enumerate(arrays):
             if array.ndim != 2 or array.shape[1] != space.n or not len(array):
                 raise InputError(

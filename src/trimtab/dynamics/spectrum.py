@@ -100,12 +100,12 @@ def stable_discrete(lam: Complexes, dt: float = 1.0) -> NDArray[np.bool_]:
 def half_life(radius: Floats) -> Floats:
     """Return -ln 2 / ln(radius): iterations until a deviation along the slowest mode has halved.
 
-    Zero for a radius of 0, infinite from 1 upwards.
+    Zero for a radius of 0, infinite from 1 upwards, to rounding.
     """
     r = np.asarray(radius, dtype=np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
         life = -np.log(2.0) / np.log(r)
-    return np.where(r >= 1, np.inf, np.where(r <= 0, 0.0, life))
+    return np.where(r >= 1 - _ROUNDING, np.inf, np.where(r <= 0, 0.0, life))
 
 
 def period(multiplier: Complexes) -> Floats:

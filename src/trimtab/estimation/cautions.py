@@ -36,26 +36,29 @@ class Design:
     enough
         False where there are too few steps for any regression.
     active
-        (n,) false for objectives that are the same at the start of every step.
-    entangled
-        Indices of objectives that are exact combinations of each other.
+        (n,) objectives that explain steps: neither constant nor redundant.
+    constant, redundant
+        Indices of objectives that are the same at the start of every step, and of exact linear combinations of others.
     """
 
     enough: bool
     active: Bools
-    entangled: Ints
+    constant: Ints
+    redundant: Ints
 
     @property
     def identified(self) -> bool:
         """True where A and b of the active objectives are determined."""
-        return self.enough and bool(self.active.any()) and not len(self.entangled)
+        return self.enough and bool(self.active.any())
 
     @classmethod
     def of(cls, moments: Moments) -> Design:
         """Return what `moments` can identify."""
         if moments.n_steps <= moments.n + 1:
-            return cls(False, np.zeros(moments.n, dtype=bool), np.empty(0, dtype=np.int64))
-        return cls(True, ls.active_objectives(moments.total), ls.entangled_objectives(moments.total))
+            none = np.empty(0, dtype=np.int64)
+            return cls(False, np.zeros(moments.n, dtype=bool), none, none)
+        varying, active = ls.varying_objectives(moments.total), ls.independent_objectives(moments.total)
+        return cls(True, active, np.flatnonzero(~varying), np.flatnonzero(varying & ~active))
 
 
 def rows_of(trajectories: Trajectories, code: int | None) -> Bools:
@@ -130,18 +133,15 @@ def _p(value: float) -> str:
 
 
 def _identification(names: tuple[str, ...], design: Design) -> list[str]:
+    if len(design.constant) == len(names):
+        return [f"{CANNOT_IDENTIFY}: every step starts from the same scores"]
     found = []
-    constant = [name for name, moves in zip(names, design.active, strict=True) if not moves]
-    if len(constant) == len(names):
-        found.append(f"{CANNOT_IDENTIFY}: every step starts from the same scores")
-    elif constant:
-        found.append(f"the same at the start of every step, and left out of the spectrum: {', '.join(constant)}")
-    if len(design.entangled):
-        listed = ", ".join(names[j] for j in design.entangled)
-        found.append(
-            f"{CANNOT_IDENTIFY}: {listed} are exact combinations of each other; "
-            "leave one of them out (name the others with --objective)"
-        )
+    if len(design.constant):
+        listed = ", ".join(names[j] for j in design.constant)
+        found.append(f"the same at the start of every step, and left out of the dynamics: {listed}")
+    if len(design.redundant):
+        listed = ", ".join(names[j] for j in design.redundant)
+        found.append(f"exact combinations of the objectives before them, and left out of the dynamics: {listed}")
     return found
 
 

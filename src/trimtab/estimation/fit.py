@@ -18,6 +18,9 @@ from trimtab.estimation.strategy import Options, bootstrap_key, fit_strategy, in
 
 __all__ = ["Fit", "fit", "interference"]
 
+SHORTEST = 1e-6
+MOST_DRAWS = 1_000_000
+
 
 def fit(
     data: Any,
@@ -124,17 +127,21 @@ def interference(
 
 def _options(dt: float, level: float, draws: int, seed: int) -> Options:
     """Check the options of a fit; ``InputError`` where one makes no sense."""
-    if not 0 < dt < np.inf:
-        raise InputError(f"dt must be positive and finite, but got {dt!r}")
-    if not 0 < level < 1:
-        raise InputError(f"level must lie strictly between 0 and 1, for example 0.95, but got {level!r}")
     try:
+        dt, level = float(dt), float(level)
         draws, seed = operator.index(draws), operator.index(seed)
-    except TypeError:
-        raise InputError(f"draws and seed must be whole numbers, but got {draws!r} and {seed!r}") from None
-    if draws < 10:
-        raise InputError(f"at least 10 draws are needed, but got {draws}")
-    return Options(dt=float(dt), level=float(level), draws=draws, seed=seed)
+    except (TypeError, ValueError):
+        raise InputError(
+            "dt and level must be numbers, draws and seed whole numbers, but got "
+            f"dt={dt!r}, level={level!r}, draws={draws!r} and seed={seed!r}"
+        ) from None
+    if not SHORTEST <= dt <= 1 / SHORTEST:
+        raise InputError(f"dt must be positive, from {SHORTEST:g} to {1 / SHORTEST:g}, but got {dt:g}")
+    if not 0 < level < 1:
+        raise InputError(f"level must lie strictly between 0 and 1, for example 0.95, but got {level:g}")
+    if not 10 <= draws <= MOST_DRAWS:
+        raise InputError(f"from 10 to {MOST_DRAWS:,} draws are possible, but got {draws:,}")
+    return Options(dt=dt, level=level, draws=draws, seed=seed)
 
 
 def _trajectories(data: Any, objectives: Any) -> Trajectories:

@@ -11,11 +11,11 @@ from trimtab.estimation.moments import Moments
 
 __all__ = [
     "AffineEstimate",
-    "active_objectives",
     "cluster_covariance",
     "coefficients",
-    "entangled_objectives",
     "estimate",
+    "independent_objectives",
+    "varying_objectives",
 ]
 
 Floats = NDArray[np.float64]
@@ -57,21 +57,22 @@ class AffineEstimate:
     squared_steps: Floats
 
 
-def _within(total: Floats, k: int) -> tuple[Floats, Floats]:
+def _within(total: Floats, k: int, active: NDArray[np.bool_] | None = None) -> tuple[Floats, Floats]:
     """Return the states' sums of squares and products about their means, (..., n, n), as correlations, and their sizes.
 
-    The size (..., n) is the root of the diagonal, and infinite for a state that never varies: what is divided by it
-    vanishes, instead of rounding error being blown up.
+    The size (..., n) is the root of the diagonal, and infinite for a state that never varies or is not `active`: what
+    is divided by it vanishes, instead of rounding error being blown up.
     """
     count, sums, raw = np.maximum(total[..., :1, :1], 1.0), total[..., 0, 1:k], total[..., 1:k, 1:k]
     states = raw - sums[..., :, None] * sums[..., None, :] / count
     own = np.diagonal(states, axis1=-2, axis2=-1)
     varies = own > 1e-12 * np.maximum(np.diagonal(raw, axis1=-2, axis2=-1), count[..., 0])
+    varies = varies if active is None else varies & active
     size = np.where(varies, np.sqrt(np.where(varies, own, 1.0)), np.inf)
     return np.asarray(states / size[..., :, None] / size[..., None, :]), size
 
 
-def coefficients(total: Floats) -> tuple[Floats, NDArray[np.int64]]:
+def coefficients(total: Floats, active: NDArray[np.bool_] | None = None) -> tuple[Floats, NDArray[np.int64]]:
     """Return beta (..., 1 + n, n) of du = beta' [1, u] from moment sums (..., 1 + 2n, 1 + 2n), and the rank (...).
 
     The intercept is eliminated first, so that the origin of u costs no precision. Directions in which the states do
@@ -81,7 +82,7 @@ def coefficients(total: Floats) -> tuple[Floats, NDArray[np.int64]]:
     k = (total.shape[-1] + 1) // 2
     count, sums = np.maximum(total[..., :1, :1], 1.0), total[..., 0, 1:k]
     cross = total[..., 1:k, k:] - sums[..., :, None] * total[..., :1, k:] / count
-    states, size = _within(total, k)
+    states, size = _within(total, k, active)
     size = size[..., None]
     eigenvalues, vectors = np.linalg.eigh(states)
     kept = eigenvalues > _TINY * np.maximum(eigenvalues[..., -1:], _TINY)
@@ -91,7 +92,9 @@ def coefficients(total: Floats) -> tuple[Floats, NDArray[np.int64]]:
     return np.concatenate([intercept, slope], axis=-2), kept.sum(axis=-1)
 
 
-def estimate(total: Floats, center: Floats, scale: Floats, dt: float = 1.0) -> AffineEstimate:
+def estimate(
+    total: Floats, center: Floats, scale: Floats, dt: float = 1.0, active: NDArray[np.bool_] | None = None
+) -> AffineEstimate:
     """Fit dx_t = (A x_t + b) dt + e_t by least squares (paper, eq. 5) for each moment sum in a batch.
 
     Parameters
@@ -102,10 +105,12 @@ def estimate(total: Floats, center: Floats, scale: Floats, dt: float = 1.0) -> A
         (n,) as in the moments.
     dt
         Time between iterations.
+    active
+        (n,) objectives that may explain steps; all if None.
     """
     n = len(center)
     k = 1 + n
-    beta, rank = coefficients(total)
+    beta, rank = coefficients(total, active)
     G, H, D = total[..., :k, :k], total[..., :k, k:], total[..., k:, k:]
     count = np.maximum(G[..., 0, 0], 1.0)
     cross = np.swapaxes(H, -1, -2) @ beta
@@ -139,17 +144,21 @@ def estimate(total: Floats, center: Floats, scale: Floats, dt: float = 1.0) -> A
     )
 
 
-def active_objectives(total: Floats) -> NDArray[np.bool_]:
+def varying_objectives(total: Floats) -> NDArray[np.bool_]:
     """Say which objectives differ between the starts of steps, (n,): the others cannot explain any step."""
     return np.isfinite(_within(total, (total.shape[-1] + 1) // 2)[1])
 
 
-def entangled_objectives(total: Floats) -> NDArray[np.int64]:
-    """Return the objectives, by index, that are exact linear combinations of each other at the starts of steps."""
-    correlation, size = _within(total, (total.shape[-1] + 1) // 2)
-    eigenvalues, vectors = np.linalg.eigh(correlation)
-    null = vectors[:, eigenvalues <= _TINY * max(eigenvalues[-1], _TINY)]
-    return np.flatnonzero((np.abs(null).max(axis=1, initial=0.0) > 1e-6) & np.isfinite(size))
+def independent_objectives(total: Floats) -> NDArray[np.bool_]:
+    """Say which objectives are no exact linear combination of those before them at the starts of steps, (n,)."""
+    k = (total.shape[-1] + 1) // 2
+    correlation, size = _within(total, k)
+    kept: list[int] = []
+    for j in np.flatnonzero(np.isfinite(size)):
+        both = [*kept, int(j)]
+        if np.linalg.eigvalsh(correlation[np.ix_(both, both)])[0] > _TINY * len(both):
+            kept = both
+    return np.isin(np.arange(k - 1), kept)
 
 
 def cluster_covariance(moments: Moments) -> Floats:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
@@ -121,8 +122,8 @@ class StrategyFit:
         Drift matrix (n, n), drift at the origin (n,), innovation covariance of a step (n, n); nan where the steps
         cannot identify them.
     active
-        (n,) false for objectives that are the same at the start of every step: nothing can be explained by them, and
-        the spectrum leaves them out.
+        (n,) false for objectives that explain no step, because they are the same at the start of every one or an exact
+        combination of those before them: their columns of A are 0, and the spectrum leaves them out.
     identified
         False where the design is singular or too short, so that no rate or regime can be given.
     eigenvalues
@@ -270,6 +271,8 @@ class Fit:
         options
             Passed to the renderer.
         """
+        if not isinstance(path, str | os.PathLike):
+            raise InputError(f"a report needs a file name such as 'report.html', but got {path!r}")
         target = Path(path)
         renderers = entry_points(group="trimtab.renderers")
         suffix = target.suffix.lstrip(".").lower()

@@ -66,11 +66,11 @@ def fit_strategy(
     dt, level = options.dt, options.level
     moments = session_moments(steps)
     design = Design.of(moments)
-    estimate = ls.estimate(moments.total, moments.center, moments.scale, dt)
+    estimate = ls.estimate(moments.total, moments.center, moments.scale, dt, design.active)
     drawn = None
     if design.enough and moments.n_sessions > 1:
         replicates = resample(moments, options.draws, options.seed, *bootstrap_key(name))
-        drawn = ls.estimate(replicates, moments.center, moments.scale, dt)
+        drawn = ls.estimate(replicates, moments.center, moments.scale, dt, design.active)
     chosen = np.flatnonzero(design.active)
     memory = second_lag = float("nan")
     if design.identified:
