@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 import math
 from dataclasses import replace
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from rich.console import Console
 
 import trimtab as tt
 from simulated import COMPLEX, NAMES, REAL, noise, panel
@@ -19,6 +21,7 @@ from trimtab.dynamics.interference import interference_matrix
 from trimtab.errors import FitError, InputError
 from trimtab.estimation.document import json_schema
 from trimtab.estimation.fit import fit
+from trimtab.estimation.summary import Summary
 
 
 def two_strategies() -> Trajectories:
@@ -285,3 +288,12 @@ def test_objectives_are_chosen_by_name() -> None:
     assert fit(panel(), objectives="security").space.names == ("security",)
     with pytest.raises(InputError, match="at least one"):
         fit(panel(), objectives=[])
+
+
+def test_the_summary_breaks_no_number_on_a_narrow_terminal() -> None:
+    buffer = io.StringIO()
+    Console(file=buffer, width=80, color_system=None).print(Summary(fit(two_strategies())))
+    text = buffer.getvalue()
+    assert max(map(len, text.splitlines())) <= 80
+    for whole in ("exponential (100%)", "half-life", "equilibrium", "security / functionality", "correlation"):
+        assert whole in text

@@ -65,9 +65,9 @@ def fit(
         typer.echo(result.to_json())
         return
     from trimtab.cli.output import print_blocks
-    from trimtab.estimation.summary import summary_blocks
+    from trimtab.estimation.summary import Summary
 
-    print_blocks(summary_blocks(result))
+    print_blocks(Summary(result))
 
 
 def report(

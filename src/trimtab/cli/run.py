@@ -113,10 +113,10 @@ def _leave_early(outcome: Outcome, settings: RunConfig) -> None:
 def _results(settings: RunConfig) -> None:
     from trimtab.cli.analyse import analyse
     from trimtab.cli.output import print_blocks
-    from trimtab.estimation.summary import summary_blocks
+    from trimtab.estimation.summary import Summary
 
     analysis = analyse(settings.store_url, settings.out)
-    print_blocks(summary_blocks(analysis.fit))
+    print_blocks(Summary(analysis.fit))
     places = {
         "Store": settings.store_url,
         "Fit": analysis.fit_json,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 from rich import box
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
@@ -16,9 +17,10 @@ from rich.text import Text
 from trimtab.estimation.cautions import CANNOT_IDENTIFY
 from trimtab.estimation.results import Estimate, Fit, StrategyFit
 
-__all__ = ["summary", "summary_blocks"]
+__all__ = ["Summary", "summary"]
 
 _WIDTH = 118
+_WIDE_ENOUGH = 110
 _MOST_COLUMNS = 4
 
 
@@ -26,26 +28,34 @@ def summary(fit: Fit) -> str:
     """Return the figures and verdicts of `fit` as plain text, at most 118 columns wide."""
     buffer = io.StringIO()
     console = Console(file=buffer, width=_WIDTH, color_system=None, legacy_windows=False)
-    console.print(summary_blocks(fit))
+    console.print(Summary(fit))
     return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines())
 
 
-def summary_blocks(fit: Fit) -> RenderableType:
-    """Return the same as something that rich can print in colour."""
-    rows = [*fit.strategies.values()] + ([fit.pooled] if len(fit) > 1 else [])
-    blocks: list[RenderableType] = [_dynamics(fit, rows), _levels(fit, rows), _interference(fit, rows)]
-    blocks.append(Text("What it means", style="bold"))
-    blocks += [_paragraph(f"[bold]{escape(one.name)}[/bold]  {escape(one.verdict)}") for one in fit.strategies.values()]
-    for heading, lines in (
-        ("Warnings", _warnings(fit)),
-        ("Left out", map(str, fit.exclusions)),
-        ("Assumed", fit.notes),
-    ):
-        listed = [*lines]
-        if listed:
-            blocks.append(Text(heading, style="bold"))
-            blocks += [_paragraph(escape(line)) for line in listed]
-    return Group(*blocks)
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A fit as something that rich prints, in colour and laid out for the width of the terminal."""
+
+    fit: Fit
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Yield tables, then verdicts, then what to be warned of."""
+        fit, narrow = self.fit, options.max_width < _WIDE_ENOUGH
+        rows = [*fit.strategies.values()] + ([fit.pooled] if len(fit) > 1 else [])
+        yield _dynamics(fit, rows, narrow)
+        yield _levels_by_objective(fit, rows) if narrow or fit.space.n > _MOST_COLUMNS else _levels(fit, rows)
+        yield _interference(fit, rows, narrow)
+        yield Text("What it means", style="bold")
+        for one in fit.strategies.values():
+            yield _paragraph(f"[bold]{escape(one.name)}[/bold]  {escape(one.verdict)}")
+        for heading, lines in (
+            ("Warnings", _warnings(fit)),
+            ("Left out", [*map(str, fit.exclusions)]),
+            ("Assumed", [*fit.notes]),
+        ):
+            if lines:
+                yield Text(heading, style="bold")
+                yield from (_paragraph(escape(line)) for line in lines)
 
 
 def _warnings(fit: Fit) -> list[str]:
@@ -67,8 +77,12 @@ def _number(value: float, digits: int = 2) -> str:
         return "–"
     if np.isinf(value):
         return "∞"
-    # Scores need not be of the order of 1 to 10.
-    return f"{value:.{digits}f}" if value == 0 or 0.01 <= abs(value) < 1e5 else f"{value:.3g}"
+    return f"{value:.{digits}f}"
+
+
+def _level(value: float) -> str:
+    """Return a score, whose order of magnitude can be any."""
+    return f"{value:.3g}" if 0 < abs(value) < 0.01 or 1e5 <= abs(value) < np.inf else _number(value)
 
 
 def _interval(value: Estimate, digits: int = 2) -> str:
@@ -81,11 +95,21 @@ def _interval(value: Estimate, digits: int = 2) -> str:
 def _table(title: str, columns: Iterable[str]) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
     for i, column in enumerate(columns):
-        table.add_column(escape(column), justify="left" if i == 0 else "right", overflow="fold")
+        # Names may be long and are folded; numbers and headings never break.
+        table.add_column(
+            escape(column), justify="left" if i == 0 else "right", overflow="fold", no_wrap=i > 0 and len(column) < 20
+        )
     return table
 
 
-def _dynamics(fit: Fit, rows: list[StrategyFit]) -> Table:
+def _dynamics(fit: Fit, rows: list[StrategyFit], narrow: bool) -> Table:
+    if narrow:
+        table = _table(
+            f"Dynamics (second lines: {fit.level:.0%} intervals)", ("strategy", "rate", "half-life", "regime")
+        )
+        for one in rows:
+            table.add_row(Text(one.name), _interval(one.rate, 3), _interval(one.half_life, 1), escape(str(one.regime)))
+        return table
     columns = ("strategy", "sessions", "steps", "rate", "half-life", "max |1+λ|", "regime", "R2 steps", "held out")
     table = _table(f"Dynamics (second lines: {fit.level:.0%} intervals from resampled sessions)", columns)
     for one in rows:
@@ -93,7 +117,7 @@ def _dynamics(fit: Fit, rows: list[StrategyFit]) -> Table:
             Text(one.name),
             f"{one.sessions:,}",
             f"{one.steps:,}",
-            _interval(one.rate),
+            _interval(one.rate, 3),
             _interval(one.half_life, 1),
             _interval(one.spectral_radius),
             escape(str(one.regime)),
@@ -104,14 +128,12 @@ def _dynamics(fit: Fit, rows: list[StrategyFit]) -> Table:
 
 
 def _levels(fit: Fit, rows: list[StrategyFit]) -> Table:
-    if fit.space.n > _MOST_COLUMNS:
-        return _levels_by_objective(fit, rows)
     table = _table(
         "Levels: mean start > mean end (equilibrium)", ["strategy", *fit.space.names, "Pareto eff.", "hypervolume"]
     )
     for one in rows:
         triples = zip(one.started.estimate, one.reached.estimate, one.equilibrium.estimate, strict=True)
-        cells = [f"{_number(a)} > {_number(b)} [dim]({_number(c)})[/dim]" for a, b, c in triples]
+        cells = [f"{_level(a)} > {_level(b)} [dim]({_level(c)})[/dim]" for a, b, c in triples]
         table.add_row(Text(one.name), *cells, _interval(one.pareto_efficiency), _number(one.hypervolume))
     return table
 
@@ -123,24 +145,30 @@ def _levels_by_objective(fit: Fit, rows: list[StrategyFit]) -> Table:
             table.add_row(
                 Text(one.name if j == 0 else ""),
                 Text(name),
-                _number(one.started.estimate[j]),
-                _number(one.reached.estimate[j]),
-                _number(one.equilibrium.estimate[j]),
+                _level(one.started.estimate[j]),
+                _level(one.reached.estimate[j]),
+                _level(one.equilibrium.estimate[j]),
                 "–" if np.isnan(one.at_bound[j]) else f"{one.at_bound[j]:.0%}",
             )
     return table
 
 
-def _interference(fit: Fit, rows: list[StrategyFit]) -> RenderableType:
+def _interference(fit: Fit, rows: list[StrategyFit], narrow: bool) -> RenderableType:
     n, names = fit.space.n, fit.space.names
     if n < 2:
         return Text("")
     pairs = [(i, j) for i in range(n) for j in range(i + 1, n)]
     if len(pairs) > 6:
         return Text(f"Interference of {len(pairs)} pairs of objectives: see the report or the JSON document.\n")
-    table = _table(
-        "Interference (correlation of step changes)", ["strategy", *(f"{names[i]} / {names[j]}" for i, j in pairs)]
-    )
+    title = "Interference (correlation of step changes)"
+    if narrow:
+        table = _table(title, ("strategy", "objectives", "correlation"))
+        for one in rows:
+            for i, j in pairs:
+                name = one.name if (i, j) == pairs[0] else ""
+                table.add_row(Text(name), Text(f"{names[i]} / {names[j]}"), _interval(one.interference[i, j]))
+        return table
+    table = _table(title, ["strategy", *(f"{names[i]} / {names[j]}" for i, j in pairs)])
     for one in rows:
         table.add_row(Text(one.name), *(_interval(one.interference[i, j]) for i, j in pairs))
     return table
