@@ -1,4 +1,4 @@
-"""kill -9 at any moment, and on again: the store ends up as if nothing had happened."""
+"""kill -9 of ``trimtab run`` at any moment, and on again: what it leaves is what an undisturbed run leaves."""
 
 from __future__ import annotations
 
@@ -11,27 +11,35 @@ import sys
 import time
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
-from trimtab.sessions.config import load_config
-from trimtab.sessions.experiment import run_experiment
 from trimtab.store.contents import contents
 from trimtab.store.open import open_store
 
 KILLS = 10
-SETTINGS = {"sessions": 6, "iterations": 6, "seed": 5, "concurrency": 4, "tasks": "builtin"}
-RUN = """
-import sys
-from trimtab.sessions.config import load_config
-from trimtab.sessions.experiment import run_experiment
-print(run_experiment(load_config({settings!r})).ended)
-"""
+SESSIONS, ITERATIONS = 6, 6
+TOTAL = 4 * SESSIONS * (ITERATIONS + 1)
+SETTINGS = ("--sessions", str(SESSIONS), "--iterations", str(ITERATIONS), "--seed", "5", "--tasks", "builtin")
 
 
-def start(settings: dict[str, object]) -> subprocess.Popen[str]:
+def start(folder: Path, out: str, concurrency: int) -> subprocess.Popen[str]:
+    kept = {name: value for name, value in os.environ.items() if not name.upper().startswith("TRIMTAB_")}
     # A session of its own, so that the kill takes the worker processes with it.
-    code = RUN.format(settings=settings)
-    return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, start_new_session=True)
+    return subprocess.Popen(
+        [sys.executable, "-m", "trimtab", "run", *SETTINGS, "--out", out, "--concurrency", str(concurrency)],
+        cwd=folder,
+        env=kept,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> None:
+    _, err = process.communicate(timeout=180)
+    assert process.returncode == 0, err
 
 
 def stored(path: Path) -> int:
@@ -47,17 +55,23 @@ def stored(path: Path) -> int:
         connection.close()
 
 
+def left_in(folder: Path) -> tuple[object, bytes, object]:
+    """Return what a run left: the contents of its store, its fit to the byte, and the rows of its trajectories."""
+    store = open_store(f"sqlite:///{folder / 'trimtab.db'}")
+    found = contents(store)
+    store.close()
+    return found, (folder / "fit.json").read_bytes(), pq.read_table(folder / "trajectories.parquet").to_pylist()
+
+
 @pytest.mark.slow
 def test_ten_kills_and_a_finish_equal_one_run(tmp_path: Path) -> None:
-    whole = load_config({**SETTINGS, "out": tmp_path / "whole", "concurrency": 7})
-    assert run_experiment(whole).ended == "complete"
+    finish(start(tmp_path, "whole", concurrency=7))
 
-    settings = {**SETTINGS, "out": str(tmp_path / "broken")}
     database = tmp_path / "broken" / "trimtab.db"
     moments = random.Random(20)
     counts = [0]
     for kill in range(KILLS):
-        process = start(settings)
+        process = start(tmp_path, "broken", concurrency=4)
         # Most kills hit while iterations are being written, a few anywhere from the first import on.
         if kill % 4 != 3:
             deadline = time.monotonic() + 30
@@ -65,18 +79,15 @@ def test_ten_kills_and_a_finish_equal_one_run(tmp_path: Path) -> None:
             while process.poll() is None and stored(database) < goal and time.monotonic() < deadline:
                 time.sleep(0.002)
         time.sleep(moments.random() * (0.02 if kill % 4 != 3 else 1.5))
+        assert process.poll() is None, "the run must be at work when it is killed"
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
         counts.append(stored(database))
-    total = 4 * SETTINGS["sessions"] * (SETTINGS["iterations"] + 1)
     assert counts == sorted(counts)
     assert len(set(counts)) > KILLS // 2, "the kills must hit at different points of the run"
-    assert 0 < counts[-1] < total, "the last kill must leave something to do"
+    assert 0 < counts[-1] < TOTAL, "the last kill must leave something to do"
+    assert not (tmp_path / "broken" / "fit.json").exists()
 
-    process = start(settings)
-    assert process.communicate(timeout=120)[0].strip() == "complete"
-    one, other = open_store(whole.store_url), open_store(f"sqlite:///{database}")
-    assert contents(one) == contents(other)
-    assert len(list(other.iterations())) == total
-    one.close()
-    other.close()
+    finish(start(tmp_path, "broken", concurrency=4))
+    assert stored(database) == TOTAL
+    assert left_in(tmp_path / "broken") == left_in(tmp_path / "whole")
