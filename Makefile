@@ -19,7 +19,7 @@ check: $(VENV)/.installed-dev      ## lint, format, types, import rules
 	$(BIN)/lint-imports
 
 bench: $(VENV)/.installed-dev      ## benchmarks against peers
-	$(BIN)/python -m pytest benchmarks --benchmark-only
+	$(BIN)/python -m pytest benchmarks --benchmark-only $(BENCH_OPTIONS)
 
 format: $(VENV)/.installed-dev     ## apply formatting and safe fixes
 	$(BIN)/ruff check --fix .
@@ -40,7 +40,7 @@ $(VENV)/bin/python:
 
 $(VENV)/.installed: requirements.txt pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
@@ -48,7 +48,7 @@ $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
 	@touch $@
 
 lock: $(VENV)/.installed-dev       ## pin every dependency anew
-	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
+	$(BIN)/uv pip compile pyproject.toml requirements-build.in --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-emit-find-links --no-header -q -o requirements.txt
 	$(BIN)/uv pip compile requirements-dev.in --universal --python-version 3.11 --generate-hashes -c requirements.txt \
 	  --no-emit-index-url --no-emit-find-links --no-header -q -o requirements-dev.txt

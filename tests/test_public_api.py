@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import ast
+import doctest
 import importlib
 import pkgutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -58,3 +61,25 @@ def test_what_every_module_exports_exists() -> None:
         module = importlib.import_module(found.name)
         for name in getattr(module, "__all__", ()):
             assert hasattr(module, name), f"{found.name}.{name}"
+
+
+def test_docstring_examples_hold() -> None:
+    tried = 0
+    for found in pkgutil.walk_packages(tt.__path__, "trimtab."):
+        if ".builtin_tasks" not in found.name and not found.name.endswith("__main__"):
+            result = doctest.testmod(importlib.import_module(found.name))
+            assert result.failed == 0, found.name
+            tried += result.attempted
+    assert tried > 5
+
+
+def test_nothing_inside_imports_the_package_itself() -> None:
+    root = Path(tt.__file__).parent
+    for path in root.rglob("*.py"):
+        if "builtin_tasks" in path.parts:
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                assert "trimtab" not in [alias.name for alias in node.names], path
+            if isinstance(node, ast.ImportFrom):
+                assert node.module != "trimtab", path
