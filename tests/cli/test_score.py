@@ -53,6 +53,37 @@ def test_rows_come_back_with_their_scores(capsys, tmp_path: Path) -> None:
     assert set(scored[1]["failures"]) == {"security", "functionality"}
     assert "2 rows: not a JSON object" in ran.err
     assert "1 row: no text in 'text'" in ran.err
+    assert "1 row: scores that were there were replaced: 'old'" in ran.err
+    assert "Scored 1 row, written to" in ran.err
+
+
+def test_scores_that_give_way_are_named(capsys, tmp_path: Path) -> None:
+    old = [{"security": 9, "taste": 1}, {"security": 3}, {}, None, "none yet", [1]]
+    path = tmp_path / "rows.jsonl"
+    rows = [{"text": SAFE, "scores": scores, "failures": {"security": "old"}} for scores in old]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    ran = trimtab(capsys, "score", path)
+    assert ran.code == 0
+    scored = [json.loads(line) for line in ran.out.splitlines()]
+    assert all(row["scores"] == scored[0]["scores"] and "failures" not in row for row in scored)
+    assert "Scored 6 rows" in ran.err
+    assert "2 rows: scores that were there were replaced: 'security', 'taste'" in ran.err
+    assert "2 rows: 'scores' held no object and was replaced" in ran.err
+
+
+def test_options_that_rows_cannot_follow_are_refused(capsys, tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text(json.dumps({"text": SAFE}) + "\n")
+    for options, said in (
+        (["--json"], "--json goes with single texts"),
+        (["--evidence"], "--evidence goes with single texts"),
+        (["--to", tmp_path / "c.parquet"], "ends in .jsonl or .jsonl.gz, but got"),
+        (["--to", tmp_path / "c.gz"], "ends in .jsonl or .jsonl.gz, but got"),
+    ):
+        ran = trimtab(capsys, "score", path, *options)
+        assert (ran.code, ran.out) == (1, "")
+        assert said in ran.err
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["rows.jsonl"]
 
 
 def test_a_file_without_texts_says_how_to_name_them(capsys, tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def score(
     scorer: Annotated[str, typer.Option(help="Which scorer to use.")] = "python-static",
     text_column: Annotated[str, typer.Option(help="JSONL files: the field with the text.")] = "text",
 ) -> None:
-    """Score programs without running them; rows of JSONL files come back with their scores in place."""
+    """Score programs without running them; rows of JSONL files come back with their scores in place of any others."""
     from trimtab.errors import InputError
     from trimtab.ingest.rescore import is_jsonl
     from trimtab.scoring.registry import get_scorer
@@ -45,6 +45,7 @@ def score(
     if tables and len(tables) < len(files):
         raise InputError("score either JSONL files or single texts, not both at once")
     if tables:
+        _check_row_options(as_json, evidence, to)
         _score_rows([Path(name) for name in tables], chosen, text_column, to)
         return
     if to is not None:
@@ -60,6 +61,19 @@ def score(
             typer.echo(json.dumps(_document(name, one), ensure_ascii=False))
         return
     _print(done, evidence)
+
+
+def _check_row_options(as_json: bool, evidence: bool, to: Path | None) -> None:
+    from trimtab.errors import InputError
+
+    if as_json or evidence:
+        option = "--json" if as_json else "--evidence"
+        raise InputError(
+            f"{option} goes with single texts, but got JSONL files: their rows come back as JSONL with scores in "
+            f"place; leave {option} out, or score the texts as files of their own"
+        )
+    if to is not None and not to.name.lower().endswith((".jsonl", ".jsonl.gz")):
+        raise InputError(f"--to writes JSONL and needs a name that ends in .jsonl or .jsonl.gz, but got {str(to)!r}")
 
 
 def _read(name: str) -> str:
@@ -145,6 +159,9 @@ def _score_rows(paths: list[Path], scorer: Scorer, text_column: str, to: Path | 
         from trimtab.cli.output import write_lines
 
         write_lines(to, lines)
-    typer.echo(f"Scored {count.scored:,} rows" + (f", written to {to}" if to else ""), err=True)
+    typer.echo(
+        f"Scored {count.scored:,} row{'' if count.scored == 1 else 's'}" + (f", written to {to}" if to else ""),
+        err=True,
+    )
     for exclusion in count.exclusions():
         typer.echo(f"  {exclusion}", err=True)
