@@ -91,6 +91,21 @@ def test_a_run_from_start_to_report(capsys) -> None:
     assert f"another run (process {os.getpid()}) is at work on the store" in refused.err
 
 
+def test_a_store_that_holds_more_than_asked_for_is_said_to_be_analysed_whole(capsys) -> None:
+    embedded("o", *SMALL)
+    line = "The store holds more than was asked for"
+    same = trimtab(capsys, "run", *SMALL, "--out", "o")
+    assert (same.code, line in same.err) == (0, False)
+    fewer = trimtab(capsys, "run", *SMALL, "--out", "o", "--strategies", "SF", "--sessions", "1", "--iterations", "1")
+    assert fewer.code == 0, fewer.err
+    assert "strategy SF x 1 session x 1 iteration, seed 4" in fewer.err
+    # Of the 18 iterations in 6 sessions, one is asked for.
+    assert f"{line} (5 more sessions, 17 more iterations): all of it is analysed." in fewer.err.splitlines()
+    assert list(json.loads(Path("o/fit.json").read_text())["strategies"]) == ["EF", "SF"]
+    shorter = trimtab(capsys, "run", *SMALL, "--out", "o", "--iterations", "2")
+    assert f"{line} (6 more iterations): all of it is analysed." in shorter.err
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

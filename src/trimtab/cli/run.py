@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from trimtab.sessions.config import RunConfig
-    from trimtab.sessions.runner import Outcome
+    from trimtab.sessions.runner import Outcome, Progress
 
 __all__ = ["run"]
 
@@ -80,20 +80,37 @@ def run(
         outcome = run_experiment(settings, listener=display.update, on_stopping=display.stopping)
     progress = outcome.progress
     console.print(
-        f"{progress.new:,} new iterations in {duration(progress.seconds)} ({per_second(progress.rate)}/s), "
+        f"{_counted(progress.new, 'new iteration')} in {duration(progress.seconds)} ({per_second(progress.rate)}/s), "
         f"{progress.failures:,} of them failed; {progress.iterations_done:,} of {progress.iterations:,} are stored"
     )
     _leave_early(outcome, settings)
+    if beyond := _beyond(progress):
+        console.print(beyond, markup=False)
     _results(settings)
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def _beyond(progress: Progress) -> str:
+    """Return a line on what the store holds beyond the plan, "" where it holds nothing more."""
+    more = [
+        _counted(count, f"more {noun}")
+        for count, noun in ((progress.sessions_beyond, "session"), (progress.iterations_beyond, "iteration"))
+        if count
+    ]
+    return f"The store holds more than was asked for ({', '.join(more)}): all of it is analysed." if more else ""
 
 
 def _announce(console: Console, settings: RunConfig) -> None:
     from trimtab.providers.registry import PROVIDERS
 
     console.print(f"provider: {settings.provider} ({PROVIDERS[settings.provider]})", markup=False)
+    strategies = "strategy" if len(settings.strategies) == 1 else "strategies"
+    size = f"{_counted(settings.sessions, 'session')} x {_counted(settings.iterations, 'iteration')}"
     console.print(
-        f"strategies {', '.join(settings.strategies)} x {settings.sessions:,} sessions x "
-        f"{settings.iterations:,} iterations, seed {settings.seed}, into {settings.store_url}",
+        f"{strategies} {', '.join(settings.strategies)} x {size}, seed {settings.seed}, into {settings.store_url}",
         markup=False,
     )
 

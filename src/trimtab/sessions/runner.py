@@ -41,6 +41,8 @@ class Progress:
         Iterations stored by this run, and how many of them failed.
     seconds
         Since this run started.
+    sessions_beyond, iterations_beyond
+        Stored in earlier runs without being planned in this one; whoever analyses the store analyses them as well.
     """
 
     sessions: int
@@ -50,6 +52,8 @@ class Progress:
     new: int = 0
     failures: int = 0
     seconds: float = 0.0
+    sessions_beyond: int = 0
+    iterations_beyond: int = 0
 
     @property
     def rate(self) -> float:
@@ -156,8 +160,13 @@ class _Run:
             for session, t in zip(self.plan.sessions, done, strict=True)
             if session.id not in last or t < self.plan.iterations
         ]
+        planned = dict.fromkeys(session.id for session in self.plan.sessions)
         self.progress = replace(
-            self.progress, sessions_done=len(self.plan.sessions) - len(todo), iterations_done=sum(done)
+            self.progress,
+            sessions_done=len(self.plan.sessions) - len(todo),
+            iterations_done=sum(done),
+            sessions_beyond=sum(name not in planned for name in last),
+            iterations_beyond=sum(one.index for one in last.values()) - sum(done),
         )
         self._tell()
         waiting = iter([(session, last.get(session.id)) for session in todo])
