@@ -71,6 +71,7 @@ def test_report_and_export_write_files(capsys, runs: Path, tmp_path: Path) -> No
         (["report", "RUNS", "--pair", "security"], "NAME,NAME"),
         (["report", "RUNS", "--pair", "security,speed"], "speed"),
         (["export", "RUNS", "--to", "x.xls"], ".parquet"),
+        (["export", "RUNS", "--to", "RUNS"], "the source itself"),
         (["fit", "RUNS", "--objective", "speed"], "speed"),
         (["fit", "RUNS", "--objective", "a:1"], "NAME[:LOW:HIGH]"),
         (["fit", "RUNS", "--level", "1.5"], "between 0 and 1"),

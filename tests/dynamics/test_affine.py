@@ -81,3 +81,9 @@ def test_the_equilibrium_does_not_depend_on_units() -> None:
     unit = np.array([1e-7, 1.0, 1e7])
     scaled = AffineSDE(A * unit[:, None] / unit, b * unit, Q * unit[:, None] * unit)
     np.testing.assert_allclose(scaled.equilibrium, AffineSDE(A, b, Q).equilibrium * unit, rtol=1e-9)
+
+
+@pytest.mark.parametrize("x", [[5.0], 5.0, [[5.0, 5.0, 5.0]]])
+def test_a_forecast_starts_from_one_state(x: object) -> None:
+    with pytest.raises(InputError, match="one state of 3 scores"):
+        AffineSDE(A, b, Q).forecast(x, 3)

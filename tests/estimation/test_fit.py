@@ -297,3 +297,20 @@ def test_the_summary_breaks_no_number_on_a_narrow_terminal() -> None:
     assert max(map(len, text.splitlines())) <= 80
     for whole in ("exponential (100%)", "half-life", "equilibrium", "security / functionality", "correlation"):
         assert whole in text
+
+
+def test_what_is_printed_stays_short() -> None:
+    data = panel()
+    result = fit(data)
+    for shown in (data, result, result["EF"]):
+        assert len(repr(shown)) < 200
+
+
+def test_an_iteration_that_failed_on_one_objective_ends_no_session() -> None:
+    data = panel(sessions=30)
+    scores, status = data.scores.copy(), data.status.copy()
+    scores[10, [0, 2]], status[10, [0, 2]] = np.nan, 2
+    scores[10, 1] = 1.0
+    one = fit(replace(data, scores=scores, status=status))["EF"]
+    ends = np.vstack([data.scores[9], data.scores[21::11]])
+    np.testing.assert_allclose(one.reached.estimate, ends.mean(axis=0))

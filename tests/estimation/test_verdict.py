@@ -85,7 +85,7 @@ def test_little_carries_over_where_the_next_score_is_nearly_fresh() -> None:
     assert "Little carries over" in said(panel(nearly, sessions=200, steps=10))
 
 
-@pytest.mark.parametrize(("direction", "words"), [("max", "tends to cost"), ("min", "tend to come together")])
+@pytest.mark.parametrize(("direction", "words"), [("max", "tend to lose in"), ("min", "tend to gain in")])
 def test_gains_follow_the_direction_of_an_objective(direction: str, words: str) -> None:
     against = AffineSDE(-0.4 * np.eye(2), [2.0, 2.0], [[0.3, -0.2], [-0.2, 0.3]])
     assert words in said(panel(against, names=["security", f"latency:0:10:{direction}"]))

@@ -50,28 +50,18 @@ def import_(
     """Bring recorded sessions into a store, with their texts where the files hold them."""
     from dataclasses import replace
 
-    from trimtab.errors import SourceError
     from trimtab.ingest.importer import import_files
     from trimtab.scoring.registry import get_scorer
-    from trimtab.store.open import open_store
 
     names = columns(session_column, strategy_column, iteration_column, objective_column, value_column)
     chosen = get_scorer(scorer) if score else None
-    # Checked here too, so that a mistyped name does not leave an empty store behind.
-    for file in files:
-        if not file.exists():
-            raise SourceError(f"{file} does not exist")
-    opened = open_store(store, create=True)
-    try:
-        done = import_files(
-            files,
-            opened,
-            columns=replace(names, text=text_column),
-            objectives=objective or None,
-            scorer=chosen,
-        )
-    finally:
-        opened.close()
+    done = import_files(
+        files,
+        store,
+        columns=replace(names, text=text_column),
+        objectives=objective or None,
+        scorer=chosen,
+    )
     typer.echo(f"Imported {done.sessions:,} sessions with {done.iterations:,} iterations into {store}")
     for heading, lines in (("Left out", [*map(str, done.exclusions)]), ("Assumed", [*done.notes])):
         for line in lines:
@@ -92,8 +82,11 @@ def export(
     value_column: ValueColumn = "value",
 ) -> None:
     """Write the scores of SOURCE as a tidy table."""
+    from trimtab.errors import InputError
     from trimtab.store.load import save
 
+    if to.exists() and Path(source).exists() and to.samefile(source):
+        raise InputError(f"{to} is the source itself, and an export may hold less than it: choose another name")
     names = columns(session_column, strategy_column, iteration_column, objective_column, value_column)
     trajectories = read(source, objective, names)
     written = save(trajectories, to, layout="long" if layout is TableLayout.long else "wide")

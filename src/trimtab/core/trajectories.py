@@ -72,7 +72,7 @@ class Steps:
         return Steps(self.x[keep], self.dx[keep], self.session[keep], self.strategy[keep], self.iteration[keep])
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Trajectories:
     """Score vectors of S sessions, N iterations in all, on n objectives.
 
@@ -151,6 +151,12 @@ class Trajectories:
         if rows and (self.strategy.min() < 0 or self.strategy.max() >= len(self.strategies)):
             raise InputError(f"strategy codes must lie in 0..{len(self.strategies) - 1}")
 
+    def __repr__(self) -> str:
+        return (
+            f"Trajectories of {', '.join(self.space.names)}: {self.n_sessions:,} sessions, {self.n_rows:,} iterations, "
+            f"strategies {', '.join(self.strategies)}"
+        )
+
     @classmethod
     def from_arrays(
         cls,
@@ -176,7 +182,10 @@ class Trajectories:
         try:
             arrays = [np.asarray(session, dtype=np.float64) for session in sessions]
         except (TypeError, ValueError) as error:
-            raise InputError(f"sessions need arrays of numbers, but {error}") from error
+            raise InputError(
+                "sessions need one array of numbers each, of shape (iterations, objectives), but got "
+                f"{type(sessions).__name__}: {error}"
+            ) from error
         for i, array in enumerate(arrays):
             if array.ndim != 2 or array.shape[1] != space.n or not len(array):
                 raise InputError(

@@ -128,9 +128,14 @@ class AffineSDE:
         m_{k+1} = F m_k + b dt and P_{k+1} = F P_k F' + Q, from m_0 = x and P_0 = 0.
         """
         F = self.transition
+        start = np.asarray(x, dtype=np.float64)
+        if start.shape != (self.n,) or steps < 0:
+            raise InputError(
+                f"a forecast needs one state of {self.n} scores and steps >= 0, but got shape {start.shape} and {steps}"
+            )
         mean = np.empty((steps + 1, self.n))
         covariance = np.zeros((steps + 1, self.n, self.n))
-        mean[0] = x
+        mean[0] = start
         for k in range(steps):
             mean[k + 1] = F @ mean[k] + self.b * self.dt
             covariance[k + 1] = F @ covariance[k] @ F.T + self.Q

@@ -6,7 +6,7 @@ import numpy as np
 import scipy.special
 from numpy.typing import NDArray
 
-from trimtab.core.trajectories import OK, Trajectories
+from trimtab.core.trajectories import Trajectories
 from trimtab.dynamics.pareto import hypervolume, pareto_efficiencies
 from trimtab.estimation.results import ArrayEstimate, Estimate
 
@@ -32,14 +32,15 @@ def _mean_interval(values: Floats, level: float) -> tuple[Floats, Floats, Floats
 
 
 def end_scores(trajectories: Trajectories, sessions: Ints, *, first: bool = False) -> Floats:
-    """Return each session's last (or first) known score per objective, (len(sessions), n); nan if there is none."""
+    """Return each session's last (or first) completely scored row, (len(sessions), n); nan if there is none.
+
+    An iteration that failed on one objective counts on none, so that its ends belong to one and the same artefact.
+    """
     ends = np.full((trajectories.n_sessions, trajectories.space.n), np.nan)
-    owner = trajectories.session
-    for j in range(trajectories.space.n):
-        rows = np.flatnonzero(trajectories.status[:, j] == OK)
-        # Where an index repeats, the last assignment stays.
-        rows = rows[::-1] if first else rows
-        ends[owner[rows], j] = trajectories.scores[rows, j]
+    rows = np.flatnonzero(trajectories.complete)
+    # Where a session repeats, the last assignment stays.
+    rows = rows[::-1] if first else rows
+    ends[trajectories.session[rows]] = trajectories.scores[rows]
     return np.asarray(ends[sessions])
 
 

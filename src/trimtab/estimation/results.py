@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -110,7 +110,7 @@ class Draws:
     eigenvalues: NDArray[np.complex128]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class StrategyFit:
     """Everything that one strategy's steps say about its dynamics (paper, eq. 5, and what follows from it).
 
@@ -143,7 +143,7 @@ class StrategyFit:
     stable_continuous, stable_discrete
         All Re(lambda) < 0; all abs(1 + lambda dt) < 1.
     equilibrium, started, reached
-        -A^-1 b, and the means of the sessions' first and final scores, each (n,).
+        -A^-1 b, and the means of the sessions' first and last completely scored iterations, each (n,).
     interference
         (n, n), eq. 4.
     pareto_efficiency, hypervolume
@@ -187,7 +187,10 @@ class StrategyFit:
     second_lag_p_value: float
     at_bound: Floats
     warnings: tuple[str, ...]
-    draws: Draws = field(repr=False)
+    draws: Draws
+
+    def __repr__(self) -> str:
+        return f"StrategyFit({self.name!r}, sessions={self.sessions}, rate={self.rate!s}, regime={self.regime!s})"
 
     @property
     def model(self) -> AffineSDE:
@@ -205,7 +208,7 @@ class StrategyFit:
         return verdict(self)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Fit:
     """The fits of all strategies, and of all steps pooled.
 
@@ -221,12 +224,15 @@ class Fit:
     warnings: tuple[str, ...]
     exclusions: tuple[Exclusion, ...]
     notes: tuple[str, ...]
-    trajectories: Trajectories = field(repr=False)
+    trajectories: Trajectories
 
     @property
     def interference(self) -> ArrayEstimate:
         """Interference matrix of all steps pooled, (n, n)."""
         return self.pooled.interference
+
+    def __repr__(self) -> str:
+        return f"Fit of {', '.join(self.space.names)} under {', '.join(self.strategies)}; print(fit.summary()) for all"
 
     def __getitem__(self, name: str) -> StrategyFit:
         try:

@@ -27,7 +27,7 @@ def verdict(fit: StrategyFit) -> str:
         return f"Nothing can be said: {reason}."
     if not fit.memory_p_value < NO_MEMORY:
         return " ".join(filter(None, [_no_memory(fit), _outcome(fit)]))
-    parts = [_behaviour(fit), _doubt(fit), _destination(fit), _outcome(fit), _prediction(fit), _trade_offs(fit)]
+    parts = [_outcome(fit), _behaviour(fit), _doubt(fit), _destination(fit), _prediction(fit), _trade_offs(fit)]
     return " ".join(filter(None, parts))
 
 
@@ -126,9 +126,8 @@ def _prediction(fit: StrategyFit) -> str:
     which = "staying put" if persistence >= fit.r2.levels_mean else "jumping to the mean"
     if held_out <= best + 0.01:
         return f"It predicts the next scores of unseen sessions no better than {which} (R2 {held_out:.2f})."
-    return (
-        f"It explains {held_out:.0%} of the variance of unseen next scores, against {max(best, 0.0):.0%} for {which}."
-    )
+    against = f"{best:.0%}" if best >= 0 else "less than nothing"
+    return f"It explains {held_out:.0%} of the variance of unseen next scores, against {against} for {which}."
 
 
 def _trade_offs(fit: StrategyFit) -> str:
@@ -144,5 +143,5 @@ def _trade_offs(fit: StrategyFit) -> str:
         return ""
     value, one, other = max(found, key=lambda item: abs(item[0]))
     if value < 0:
-        return f"A gain in {other} tends to cost {one}, and the other way round (correlation of gains {value:+.2f})."
-    return f"Gains in {other} and {one} tend to come together (correlation of gains {value:+.2f})."
+        return f"Steps that gain in '{other}' tend to lose in '{one}' (correlation of gains {value:+.2f})."
+    return f"Steps that gain in '{other}' tend to gain in '{one}' (correlation of gains {value:+.2f})."
