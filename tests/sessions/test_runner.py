@@ -257,6 +257,33 @@ def test_a_cut_answer_says_so() -> None:
     assert first.meta["finish_reason"] == "length"
 
 
+OPEN = f"```python\n{PROGRAM}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        OPEN,
+        PROGRAM,
+        f"Here it is:\n{PROGRAM}",
+        f"{OPEN}\nNow it",
+        f"For example:\n{fenced(PROGRAM)}Now all:\n{OPEN}x = (",
+    ],
+)
+def test_a_cut_program_that_happens_to_parse_is_no_program(text: str) -> None:
+    start, first = one(lambda _: Completion(text, finish_reason="length"))
+    assert (first.status, first.artefact, first.answer) == ("failed", start.artefact, text)
+    assert "cut off at the longest answer allowed" in first.reason
+    assert {(s.status, s.value) for s in first.scores} == {("failed", None)}
+    _, whole = one(lambda _: Completion(text, finish_reason="stop"))
+    assert (whole.status, whole.artefact) == ("ok", PROGRAM)
+
+
+def test_a_program_closed_before_the_cut_counts() -> None:
+    _, first = one(lambda _: Completion(f"{fenced(PROGRAM)}\nThis is fast", finish_reason="length"))
+    assert (first.status, first.artefact) == ("ok", PROGRAM)
+
+
 @pytest.mark.parametrize(
     ("error", "said"),
     [

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from trimtab.scoring.fences import Block, find_blocks, normalise, strip_thinking
 from trimtab.scoring.syntax import MAX_PROGRAM_BYTES, Unparsable, exceeds, parse_module
 
-__all__ = ["MAX_ANSWER_CHARACTERS", "Extraction", "extract"]
+__all__ = ["MAX_ANSWER_CHARACTERS", "Extraction", "extract", "may_be_cut"]
 
 MAX_ANSWER_CHARACTERS = 1_000_000
 MAX_ATTEMPTS = 400
@@ -106,6 +106,18 @@ def extract(answer: str) -> Extraction:
         if trimmed is not None:
             return trimmed
     return _failure(candidates or others or _code_like(text), budget)
+
+
+def may_be_cut(answer: str, found: Extraction) -> bool:
+    """Tell whether the program `found` in an answer that broke off may lack its end.
+
+    A cut at the end of a statement parses. Only a fence that was closed shows that the program is whole, and an open
+    one after it holds what would have been the last program.
+    """
+    if found.method in ("bare", "prose-trimmed"):
+        return True
+    blocks = find_blocks(strip_thinking(normalise(answer)))
+    return not blocks or blocks[-1].kind == "unterminated-fence"
 
 
 def _bare(text: str) -> _Candidate:

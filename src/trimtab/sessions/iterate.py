@@ -15,7 +15,7 @@ from trimtab.core.records import Iteration, Score
 from trimtab.core.streams import stream_seed
 from trimtab.providers.base import Completion, Request
 from trimtab.scoring.base import Scorer, ScoringContext
-from trimtab.scoring.extraction import extract
+from trimtab.scoring.extraction import extract, may_be_cut
 from trimtab.sessions.plan import Plan, PlannedSession
 from trimtab.sessions.prompts import build_messages
 from trimtab.sessions.task import Task
@@ -63,8 +63,12 @@ def answered(
         return failed(session, t, current, reason, space, answer=answer, meta=meta)
     try:
         extraction = extract(answer)
+        cut = completion.finish_reason == "length" and may_be_cut(answer, extraction)
     except Exception as error:  # a reader of hostile text that gives up in a way nobody foresaw
         return failed(session, t, current, f"the answer could not be read: {_said(error)}", space, answer, meta)
+    if extraction.ok and cut:
+        reason = "the answer was cut off at the longest answer allowed, so its program may lack its end"
+        return failed(session, t, current, reason, space, answer, meta, extraction=extraction.method)
     if extraction.ok and extraction.code is not None:
         code = extraction.code
         if code == current:
