@@ -118,7 +118,7 @@ FOUND = {
     ),
     "windows line ends": (fence(PROGRAM).replace("\n", "\r\n"), PROGRAM, "fence"),
     "byte order mark": ("\ufeff" + PROGRAM, PROGRAM, "bare"),
-    "NUL": (fence(PROGRAM.replace("json", "js\0on")), PROGRAM, "fence"),
+    "NUL beside the program": (f"\0Here\0:\n{fence(PROGRAM)}\0", PROGRAM, "fence"),
     "nothing before the fence but spaces": ("  ```python\n  x = 1\n  y = 2\n  ```", "x = 1\ny = 2\n", "fence"),
 }
 
@@ -134,7 +134,10 @@ def test_finds_the_program(name: str) -> None:
 
 REFUSED = {
     "empty": ("", "none", None, "empty"),
-    "blank": (" \n\t\r\n\0", "none", None, "empty"),
+    "blank": (" \n\t\r\n", "none", None, "empty"),
+    "NUL only": ("\0", "none", None, "no code"),
+    "NUL in the program": (fence(PROGRAM.replace("json", "js\0on")), "fence", "import js\0on", "NUL character"),
+    "NUL in an unfenced program": (PROGRAM.replace("text", "te\0xt"), "prose-trimmed", "import json", "NUL character"),
     "prose only": ("I cannot help with that.\n\nSorry.", "none", None, "no code"),
     "a word with a colon": ("Answer: yes", "none", None, "no code"),
     "unterminated thinking": (f"<think>\nLet me see\n{fence(PROGRAM)}", "none", None, "thinking"),

@@ -189,6 +189,7 @@ def test_iterations_that_do_not_finish_in_time_leave_nothing_after_a_stop() -> N
         ("Let us talk.", ""),
         ("", "empty"),
         (fenced("def g(:\n"), ""),
+        (fenced(PROGRAM.replace("x", "x\0")), "the program holds a NUL character"),
         (fenced("x = '" + "a" * 70_000 + "'\n\n\ndef g():\n    return x\n"), "64 KB"),
         ("x" * (MAX_ANSWER_BYTES + 1), f"the answer has {MAX_ANSWER_BYTES + 1:,} bytes"),
     ],

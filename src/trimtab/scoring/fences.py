@@ -52,8 +52,8 @@ _LINE_CLOSERS = {quote: re.compile(r"\\.|\n|" + quote, re.DOTALL) for quote in (
 
 
 def normalise(text: str) -> str:
-    """Return `text` with plain line ends and without byte order marks and NUL characters."""
-    return text.replace("\r\n", "\n").replace("\r", "\n").replace("\ufeff", "").replace("\0", "")
+    """Return `text` with plain line ends and without byte order marks."""
+    return text.replace("\r\n", "\n").replace("\r", "\n").replace("\ufeff", "")
 
 
 def strip_thinking(text: str) -> str:
