@@ -11,11 +11,12 @@ import pytest
 
 import trimtab as tt
 from trimtab.core.records import Score
-from trimtab.errors import InputError, SourceError
+from trimtab.errors import InputError, SourceError, StoreError
 from trimtab.ingest.importer import import_files
 from trimtab.scoring.base import ScoringContext
 from trimtab.scoring.python_static import PythonStaticScorer
-from trimtab.store.base import Store
+from trimtab.store.base import Experiment, Store
+from trimtab.store.inference import without_sparse
 from trimtab.store.load import Columns
 from trimtab.store.memory import MemoryStore
 from trimtab.store.open import open_store
@@ -76,7 +77,7 @@ def test_records_hold_all_that_the_file_has(store: Store, tmp_path: Path) -> Non
     assert [i.scores for i in found] == [(Score("q", 0.0),), (Score("q", 0.5),), (Score("q", 1.0),)]
 
 
-@pytest.mark.parametrize("name", ["ldb_humaneval", "mint_humaneval", "openevolve_agents_a"])
+@pytest.mark.parametrize("name", ["ldb_humaneval", "mint_humaneval", "openevolve_agents_a", "selfrefine_sentiment_a"])
 def test_store_gives_the_same_trajectories_as_the_file(name: str) -> None:
     path = SHARED / f"{name}.jsonl.gz"
     if not path.exists():
@@ -85,7 +86,10 @@ def test_store_gives_the_same_trajectories_as_the_file(name: str) -> None:
     report = import_files(path, store)
     loaded = tt.load(path)
     assert (report.sessions, report.iterations) == (loaded.n_sessions, loaded.n_rows)
-    assert_same(store.trajectories(), loaded)
+    stored = without_sparse(store.trajectories())
+    assert_same(stored, loaded)
+    left_out = [str(e) for e in loaded.exclusions if e.unit == "objectives" and "--objective" in e.reason]
+    assert [str(e) for e in stored.exclusions] == left_out
     texts = [json.loads(line)["text"] for line in gzip.decompress(path.read_bytes()).splitlines()]
     assert sorted(i.artefact or "" for i in store.iterations()) == sorted(text or "" for text in texts)
 
@@ -281,3 +285,79 @@ def test_load_reads_a_store_by_url(tmp_path: Path) -> None:
     with pytest.raises(SourceError):
         tt.load(f"sqlite:///{tmp_path / 'none.db'}")
     assert not (tmp_path / "none.db").exists()
+
+
+def test_sparse_objectives_are_stored_and_left_out_only_at_load(tmp_path: Path) -> None:
+    content = rows("a") + rows("b")
+    content[2]["scores"]["final"] = 3.0
+    url = f"sqlite:///{tmp_path / 'a.db'}"
+    import_files(jsonl(tmp_path / "a.jsonl", content), url)
+    found, loaded = tt.load(url), tt.load(tmp_path / "a.jsonl")
+    assert_same(found, loaded)
+    assert [e.examples for e in found.exclusions] == [("final",)]
+    assert "--objective" in found.exclusions[0].reason
+    both = tt.load(url, objectives=["q", "final"])
+    assert_same(both, tt.load(tmp_path / "a.jsonl", objectives=["q", "final"]))
+    assert both.scores[2].tolist() == [1.0, 3.0]
+
+
+def test_files_without_a_common_objective_leave_a_store_that_can_be_analysed(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'a.db'}"
+    many = [r for name in "abcd" for r in rows(name)]
+    foreign = [row("z", t, scores={"p": t}) for t in range(3)]
+    import_files([jsonl(tmp_path / "a.jsonl", many), jsonl(tmp_path / "b.jsonl", foreign)], url)
+    found = tt.load(url)
+    assert found.space.names == ("q",)
+    assert len(found.steps()) == 8
+    assert [(e.examples, "fewer than half" in e.reason) for e in found.exclusions] == [(("p",), True)]
+    assert tt.load(url, objectives=["p"]).scores[-3:].ravel().tolist() == [0, 1, 2]
+
+
+def test_a_known_file_adds_no_objective(store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("session_id,iteration,q,p\na,0,1,2\na,1,2,3\n")
+    import_files(path, store, objectives=["q"])
+    before = store.experiment()
+    report = import_files(path, store, objectives=["p"])
+    assert report.sessions == 0
+    assert store.experiment() == before
+    assert not any("Added to" in note for note in report.notes)
+
+
+def test_a_label_of_a_wide_table_becomes_no_objective_of_the_store(store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("session_id,iteration,q,size\na,0,1,7\na,1,2,7\nb,0,3,8\nb,1,2,8\n")
+    import_files(path, store)
+    assert_same(store.trajectories(), tt.load(path))
+
+
+def test_a_store_filled_by_a_run_is_refused(store: Store, tmp_path: Path) -> None:
+    store.set_experiment(Experiment("run", tt.ObjectiveSpace(["q"]), {"fingerprints": {}}))
+    with pytest.raises(StoreError, match=r"filled by a run.*another store"):
+        import_files(jsonl(tmp_path / "a.jsonl", rows()), store)
+    assert store.sessions() == []
+
+
+def test_objectives_without_bounds_take_the_scale_of_the_values_or_of_the_scorer(tmp_path: Path) -> None:
+    path = jsonl(tmp_path / "a.jsonl", rows())
+    url = f"sqlite:///{tmp_path / 'a.db'}"
+    report = import_files(path, url, objectives=["q:min"])
+    assert any("Scales were inferred: q:0:1:min" in note for note in report.notes)
+    assert [str(tt.load(url, objectives=[o]).space["q"]) for o in ("q", "q:max", "q:0:4:max")] == [
+        "q:0:1:min",
+        "q:0:1:max",
+        "q:0:4:max",
+    ]
+    scored = MemoryStore()
+    import_files(path, scored, scorer=Length(), objectives=["length:min"])
+    assert str(scored.trajectories().space["length"]) == "length:0:100:min"
+
+
+def test_a_store_is_made_only_once_every_file_was_read(tmp_path: Path) -> None:
+    good = jsonl(tmp_path / "a.jsonl", rows())
+    (tmp_path / "b.jsonl").write_text("no")
+    with pytest.raises(InputError, match="one JSON object a line"):
+        import_files([good, tmp_path / "b.jsonl"], f"sqlite:///{tmp_path / 'a.db'}")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.jsonl", "b.jsonl"]
+    import_files(good, f"sqlite:///{tmp_path / 'a.db'}")
+    assert tt.load(f"sqlite:///{tmp_path / 'a.db'}").n_rows == 3

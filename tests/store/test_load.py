@@ -411,3 +411,14 @@ def test_shared_sources_load() -> None:
             assert found.strategies[found.strategy[i]] == row["strategy"]
             want = [row["scores"].get(objective, np.nan) for objective in found.space.names]
             np.testing.assert_array_equal(found.scores[i], want)
+
+
+@pytest.mark.parametrize(
+    ("values", "asked", "scale"),
+    [([0.1, 0.9], "x", "x:0:1:max"), ([0.1, 90], "x:min", "x:0:100:min"), ([0.1, 0.9], "x:0:10", "x:0:10:max")],
+)
+def test_a_scale_that_is_not_given_is_inferred_and_said(values: list[float], asked: str, scale: str) -> None:
+    found = tt.load({"session_id": ["a", "a"], "iteration": [0, 1], "x": values}, objectives=[asked])
+    assert str(found.space["x"]) == scale
+    assert any(scale in note for note in found.notes) == (asked != "x:0:10")
+    assert str(tt.load(found, objectives=["x"]).space["x"]) == scale

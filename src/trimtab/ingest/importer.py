@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,14 +14,16 @@ import numpy as np
 
 from trimtab.core.objectives import Objective, ObjectiveSpace
 from trimtab.core.records import Iteration, Score, Session
-from trimtab.core.trajectories import FAILED, OK, Exclusion
-from trimtab.errors import InputError
+from trimtab.core.trajectories import OK, UNSCORED, Exclusion
+from trimtab.errors import InputError, StoreError
 from trimtab.ingest.sameness import Fingerprints
 from trimtab.scoring.base import Scorer, ScoringContext
 from trimtab.scoring.text import score_text
 from trimtab.store.base import Experiment, Store
 from trimtab.store.columns import Columns
+from trimtab.store.inference import rescaled
 from trimtab.store.layout import candidates_of
+from trimtab.store.open import open_store
 from trimtab.store.readers import open_file
 from trimtab.store.source import Source
 from trimtab.store.tables import Loaded, load_table
@@ -66,7 +68,7 @@ class _File:
 
 def import_files(
     paths: Sequence[str | Path] | str | Path,
-    store: Store,
+    store: Store | str,
     *,
     columns: Columns | None = None,
     objectives: ObjectiveSpace | Sequence[str | Objective] | None = None,
@@ -83,6 +85,8 @@ def import_files(
     ----------
     paths
         CSV, Parquet or JSON lines files.
+    store
+        An open store, or the URL of one, which is made where there is none once all files have been read.
     columns, objectives
         As for `trimtab.store.load.load`. With a scorer and without `keep_scores`, a choice of the scorer's objectives.
     scorer
@@ -105,12 +109,23 @@ def import_files(
     given = [Path(path) for path in ([paths] if isinstance(paths, (str, Path)) else paths)]
     if not given:
         raise InputError("an import needs at least one file, but none was given")
-    wanted = None if objectives is None else list(ObjectiveSpace(objectives))
+    wanted = _wanted(objectives)
     chosen = _scorer_objectives(scorer, wanted, keep_scores)
     files = [_read(path, names, wanted, scorer, keep_scores) for path in given]
-    space, notes = _space(files, chosen)
-    notes += _prepare(store, space, given)
+    with ExitStack() as stack:
+        opened = stack.enter_context(closing(open_store(store, create=True))) if isinstance(store, str) else store
+        return _write(files, opened, names, scorer, chosen, progress)
 
+
+def _write(
+    files: Sequence[_File],
+    store: Store,
+    names: Columns,
+    scorer: Scorer | None,
+    chosen: Sequence[Objective],
+    progress: Progress | None,
+) -> ImportReport:
+    notes = _prepare(store, files, chosen)
     total = sum(file.loaded.trajectories.n_rows for file in files)
     done = sessions = iterations = 0
     for file in files:
@@ -128,25 +143,34 @@ def import_files(
     return ImportReport(sessions, iterations, tuple(exclusions), tuple(notes))
 
 
+def _wanted(objectives: ObjectiveSpace | Sequence[str | Objective] | None) -> list[str | Objective] | None:
+    if objectives is None:
+        return None
+    asked: list[str | Objective] = [objectives] if isinstance(objectives, (str, Objective)) else list(objectives)
+    ObjectiveSpace(asked)  # says what is wrong with them, if anything
+    return asked
+
+
 def _scorer_objectives(
-    scorer: Scorer | None, wanted: Sequence[Objective] | None, keep_scores: bool
+    scorer: Scorer | None, wanted: Sequence[str | Objective] | None, keep_scores: bool
 ) -> tuple[Objective, ...]:
     if scorer is None:
         return ()
     if wanted is None or keep_scores:
         return scorer.objectives
-    known = {objective.name for objective in scorer.objectives}
-    unknown = [objective.name for objective in wanted if objective.name not in known]
+    known = {objective.name: objective for objective in scorer.objectives}
+    named = [(o.name if isinstance(o, Objective) else Objective.parse(o).name, o) for o in wanted]
+    unknown = [name for name, _ in named if name not in known]
     if unknown:
         raise InputError(
             f"the scorer {scorer.name!r} scores {', '.join(o.name for o in scorer.objectives)}, but "
             f"{', '.join(unknown)} was asked for; leave the scorer out, or keep the scores of the file too"
         )
-    return tuple(wanted)
+    return tuple(rescaled(known[name], asked) for name, asked in named)
 
 
 def _read(
-    path: Path, columns: Columns, wanted: Sequence[Objective] | None, scorer: Scorer | None, keep_scores: bool
+    path: Path, columns: Columns, wanted: Sequence[str | Objective] | None, scorer: Scorer | None, keep_scores: bool
 ) -> _File:
     with closing(open_file(path)) as source:
         if scorer is not None and columns.text not in source.names:
@@ -158,7 +182,7 @@ def _read(
         notes: list[str] = []
         if scorer is not None and replaced and (own := _own_scores(source, columns)):
             notes.append(f"The scores in the file ({', '.join(own)}) were replaced by those of {scorer.name!r}.")
-        loaded = load_table(source, columns, [] if replaced else wanted)
+        loaded = load_table(source, columns, [] if replaced else wanted, every=True)
         extra = tuple(name for name in (columns.text, "meta") if name in source.names)
     trajectories = loaded.trajectories
     return _File(path, loaded, extra, not replaced, [*trajectories.exclusions], [*trajectories.notes, *notes])
@@ -189,13 +213,33 @@ def _space(files: Iterable[_File], chosen: Sequence[Objective]) -> tuple[Objecti
     return ObjectiveSpace(found.values()), notes
 
 
-def _prepare(store: Store, space: ObjectiveSpace, paths: Sequence[Path]) -> list[str]:
-    """Make sure that the store's experiment has every objective, and say what that changed."""
+def _prepare(store: Store, files: Sequence[_File], chosen: Sequence[Objective]) -> list[str]:
+    """Make sure that the store's experiment has every objective of what will be added, and say what that changed.
+
+    Raises
+    ------
+    StoreError
+        If a run filled the store.
+    """
     experiment = store.experiment()
-    if experiment is None:
-        store.set_experiment(Experiment(", ".join(path.name for path in paths), space))
+    if experiment is not None and "fingerprints" in experiment.settings:
+        raise StoreError(
+            f"the store {store.url} was filled by a run, and imported sessions would mix with its own; "
+            "give another store for the import"
+        )
+    known = {session.id for session in store.sessions()}
+    adding = []
+    for file in files:
+        ids = set(file.loaded.trajectories.session_ids)
+        if ids - known:
+            adding.append(file)
+            known |= ids
+    if not adding:
         return []
-    notes = []
+    space, notes = _space(adding, chosen)
+    if experiment is None:
+        store.set_experiment(Experiment(", ".join(file.path.name for file in files), space))
+        return notes
     new = [objective for objective in space if objective.name not in experiment.space]
     for objective in space:
         if objective not in new and experiment.space[objective.name] != objective:
@@ -224,6 +268,7 @@ class _Writer:
         self._bad_meta: list[str] = []
         self._trajectories = file.loaded.trajectories
         self._labels = self._trajectories.covariates
+        self._names = self._trajectories.space.names
 
     def write(self) -> Iterator[int]:
         """Write, yielding the number of iterations dealt with after each batch."""
@@ -285,11 +330,12 @@ class _Writer:
         data = self._trajectories
         scores = []
         if self._file.scored:
-            for j, name in enumerate(data.space.names):
-                status = data.status[row, j]
-                if status == OK:
+            status = data.status[row]
+            for j in np.flatnonzero(status != UNSCORED).tolist():
+                name = self._names[j]
+                if status[j] == OK:
                     scores.append(Score(name, float(data.scores[row, j])))
-                elif status == FAILED:
+                else:
                     scores.append(Score(name, None, "failed", "failed in the source"))
         return Iteration(
             session_id=data.session_ids[session],

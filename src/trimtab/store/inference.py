@@ -4,21 +4,32 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trimtab.core.objectives import Objective
-from trimtab.core.trajectories import Exclusion
+from trimtab.core.trajectories import Exclusion, Trajectories
 
-__all__ = ["SCALES", "Choice", "assumed_scale", "choose_objectives"]
+__all__ = [
+    "SCALES",
+    "Choice",
+    "assumed_scale",
+    "choose_objectives",
+    "has_bounds",
+    "rescaled",
+    "without_labels",
+    "without_sparse",
+]
 
 SCALES = ((0.0, 1.0), (0.0, 10.0), (0.0, 100.0))
 """Scales tried in turn: the first that holds every value is assumed, and an open one where none does."""
 
 _ENOUGH = 0.5
 _FORCE = "name it with --objective (or objectives=) to use it all the same"
+_FORCE_IMPORT = "name it with --objective (or objectives=) at the import to store it all the same"
+_LABEL = "the same at every iteration of each session, so taken for a label"
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -66,8 +77,7 @@ def choose_objectives(names: Sequence[str], scores: Floats, session: Ints, itera
             kept.remove(c)
 
     if labels:
-        constant = [c for c in kept if _constant_within(scores[:, c], session)]
-        leave_out(constant, "the same at every iteration of each session, so taken for a label")
+        leave_out([c for c in kept if _constant_within(scores[:, c], session)], _LABEL)
     leave_out([c for c in kept if not steps[c]], "never scored at two consecutive iterations, so it informs no step")
 
     best = max((int(steps[c]) for c in kept), default=0)
@@ -83,6 +93,48 @@ def choose_objectives(names: Sequence[str], scores: Floats, session: Ints, itera
         f"scored too rarely beside the others: with it fewer than half of the {best:,} steps would be complete",
     )
     return Choice(tuple(kept), tuple(found))
+
+
+def without_labels(names: Sequence[str], scores: Floats, session: Ints) -> Choice:
+    """Leave out only the columns that `choose_objectives` takes for labels: what a store keeps of a wide table."""
+    labels = [c for c in range(len(names)) if _constant_within(scores[:, c], session)]
+    if not labels or len(labels) == len(names):
+        return Choice(tuple(range(len(names))), ())
+    kept = tuple(c for c in range(len(names)) if c not in labels)
+    shown = tuple(names[c] for c in labels)
+    return Choice(kept, (Exclusion(f"{_LABEL}; {_FORCE_IMPORT}", len(labels), "objectives", shown),))
+
+
+def without_sparse(trajectories: Trajectories) -> Trajectories:
+    """Return the objectives that `choose_objectives` keeps, and count the others among the exclusions."""
+    names = trajectories.space.names
+    choice = choose_objectives(names, trajectories.scores, trajectories.session, trajectories.iteration, labels=False)
+    if len(choice.kept) == len(names):
+        return trajectories
+    kept = trajectories.select(objectives=[names[c] for c in choice.kept])
+    return replace(kept, exclusions=(*kept.exclusions, *choice.exclusions))
+
+
+def has_bounds(objective: str | Objective) -> bool:
+    """Tell whether the caller gave a scale: always in an `Objective`, and in text where it holds LOW:HIGH.
+
+    >>> has_bounds("latency:0:30:min"), has_bounds("latency:min"), has_bounds("latency")
+    (True, False, False)
+    """
+    if isinstance(objective, Objective):
+        return True
+    rest = objective.split(":")[1:]
+    return len(rest) > 1 or (len(rest) == 1 and rest[0] not in ("min", "max"))
+
+
+def rescaled(known: Objective, asked: str | Objective) -> Objective:
+    """Return what was asked for, on the scale of `known` where no other was given, in its direction likewise."""
+    if isinstance(asked, Objective):
+        return asked
+    said = Objective.parse(asked)
+    if has_bounds(asked):
+        return said
+    return replace(known, direction=said.direction) if ":" in asked else known
 
 
 def _constant_within(values: Floats, session: Ints) -> bool:

@@ -12,6 +12,7 @@ from trimtab.core.objectives import Objective, ObjectiveSpace
 from trimtab.core.trajectories import Trajectories
 from trimtab.errors import InputError
 from trimtab.store.columns import Columns
+from trimtab.store.inference import rescaled, without_sparse
 from trimtab.store.save import save
 from trimtab.store.tables import load_table
 
@@ -36,7 +37,8 @@ def load(
         dataframe of any library that narwhals knows; a mapping of column names to arrays; or `Trajectories`.
         A table is wide (one column per objective), long (objective, value) or holds one object of scores a row.
     objectives
-        Which objectives, each an `Objective` or ``NAME[:LOW:HIGH][:min|max]``; inferred if None.
+        Which objectives, each an `Objective` or ``NAME[:LOW:HIGH][:min|max]``; inferred if None. Text without bounds
+        keeps the scale that a store or `Trajectories` have, and in a table the scale is inferred from the values.
     columns
         The names of the table's columns.
     strategy_default
@@ -68,9 +70,10 @@ def load(
 
         store = open_store(source)
         try:
-            return _restricted(store.trajectories(None if wanted is None else list(map(_name, wanted))), wanted)
+            found = store.trajectories(None if wanted is None else list(map(_name, wanted)))
         finally:
             store.close()
+        return without_sparse(found) if wanted is None else _restricted(found, wanted)
     names = columns or Columns()
     if isinstance(source, (str, Path)):
         from trimtab.store.readers import open_file
@@ -105,9 +108,9 @@ def _name(objective: str | Objective) -> str:
 
 
 def _restricted(trajectories: Trajectories, wanted: Sequence[str | Objective] | None) -> Trajectories:
-    """Return the wanted objectives; a bare name keeps the scale that is known, anything more replaces it."""
+    """Return the wanted objectives, on the scale that is known where no other was given."""
     if wanted is None:
         return trajectories
     chosen = trajectories.select(objectives=[_name(objective) for objective in wanted])
-    space = ObjectiveSpace(chosen.space[_name(o)] if isinstance(o, str) and ":" not in o else o for o in wanted)
+    space = ObjectiveSpace(rescaled(chosen.space[_name(o)], o) for o in wanted)
     return replace(chosen, space=space)

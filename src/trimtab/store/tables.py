@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from trimtab.core.objectives import Objective, ObjectiveSpace
 from trimtab.core.trajectories import FAILED, OK, UNSCORED, Trajectories
 from trimtab.store.columns import Columns, require_columns
-from trimtab.store.inference import assumed_scale, choose_objectives
+from trimtab.store.inference import Choice, assumed_scale, choose_objectives, has_bounds, without_labels
 from trimtab.store.layout import Candidates, candidates_of
 from trimtab.store.rows import Report, Rows, codes_of, read_rows
 from trimtab.store.source import Source
@@ -44,6 +44,8 @@ def load_table(
     columns: Columns,
     objectives: Sequence[str | Objective] | None,
     strategy_default: str = "all",
+    *,
+    every: bool = False,
 ) -> Loaded:
     """Read `source` as trajectories.
 
@@ -54,6 +56,8 @@ def load_table(
         objective of no meaning, which an import puts its scorer's in place of.
     strategy_default
         Name of the one strategy of a table without a strategy column.
+    every
+        Where objectives are inferred, keep also those too sparse to be analysed beside the others.
 
     Raises
     ------
@@ -68,7 +72,8 @@ def load_table(
     report.exclusions += [*candidates.exclusions]
     rows = read_rows(source, columns, candidates, strategy_default, report)
     table = _arrange(source, candidates, rows, report)
-    return _finish(source, candidates, wanted, table, report)
+    bounded = [has_bounds(objective) for objective in objectives or ()]
+    return _finish(source, candidates, wanted, bounded, table, report, every)
 
 
 @dataclass(slots=True)
@@ -155,14 +160,13 @@ def _report_repeats(
 
 
 def _finish(
-    source: Source, candidates: Candidates, wanted: Sequence[Objective] | None, table: _Table, report: Report
-) -> Loaded:
+    source: Source, candidates: Candidates, wanted: Sequence[Objective] | None, bounded: Sequence[bool],
+    table: _Table, report: Report, every: bool,
+) -> Loaded:  # fmt: skip
     usable = np.isfinite(table.scores) & ~table.failed
     scores = np.where(usable, table.scores, np.nan)
     if wanted is None:
-        choice = choose_objectives(
-            candidates.names, scores, table.session, table.iteration, labels=candidates.layout == "wide"
-        )
+        choice = _choice(candidates, scores, table, every)
         report.exclusions += choice.exclusions
         kept = list(choice.kept)
         space = [assumed_scale(candidates.names[c], scores[:, c]) for c in kept]
@@ -175,7 +179,7 @@ def _finish(
             )
     else:
         kept = [candidates.names.index(objective.name) for objective in wanted]
-        space = [*wanted]
+        space = _scaled(wanted, bounded, scores[:, kept], report)
         _report_outside(space, scores[:, kept], report)
     _report_unusable(source, candidates, table, kept, report)
     strategy, strategies = _strategies(table, report)
@@ -205,6 +209,28 @@ def _finish(
         notes=tuple(report.notes),
     )
     return Loaded(trajectories, table.at)
+
+
+def _choice(candidates: Candidates, scores: Floats, table: _Table, every: bool) -> Choice:
+    names, wide = candidates.names, candidates.layout == "wide"
+    if not every:
+        return choose_objectives(names, scores, table.session, table.iteration, labels=wide)
+    return without_labels(names, scores, table.session) if wide else Choice(tuple(range(len(names))), ())
+
+
+def _scaled(wanted: Sequence[Objective], bounded: Sequence[bool], scores: Floats, report: Report) -> list[Objective]:
+    """Return the wanted objectives, those without bounds on the scale that their values suggest."""
+    space = [
+        objective if given else replace(assumed_scale(objective.name, scores[:, c]), direction=objective.direction)
+        for c, (objective, given) in enumerate(zip(wanted, bounded, strict=True))
+    ]
+    assumed = [str(objective) for objective, given in zip(space, bounded, strict=True) if not given]
+    if assumed:
+        report.notes.append(
+            f"Scales were inferred: {', '.join(assumed)}. The scale is the narrowest of 0 to 1, 0 to 10, 0 to 100 and "
+            "open; to say otherwise give --objective NAME:LOW:HIGH:min|max (or objectives=)."
+        )
+    return space
 
 
 def _report_outside(space: Sequence[Objective], scores: Floats, report: Report) -> None:
