@@ -281,3 +281,11 @@ def test_strategies_and_settings_from_a_file(capsys, monkeypatch: pytest.MonkeyP
     assert done.code == 0, done.err
     assert {row[3] for row in iterations("here/trimtab.db")} == {"calm"}
     assert len(iterations("here/trimtab.db")) == 2 * 4
+
+
+def test_a_bad_strategy_is_laid_to_the_file_that_holds_it(capsys) -> None:
+    for name, options in (("d.toml", ("--config", "d.toml")), ("trimtab.toml", ())):
+        Path(name).write_text("[strategies.calm]\ninstruktion = 'Simplify.'\n")
+        done = trimtab(capsys, "run", *SMALL, *options)
+        assert done.code == 1
+        assert f"Error: {name} holds 1 unusable strategy table" in done.err

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.sources import InitSettingsSource
 
@@ -83,6 +83,7 @@ class RunConfig(BaseSettings):
     strategy_tables: dict[str, Any] = Field(
         default_factory=dict, description="Strategies defined in the file, as tables [strategies.NAME]."
     )
+    _file: str = PrivateAttr(CONFIG_FILE)
 
     @classmethod
     def settings_customise_sources(
@@ -117,6 +118,11 @@ class RunConfig(BaseSettings):
         if self.store and not self.store.startswith("sqlite:///"):
             raise ValueError(f"store should be a URL that lasts, as in sqlite:///folder/file.db, but is {self.store!r}")
         return self
+
+    @property
+    def file(self) -> str:
+        """Configuration file that was read, or would have been read if it were there."""
+        return self._file
 
     @property
     def store_url(self) -> str:
@@ -162,12 +168,14 @@ def load_config(options: Mapping[str, Any] | None = None, file: Path | None = No
     variables = _variables()
     token = _file_values.set(values)
     try:
-        return RunConfig(**given)
+        config = RunConfig(**given)
     except ValidationError as error:
         sentences = [_sentence(problem, given, variables, source) for problem in error.errors()]
         raise InputError("\n".join(dict.fromkeys(sentences))) from error
     finally:
         _file_values.reset(token)
+    config._file = source
+    return config
 
 
 def _variables() -> dict[str, str]:

@@ -15,7 +15,7 @@ from trimtab.errors import InputError, StoreError
 from trimtab.providers.base import Provider
 from trimtab.providers.registry import get_provider
 from trimtab.scoring.registry import get_scorer
-from trimtab.sessions.config import CONFIG_FILE, RunConfig
+from trimtab.sessions.config import RunConfig
 from trimtab.sessions.plan import Plan, agreed_settings, is_run, make_plan
 from trimtab.sessions.runner import Listener, Outcome, run_sessions
 from trimtab.sessions.strategies import load_strategies, strategies_from_mapping
@@ -32,7 +32,7 @@ INTERRUPTED = 130
 
 def plan_of(config: RunConfig) -> Plan:
     """Lay out the run that `config` describes; see `trimtab.sessions.plan.make_plan`."""
-    own = strategies_from_mapping(config.strategy_tables, CONFIG_FILE)
+    own = strategies_from_mapping(config.strategy_tables, config.file)
     strategies = load_strategies(config.strategies, config.strategy_files, own)
     return make_plan(config, load_tasks(config.tasks), strategies, [get_scorer(name) for name in config.scorers])
 
