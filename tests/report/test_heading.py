@@ -17,6 +17,13 @@ def test_settings_come_in_a_known_order_with_the_others_behind():
     assert settings(None) == []
 
 
+def test_strategies_come_in_the_order_they_ran():
+    run = {"strategies": {"AI": "Adaptive", "EF": "Efficiency", "ZZ": "Not fitted", "SF": "Security"}}
+    expected = "EF: Efficiency, SF: Security, AI: Adaptive, ZZ: Not fitted"
+    assert settings(run, ["EF", "SF", "FF", "AI"]) == [("Strategies", expected)]
+    assert list(run["strategies"]) == ["AI", "EF", "ZZ", "SF"]
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [

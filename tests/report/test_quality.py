@@ -41,3 +41,18 @@ def test_sessions_by_length_add_up(kinds):
     assert max(bar.width for bar in bars) == 100
     assert bars[0].label.startswith("2")
     assert bars[-1].label.endswith(str(1 + kinds))
+
+
+@pytest.mark.parametrize(
+    ("names", "front"), [("AB", "A, B: "), ("A", "A: "), ("ABCDEFG", "A, B, C, D, E and 2 more: ")]
+)
+def test_a_warning_comes_once_with_the_strategies_it_concerns(names, front):
+    fit = fitted(simulated(n=1, strategies=tuple(names), sessions=4))
+    shared = [text for text in fit[names[0]].warnings if all(text in one.warnings for one in fit.strategies.values())]
+    assert shared
+    said = quality(fit, list(fit.strategies.values())).warnings
+    for text in shared:
+        assert [one for one in said if text in one] == [front + text]
+    for name, one in fit.strategies.items():
+        for text in one.warnings:
+            assert sum(line.endswith(f": {text}") for line in said) == 1, name

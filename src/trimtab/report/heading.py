@@ -72,10 +72,17 @@ def _label(key: str) -> str:
     return words[:1].upper() + words[1:]
 
 
-def settings(run: Mapping[str, Any] | None) -> list[Item]:
-    """Return the settings of a run as labels and values: the known ones first, then the others in their own order."""
+def settings(run: Mapping[str, Any] | None, strategies: Sequence[str] = ()) -> list[Item]:
+    """Return the settings of a run as labels and values: the known ones first, then the others in their own order.
+
+    A run's strategies come in the order of `strategies`, the names in the order they ran, because a store keeps none.
+    """
     if not run:
         return []
+    titles = run.get("strategies")
+    if isinstance(titles, Mapping):
+        ordered = [*(name for name in strategies if name in titles), *titles]
+        run = {**run, "strategies": {name: titles[name] for name in ordered}}
     known = [(label, run[key]) for key, label in _LABELS.items() if key in run]
     rest = [key for key in run if str(key) not in _LABELS and str(key) not in _APART]
     others = [(_label(str(key)), run[key]) for key in rest]

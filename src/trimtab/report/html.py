@@ -23,7 +23,7 @@ from trimtab.report.palette import Look, look
 from trimtab.report.panels import Panel, Panels, choose_pairs, make_panels
 from trimtab.report.quality import lengths_differ, quality
 from trimtab.report.tables import Matrix, figure_rows, half_life_text, matrices, regime_shares
-from trimtab.report.text import bounds, fixed, interval, percent, scale_decimals, shorten
+from trimtab.report.text import bounds, count_of, fixed, interval, percent, scale_decimals, shorten
 
 __all__ = ["render_report", "write_report"]
 
@@ -125,7 +125,7 @@ def render_report(
             fit=fit,
             space=fit.space,
             label=heading.REWRITER_LABEL if heading.is_rewriter(run) else "",
-            settings=heading.settings(run),
+            settings=heading.settings(run, [*fit.strategies]),
             facts=heading.facts(fit),
             objectives=heading.objective_rows(fit.space),
             cards=cards,
@@ -231,10 +231,6 @@ def _policy(*scripts: str) -> str:
     )
 
 
-def _count_of(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
-
-
 @cache
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
@@ -244,5 +240,5 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(fixed=fixed, interval=interval, percent=percent, count_of=_count_of)
+    environment.filters.update(fixed=fixed, interval=interval, percent=percent, count_of=count_of)
     return environment

@@ -17,7 +17,7 @@ from trimtab.report.figures.pareto import Finals, finals, finals_figure, pareto_
 from trimtab.report.figures.phase import drift_figure, held_at, phase_figure, sample_paths, state_ranges
 from trimtab.report.figures.trajectories import score_range, trajectory_figure
 from trimtab.report.palette import Look
-from trimtab.report.text import number, script_json, shorten
+from trimtab.report.text import count_of, number, script_json, shorten
 
 __all__ = ["Book", "PairChoice", "Panel", "Panels", "choose_pairs", "make_panels"]
 
@@ -165,7 +165,7 @@ def _trajectory_label(one: StrategyFit, own: Band, j: int) -> str:
     if not len(known):
         return f"{what}: no score known"
     ends = [
-        f"{number(own.mean[t, j])} at iteration {own.iteration[t]} ({own.count[t, j]:,} sessions)"
+        f"{number(own.mean[t, j])} at iteration {own.iteration[t]} ({count_of(int(own.count[t, j]), 'session')})"
         for t in (known[0], known[-1])
     ]
     return f"{what}: mean {ends[0]}, {ends[1]}"
@@ -267,7 +267,7 @@ def _pareto(
     if not len(found.scores):
         return None
     names = [one.name for one in shown]
-    label = f"Final scores of {len(found.scores):,} sessions, {int(found.best.sum()):,} of them non-dominated"
+    label = f"Final scores of {count_of(len(found.scores), 'session')}, {int(found.best.sum()):,} of them non-dominated"
     if pairs is None:
         height = book.add("finals", finals_figure(found, fit.trajectories, names, looks))
         return Panel("finals", label, height)

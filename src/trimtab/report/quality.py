@@ -15,6 +15,8 @@ from trimtab.report.text import percent, shorten
 __all__ = ["Bar", "Missing", "Quality", "lengths_differ", "quality", "switching"]
 
 BARS = 14
+NAMES = 5
+"""Most strategies named in front of a warning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,19 @@ def _lengths(trajectories: Trajectories) -> tuple[Bar, ...]:
     )
 
 
+def _warnings(fit: Fit) -> list[str]:
+    """Return every warning once, with the strategies it concerns in front."""
+    concerned: dict[str, list[str]] = {}
+    for name, one in fit.strategies.items():
+        for text in dict.fromkeys(one.warnings):
+            concerned.setdefault(text, []).append(shorten(name, 40))
+    said = []
+    for text, names in concerned.items():
+        more = f" and {len(names) - NAMES:,} more" if len(names) > NAMES else ""
+        said.append(f"{', '.join(names[:NAMES])}{more}: {text}")
+    return said
+
+
 def quality(fit: Fit, shown: Sequence[StrategyFit]) -> Quality:
     """Gather what the reader and the fit have to say about the data; `shown` are the strategies with a row."""
     data = fit.trajectories
@@ -91,7 +106,7 @@ def quality(fit: Fit, shown: Sequence[StrategyFit]) -> Quality:
     return Quality(
         exclusions=tuple(shorten(one, 600) for one in fit.exclusions),
         notes=tuple(shorten(one, 600) for one in fit.notes),
-        warnings=tuple(shorten(one, 600) for one in fit.warnings),
+        warnings=tuple(shorten(one, 600) for one in _warnings(fit)),
         bounds=tuple((one.name, tuple(percent(float(share)) for share in one.at_bound)) for one in shown),
         lengths=_lengths(data),
         missing=tuple(missing),

@@ -12,6 +12,7 @@ from trimtab.estimation.results import Estimate
 __all__ = [
     "UNKNOWN",
     "bounds",
+    "count_of",
     "decimals_for",
     "fixed",
     "interval",
@@ -54,6 +55,11 @@ def number(value: float, digits: int = 3) -> str:
     if size < -4 or size > 6:
         return f"{value:.{digits - 1}e}".replace("e+0", "e").replace("e-0", "e-").replace("-", "−")
     return fixed(value, max(0, digits - 1 - size))
+
+
+def count_of(count: int, noun: str) -> str:
+    """Return a count with its noun, in the plural where it is not one."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def decimals_for(*widths: float) -> int:
