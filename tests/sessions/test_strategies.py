@@ -73,7 +73,7 @@ BAD_TABLES: dict[str, tuple[dict[str, Any], str]] = {
     "no instruction": ({"CR": {"title": "x"}}, "needs the key instruction"),
     "empty instruction": ({"CR": {"instruction": "  "}}, "needs its instruction"),
     "empty title": ({"CR": {"instruction": "x", "title": ""}}, "needs its title"),
-    "unknown key": ({"CR": {"instruction": "x", "titel": "y"}}, "unknown key(s) titel; known are title, instruction"),
+    "unknown key": ({"CR": {"instruction": "x", "titel": "y"}}, "unknown key titel; known are title, instruction"),
     "instruction is number": ({"CR": {"instruction": 3}}, "instruction must be text, but is int"),
     "system is list": ({"CR": {"instruction": "x", "system": []}}, "system must be text, but is list"),
     "no table": ({"CR": "x"}, "must be a table with title and instruction, but is str"),

@@ -163,7 +163,8 @@ def _build(mapping: Mapping[str, Any], origin: str, builtin: tuple[str, ...]) ->
         except InputError as error:
             problems.append(f"[strategies.{name}]: {error}")
     if problems:
-        raise InputError("\n  ".join([f"{origin} holds {len(problems)} unusable strategy table(s):", *problems]))
+        tables = "table" if len(problems) == 1 else "tables"
+        raise InputError("\n  ".join([f"{origin} holds {len(problems):,} unusable strategy {tables}:", *problems]))
     return tuple(strategies)
 
 
@@ -171,7 +172,8 @@ def _strategy(name: str, table: Any, builtin: tuple[str, ...]) -> Strategy:
     if not isinstance(table, Mapping):
         raise InputError(f"must be a table with title and instruction, but is {type(table).__name__}")
     if unknown := [str(key) for key in table if key not in _KEYS]:
-        raise InputError(f"has the unknown key(s) {', '.join(unknown)}; known are {', '.join(_KEYS)}")
+        keys = "key" if len(unknown) == 1 else "keys"
+        raise InputError(f"has the unknown {keys} {', '.join(unknown)}; known are {', '.join(_KEYS)}")
     if "instruction" not in table:
         raise InputError("needs the key instruction: what the model is asked to do")
     for key in _TEXT_KEYS:

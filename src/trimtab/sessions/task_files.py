@@ -62,7 +62,7 @@ def load_programs(paths: Iterable[Path], where: str) -> tuple[Task, ...]:
             problems.append(f"{path.name}: {error}")
     if problems:
         raise _refuse(
-            f"{where} holds {len(problems):,} unusable file(s)",
+            f"{where} holds {len(problems):,} unusable file{'' if len(problems) == 1 else 's'}",
             problems,
             f"a task file is a Python program in UTF-8 of at most {MAX_ARTEFACT_BYTES:,} bytes; mend or remove these",
         )
@@ -103,7 +103,7 @@ def load_jsonl(path: Path) -> tuple[Task, ...]:
         tasks.append(task)
     if problems:
         raise _refuse(
-            f"the task file {str(path)!r} has {len(problems):,} unusable line(s)",
+            f"the task file {str(path)!r} has {len(problems):,} unusable line{'' if len(problems) == 1 else 's'}",
             problems,
             'a line is a JSON object such as {"id": "sort", "prompt": "Sorts names.", "artefact": "print(1)\\n"}',
         )
