@@ -102,3 +102,10 @@ def test_a_damaged_archive_is_said_to_be(capsys, tmp_path: Path) -> None:
     assert ran.code == 1
     assert "cannot be read" in ran.err
     assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_a_binary_file_is_no_program(capsys, tmp_path: Path) -> None:
+    (tmp_path / "x.db").write_bytes(b"SQLite format 3\0" + bytes(100))
+    ran = trimtab(capsys, "score", tmp_path / "x.db")
+    assert ran.code == 1
+    assert "no text" in ran.err

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["run"]
 
 INTERRUPTED = 130
+_REASONS = 5
 
 
 def _option(text: str, metavar: str) -> Any:
@@ -83,6 +84,10 @@ def run(
         f"{_counted(progress.new, 'new iteration')} in {duration(progress.seconds)} ({per_second(progress.rate)}/s), "
         f"{progress.failures:,} of them failed; {progress.iterations_done:,} of {progress.iterations:,} are stored"
     )
+    for reason, count in outcome.failures[:_REASONS]:
+        console.print(f"  {count:,} x {reason}", markup=False)
+    if len(outcome.failures) > _REASONS:
+        console.print(f"  and {_counted(len(outcome.failures) - _REASONS, 'other reason')}", markup=False)
     _leave_early(outcome, settings)
     if beyond := _beyond(progress):
         console.print(beyond, markup=False)

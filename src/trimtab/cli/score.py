@@ -16,6 +16,7 @@ __all__ = ["score"]
 
 _STDIN = "-"
 _LARGEST = 16 * 2**20
+_LOOKED_AT = 8192
 
 
 def score(
@@ -89,6 +90,8 @@ def _read(name: str) -> str:
         raise SourceError(f"{name} cannot be read: {error.strerror}") from error
     if len(data) > _LARGEST:
         raise InputError(f"{name} is larger than {_LARGEST // 2**20} MB; a text to score must be smaller")
+    if b"\0" in data[:_LOOKED_AT]:
+        raise InputError(f"{name} is no text: it holds zero bytes; give programs, answers, or .jsonl files of them")
     return data.decode("utf-8-sig", errors="replace")
 
 

@@ -7,7 +7,9 @@ iterations, so that waiting for the disk holds up neither. A session goes on onl
 from __future__ import annotations
 
 import asyncio
+import re
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -22,6 +24,8 @@ from trimtab.sessions.plan import Plan, PlannedSession
 from trimtab.store.base import Store
 
 __all__ = ["Outcome", "Progress", "run_sessions"]
+
+_PLACE = re.compile(r" on line \d+.*")
 
 GRACE = 5.0
 """Seconds that iterations under way may take to finish after a stop was asked for."""
@@ -78,11 +82,14 @@ class Outcome:
         ``"complete"``, ``"stopped"`` where it was asked to stop, or ``"error"`` where the provider cannot go on.
     reason
         The provider's sentence, where it ended in error.
+    failures
+        Why iterations of this run failed, and how many did, most frequent first.
     """
 
     progress: Progress
     ended: Literal["complete", "stopped", "error"]
     reason: str = ""
+    failures: tuple[tuple[str, int], ...] = ()
 
 
 Listener = Callable[[Progress], None]
@@ -147,6 +154,7 @@ class _Run:
         self.listener = listener
         self.stop = stop
         self.fatal: ProviderError | None = None
+        self.reasons: Counter[str] = Counter()
         self.writer = ThreadPoolExecutor(1, thread_name_prefix="trimtab-writer")
         self.began = time.perf_counter()
         self.progress = Progress(len(plan.sessions), 0, len(plan.sessions) * plan.iterations, 0)
@@ -179,10 +187,11 @@ class _Run:
                 worker.cancel()
             await asyncio.gather(*workers, return_exceptions=True)
             self.writer.shutdown(wait=True)
+        failures = tuple(self.reasons.most_common())
         if self.fatal is not None:
-            return Outcome(self.progress, "error", str(self.fatal))
+            return Outcome(self.progress, "error", str(self.fatal), failures)
         complete = self.progress.sessions_done == self.progress.sessions
-        return Outcome(self.progress, "complete" if complete else "stopped")
+        return Outcome(self.progress, "complete" if complete else "stopped", failures=failures)
 
     async def _finish(self, workers: list[asyncio.Task[None]], grace: float) -> None:
         """Wait until all workers are done, one fails, or a stop was asked for and the grace is over."""
@@ -218,6 +227,8 @@ class _Run:
                 return
             await self._keep(record)
             current = current if record.artefact is None else record.artefact
+            if record.status == "failed":
+                self.reasons[_kind(record.reason)] += 1
             self._count(new=1, iterations_done=1, failures=int(record.status == "failed"))
         self._count(sessions_done=1)
 
@@ -260,6 +271,11 @@ class _Run:
     def _tell(self) -> None:
         if self.listener is not None:
             self.listener(self.progress)
+
+
+def _kind(reason: str) -> str:
+    """Return a reason without the place, which differs from answer to answer."""
+    return _PLACE.sub("", reason)
 
 
 def _raise_first(workers: Sequence[asyncio.Task[None]]) -> None:
