@@ -422,3 +422,52 @@ def test_a_scale_that_is_not_given_is_inferred_and_said(values: list[float], ask
     assert str(found.space["x"]) == scale
     assert any(scale in note for note in found.notes) == (asked != "x:0:10")
     assert str(tt.load(found, objectives=["x"]).space["x"]) == scale
+
+
+def test_a_long_table_may_number_its_objectives(tmp_path: Path) -> None:
+    table: Table = {
+        "session_id": ["a"] * 6,
+        "iteration": [0, 0, 1, 1, 2, 2],
+        "objective": [1, 2] * 3,
+        "value": [0.1, 5.0, 0.2, 6.0, 0.3, 7.0],
+    }
+    for form in FORMS.values():
+        found = tt.load(form(table, tmp_path))
+        assert found.space.names == ("1", "2")
+        assert found.scores.tolist() == [[0.1, 5.0], [0.2, 6.0], [0.3, 7.0]]
+    renamed = {"metric" if name == "objective" else "v" if name == "value" else name: c for name, c in table.items()}
+    assert tt.load(renamed, columns=Columns(objective="metric", value="v")).space.names == ("1", "2")
+    broken = table | {"objective": [0.5, 0.75] * 3}
+    assert tt.load(broken).space.names == ("value",)
+
+
+@pytest.mark.parametrize("truth", ["true", '"True"'])
+def test_truth_values_are_no_iterations(truth: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    lines = [f'{{"session_id": "a", "iteration": {t}, "scores": {{"x": 1}}}}' for t in ("0", truth, "2")]
+    path.write_text("\n".join(lines))
+    found = tt.load(path)
+    assert found.iteration.tolist() == [0, 2]
+    assert [(e.reason, e.count, e.examples) for e in found.exclusions] == [
+        ("the iteration is no whole number", 1, ("row 2, session 'a'",))
+    ]
+
+
+def test_unusable_values_of_an_objective_left_out_are_counted(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text(
+        "\n".join(f'{{"session_id": "a", "iteration": {t}, "scores": {{"x": {t}, "y": 1e999}}}}' for t in range(3))
+    )
+    found = tt.load(path)
+    assert found.space.names == ("x",)
+    assert ("y is infinite, so it counts as unscored", 3) in [(e.reason, e.count) for e in found.exclusions]
+
+
+@pytest.mark.parametrize("name", list(FORMS))
+def test_values_of_absurd_size_are_unscored(name: str, tmp_path: Path) -> None:
+    table: Table = {"session_id": ["a"] * 4, "iteration": [0, 1, 2, 3], "x": [1.0, 2e100, -1e300, 1e100]}
+    found = tt.load(FORMS[name](table, tmp_path))
+    assert found.scores.ravel()[[0, 3]].tolist() == [1.0, 1e100]
+    assert np.isnan(found.scores.ravel()[1:3]).all()
+    reason = "x is larger than 1e+100 in size, so it counts as unscored"
+    assert [(e.reason, e.count, e.examples) for e in found.exclusions] == [(reason, 2, ("2e+100", "-1e+300"))]

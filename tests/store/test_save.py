@@ -19,7 +19,7 @@ from trimtab.errors import InputError, SourceError
 NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=8).filter(
     str.strip
 )
-VALUES = st.floats(allow_nan=False, allow_infinity=False, width=64)
+VALUES = st.floats(min_value=-1e100, max_value=1e100, allow_nan=False, width=64)
 
 
 @st.composite

@@ -41,8 +41,8 @@ class Candidates:
 def candidates_of(source: Source, columns: Columns, wanted: Sequence[str] | None) -> Candidates:
     """Return the candidates of `source`, or just the `wanted` ones; with an empty `wanted` no score is read at all.
 
-    A table is *long* if it has the columns for objective and value, of the *scores* layout if its scores column holds
-    objects, and *wide* otherwise.
+    A table is *long* if it has the columns for objective and value and the former names objectives, of the *scores*
+    layout if its scores column holds objects, and *wide* otherwise.
 
     Raises
     ------
@@ -74,9 +74,20 @@ def candidates_of(source: Source, columns: Columns, wanted: Sequence[str] | None
 
 
 def _names_objectives(source: Source, columns: Columns) -> bool:
-    # Two numeric columns that merely happen to be called objective and value are two scores of a wide table.
+    # Two numeric columns that merely happen to be called objective and value are two scores of a wide table, unless
+    # an iteration has several rows that differ in their objective: then its whole numbers stand for names.
     ref = Ref(columns.objective)
-    return not source.profile([ref])[ref].mostly_numeric
+    if not source.profile([ref])[ref].mostly_numeric or {"objective", "value"} <= columns.mapped().keys():
+        return True
+    place = [name for name in (columns.session, columns.strategy, columns.iteration) if name in source.names]
+    if columns.iteration not in place:
+        return False
+    found, _ = source.read(list(dict.fromkeys([*place, columns.objective])), [])
+    named = [word or "" for word in found[columns.objective].tolist()]
+    if not all(word.strip().removeprefix("-").isdecimal() for word in dict.fromkeys(named) if word.strip()):
+        return False
+    places = list(zip(*(found[name].tolist() for name in place), strict=True))
+    return len(set(places)) < len(set(zip(places, named, strict=True)))
 
 
 def _status_of(source: Source, column: str) -> bool:

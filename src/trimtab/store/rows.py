@@ -110,7 +110,8 @@ def read_rows(source: Source, columns: Columns, candidates: Candidates, strategy
         report.leave_out("no objective named", int(unnamed.sum()), "rows", _row_names(np.flatnonzero(unnamed)))
         keep &= objective >= 0
     if by_number:
-        iteration, usable = _iterations(numbers[at_iteration], keep, words[columns.session], report)
+        truths = _truth_values(source, columns.iteration)
+        iteration, usable = _iterations(numbers[at_iteration], truths, keep, words[columns.session], report)
         keep &= usable
     else:
         group = session if objective is None else session * (int(objective.max(initial=0)) + 1) + objective
@@ -192,8 +193,19 @@ def _objective_codes(column: Objects, candidates: Candidates) -> Ints:
     return np.array([*(place.get(name.strip(), -2) for name in names), -1], dtype=np.int64)[codes]
 
 
-def _iterations(numbers: Numbers, keep: Bools, sessions: Objects, report: Report) -> tuple[Ints, Bools]:
-    values = numbers.values
+def _truth_values(source: Source, column: str) -> Bools | None:
+    """Return where `column` holds true or false, which scores may be but a count may not; None if nowhere."""
+    ref = Ref(column)
+    if not source.profile([ref])[ref].boolean:
+        return None
+    found, _ = source.read([column], [])
+    return np.array([str(word).strip().lower() in ("true", "false") for word in found[column].tolist()], dtype=bool)
+
+
+def _iterations(
+    numbers: Numbers, truths: Bools | None, keep: Bools, sessions: Objects, report: Report
+) -> tuple[Ints, Bools]:
+    values = numbers.values if truths is None else np.where(truths, np.nan, numbers.values)
     with np.errstate(invalid="ignore"):
         whole = np.isfinite(values) & (values == np.trunc(values)) & (np.abs(values) < 2**53)
         usable = whole & (values >= 0)

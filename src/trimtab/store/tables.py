@@ -23,6 +23,7 @@ Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
 UNNAMED = "unnamed"
+_LARGEST = 1e100  # no score is larger, and a product of a few such numbers leaves the range of a double
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -163,7 +164,7 @@ def _finish(
     source: Source, candidates: Candidates, wanted: Sequence[Objective] | None, bounded: Sequence[bool],
     table: _Table, report: Report, every: bool,
 ) -> Loaded:  # fmt: skip
-    usable = np.isfinite(table.scores) & ~table.failed
+    usable = np.isfinite(table.scores) & (np.abs(table.scores) <= _LARGEST) & ~table.failed
     scores = np.where(usable, table.scores, np.nan)
     if wanted is None:
         choice = _choice(candidates, scores, table, every)
@@ -247,18 +248,23 @@ def _report_unusable(
     source: Source, candidates: Candidates, table: _Table, kept: Sequence[int], report: Report
 ) -> None:
     absent = []
-    for c in kept:
+    shown = frozenset(kept)
+    # Those left out as well: that their values were of no use may be why.
+    for c in range(len(candidates.names)):
         name, ref = candidates.names[c], candidates.refs[c] if candidates.layout != "long" else candidates.refs[0]
         column, missing, failed = table.scores[:, c], table.missing[:, c], table.failed[:, c]
         words, infinite = np.isnan(column) & ~missing & ~failed, np.isinf(column) & ~failed
+        huge = np.isfinite(column) & (np.abs(column) > _LARGEST) & ~failed
         examples = source.examples(ref) if words.any() or infinite.any() else ()
         report.leave_out(f"{name} is not a number, so it counts as unscored", int(words.sum()), "scores", examples)
         report.leave_out(f"{name} is infinite, so it counts as unscored", int(infinite.sum()), "scores")
+        reason = f"{name} is larger than {_LARGEST:g} in size, so it counts as unscored"
+        report.leave_out(reason, int(huge.sum()), "scores", [f"{value:g}" for value in column[huge][:3]])
         report.leave_out(
             f"{name} has a value although its status says failed; the status counts",
             int((failed & ~missing).sum()), "scores",
         )  # fmt: skip
-        if missing.any():
+        if c in shown and missing.any():
             absent.append(f"{name} {int(missing.sum()):,}")
     if absent:
         report.notes.append(
