@@ -361,3 +361,23 @@ def test_a_store_is_made_only_once_every_file_was_read(tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.jsonl", "b.jsonl"]
     import_files(good, f"sqlite:///{tmp_path / 'a.db'}")
     assert tt.load(f"sqlite:///{tmp_path / 'a.db'}").n_rows == 3
+
+
+def test_a_store_remembers_what_its_imports_left_out_and_assumed(tmp_path: Path) -> None:
+    def lines(session: str) -> list[dict[str, Any]]:
+        return [*rows(session), row(session, 3, scores={"q": "word"}), row("", 4, scores={"q": 1})]
+
+    url = f"sqlite:///{tmp_path / 'a.db'}"
+    first, second = jsonl(tmp_path / "a.jsonl", lines("a")), jsonl(tmp_path / "b.jsonl", lines("b"))
+    import_files(first, url)
+    loaded, found = tt.load(first), tt.load(url)
+    assert found.exclusions == loaded.exclusions
+    assert set(loaded.notes) <= set(found.notes)
+    import_files(first, url)
+    assert tt.load(url).exclusions == loaded.exclusions
+    import_files(second, url)
+    assert [(e.reason, e.count) for e in tt.load(url).exclusions] == [(e.reason, 2) for e in loaded.exclusions]
+    assert tt.load(url, objectives=["q"]).exclusions == tt.load(url).exclusions
+    scored = f"sqlite:///{tmp_path / 's.db'}"
+    import_files(first, scored, scorer=Length())
+    assert any("scored by 'length'" in note for note in tt.load(scored).notes)

@@ -21,6 +21,7 @@ from trimtab.scoring.base import Scorer, ScoringContext
 from trimtab.scoring.text import score_text
 from trimtab.store.base import Experiment, Store
 from trimtab.store.columns import Columns
+from trimtab.store.imports import IMPORTS, import_entry
 from trimtab.store.inference import rescaled
 from trimtab.store.layout import candidates_of
 from trimtab.store.open import open_store
@@ -135,6 +136,8 @@ def _write(
             if progress is not None:
                 progress(done, total)
         sessions, iterations = sessions + writer.sessions, iterations + writer.iterations
+        if writer.sessions:
+            _remember(store, file, scorer)
     label = len(files) > 1
     exclusions = [
         replace(e, reason=f"{file.path.name}: {e.reason}") if label else e for file in files for e in file.exclusions
@@ -253,6 +256,16 @@ def _prepare(store: Store, files: Sequence[_File], chosen: Sequence[Objective]) 
             f"Added to the store's objectives: {', '.join(map(str, new))}; what it had before is unscored there."
         )
     return notes
+
+
+def _remember(store: Store, file: _File, scorer: Scorer | None) -> None:
+    """Keep with the store what reading the file left out and assumed, so that every later analysis can say so."""
+    experiment = store.experiment()
+    if experiment is None:
+        return
+    entry = import_entry(file.path.name, file.exclusions, file.notes, None if scorer is None else scorer.name)
+    entries = [*experiment.settings.get(IMPORTS, ()), entry]
+    store.set_experiment(replace(experiment, settings={**experiment.settings, IMPORTS: entries}))
 
 
 class _Writer:

@@ -24,7 +24,7 @@ class Experiment:
     space
         The objectives that its iterations are scored on.
     settings
-        The settings of the run that made it, as JSON values; empty for imported data.
+        The settings of the run that made it, as JSON values; for imported data, only what was imported.
     """
 
     name: str

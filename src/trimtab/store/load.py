@@ -12,6 +12,7 @@ from trimtab.core.objectives import Objective, ObjectiveSpace
 from trimtab.core.trajectories import Trajectories
 from trimtab.errors import InputError
 from trimtab.store.columns import Columns
+from trimtab.store.imports import remembered
 from trimtab.store.inference import rescaled, without_sparse
 from trimtab.store.save import save
 from trimtab.store.tables import load_table
@@ -71,8 +72,11 @@ def load(
         store = open_store(source)
         try:
             found = store.trajectories(None if wanted is None else list(map(_name, wanted)))
+            experiment = store.experiment()
         finally:
             store.close()
+        exclusions, notes = remembered({} if experiment is None else experiment.settings)
+        found = replace(found, exclusions=(*exclusions, *found.exclusions), notes=(*notes, *found.notes))
         return without_sparse(found) if wanted is None else _restricted(found, wanted)
     names = columns or Columns()
     if isinstance(source, (str, Path)):
