@@ -227,6 +227,26 @@ def test_session_ids_counted_anew_for_each_strategy_are_told_apart() -> None:
         assert not found.exclusions
 
 
+def test_ids_used_again_are_told_apart_without_iteration_numbers_too() -> None:
+    again = tt.load({"session_id": [1, 1, 2, 2, 1, 1, 2, 2], "strategy": ["EF"] * 4 + ["SF"] * 4, "x": range(8)})
+    assert again.session_ids == ("EF/1", "SF/1", "EF/2", "SF/2")
+    assert again.scores.ravel().tolist() == [0, 1, 4, 5, 2, 3, 6, 7]
+    assert again.iteration.tolist() == [0, 1] * 4
+    switched = tt.load({"session_id": [1, 1, 2, 2], "strategy": ["EF", "SF", "EF", "SF"], "x": range(4)})
+    assert switched.session_ids == ("1", "2")
+    assert switched.scores.ravel().tolist() == [0, 1, 2, 3]
+
+
+def test_rows_that_name_no_strategy_do_not_run_into_those_that_do() -> None:
+    found = tt.load(
+        {"session_id": [1, 1, 1, 1], "strategy": ["EF", "EF", None, ""], "iteration": [0, 1, 0, 1], "x": [1, 2, 3, 4]}
+    )
+    assert found.session_ids == ("unnamed/1", "EF/1")
+    assert found.strategies == ("unnamed", "EF")
+    assert found.scores.ravel().tolist() == [3, 4, 1, 2]
+    assert not found.exclusions
+
+
 def test_a_name_that_is_taken_is_not_given_to_a_split_session() -> None:
     found = tt.load(
         {"session_id": ["1", "1", "EF/1"], "strategy": ["EF", "SF", "AI"], "iteration": [0, 0, 0], "x": [1, 2, 3]}

@@ -8,6 +8,8 @@ from typing import Any
 
 __all__ = ["run_settings"]
 
+_APART = ("fingerprints", "imports")
+
 
 def run_settings(source: str) -> Mapping[str, Any] | None:
     """Return what a report shows of the run that filled the store `source`; None for files and imported data."""
@@ -20,8 +22,6 @@ def run_settings(source: str) -> Mapping[str, Any] | None:
         experiment = store.experiment()
     finally:
         store.close()
-    if experiment is None or not experiment.settings:
-        return None
-    # Fingerprints serve resuming and tell a reader nothing.
-    shown = {name: value for name, value in experiment.settings.items() if name != "fingerprints"}
-    return {**shown, "version": version("trimtab")}
+    # Fingerprints serve resuming, and what imports left out is told elsewhere.
+    shown = {name: value for name, value in experiment.settings.items() if name not in _APART} if experiment else {}
+    return {**shown, "version": version("trimtab")} if shown else None

@@ -14,7 +14,10 @@ from trimtab.store.columns import Columns
 from trimtab.store.layout import Candidates
 from trimtab.store.source import Numbers, Ref, Source
 
-__all__ = ["Report", "Rows", "codes_of", "read_rows"]
+__all__ = ["UNNAMED", "Report", "Rows", "codes_of", "read_rows"]
+
+UNNAMED = "unnamed"
+"""The strategy of rows that name none."""
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -114,13 +117,15 @@ def read_rows(source: Source, columns: Columns, candidates: Candidates, strategy
         iteration, usable = _iterations(numbers[at_iteration], truths, keep, words[columns.session], report)
         keep &= usable
     else:
-        group = session if objective is None else session * (int(objective.max(initial=0)) + 1) + objective
+        group = _counted_together(session, strategy, keep) if by_name else session
+        if objective is not None:
+            group = group * (int(objective.max(initial=0)) + 1) + objective
         iteration = _order_within(group, keep)
         report.notes.append(
             f"There is no column {columns.iteration!r}: iterations are numbered in the order of the rows."
         )
 
-    if by_name and by_number:
+    if by_name:
         session, sessions = _split_reused(session, sessions, strategy, strategies, iteration, keep, report)
     at = np.flatnonzero(keep)
     if not len(at):
@@ -143,6 +148,22 @@ def read_rows(source: Source, columns: Columns, candidates: Candidates, strategy
     )  # fmt: skip
 
 
+def _counted_together(session: Ints, strategy: Ints, keep: Bools) -> Ints:
+    """Return for each row the group whose rows are numbered together where no iterations are given.
+
+    That is its session, unless the session has rows of several strategies with other sessions between them at every
+    change: then the id was used again, and each strategy's rows are a group. Where the strategy changes from one row
+    to the next, the session switched.
+    """
+    at = np.flatnonzero(keep)
+    order = at[np.argsort(session[at], kind="stable")]
+    one, other = order[:-1], order[1:]
+    change = (session[one] == session[other]) & (strategy[one] != strategy[other])
+    switched = session[one[change & (np.searchsorted(at, other) - np.searchsorted(at, one) == 1)]]
+    apart = np.isin(session, np.setdiff1d(session[one[change]], switched))
+    return np.where(apart, (strategy + 2) * (int(session.max(initial=0)) + 1) + session, session)
+
+
 def _split_reused(
     session: Ints,
     sessions: list[str],
@@ -154,10 +175,10 @@ def _split_reused(
 ) -> tuple[Ints, list[str]]:
     """Give each strategy its own session where one id stands for several: sessions 1..100 counted anew per strategy.
 
-    That is so where two strategies claim the same iteration of a session. A session that switches strategy midway has
-    one strategy at each iteration, and is left alone.
+    That is so where two strategies claim the same iteration of a session; rows that name none count as one more. A
+    session that switches strategy midway has one strategy at each iteration, and is left alone.
     """
-    at = np.flatnonzero(keep & (strategy >= 0))
+    at = np.flatnonzero(keep)
     order = at[np.lexsort((strategy[at], iteration[at], session[at]))]
     one, other = order[:-1], order[1:]
     clash = (session[one] == session[other]) & (iteration[one] == iteration[other]) & (strategy[one] != strategy[other])
@@ -168,7 +189,7 @@ def _split_reused(
     pairs, place = np.unique(np.stack([session[rows], strategy[rows]], axis=1), axis=0, return_inverse=True)
     taken, names = set(sessions), [*sessions]
     for old, mode in pairs.tolist():
-        name = f"{strategies[mode]}/{sessions[old]}"
+        name = f"{strategies[mode] if mode >= 0 else UNNAMED}/{sessions[old]}"
         while name in taken:
             name += "'"
         taken.add(name)

@@ -13,7 +13,7 @@ from trimtab.core.trajectories import FAILED, OK, UNSCORED, Trajectories
 from trimtab.store.columns import Columns, require_columns
 from trimtab.store.inference import Choice, assumed_scale, choose_objectives, has_bounds, without_labels
 from trimtab.store.layout import Candidates, candidates_of
-from trimtab.store.rows import Report, Rows, codes_of, read_rows
+from trimtab.store.rows import UNNAMED, Report, Rows, codes_of, read_rows
 from trimtab.store.source import Source
 
 __all__ = ["Loaded", "load_table"]
@@ -22,7 +22,6 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
-UNNAMED = "unnamed"
 _LARGEST = 1e100  # no score is larger, and a product of a few such numbers leaves the range of a double
 
 
