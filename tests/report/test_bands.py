@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import scipy.stats
@@ -7,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from report_fits import simulated
-from trimtab.core.trajectories import Trajectories
+from trimtab.core.trajectories import FAILED, Trajectories
 from trimtab.report.bands import MAX_ITERATIONS, axis_range, band, evenly, strategy_sessions
 
 
@@ -87,3 +89,14 @@ def test_an_axis_always_shows_all_values(values, scale):
     assert bottom < top
     assert bottom <= min(values)
     assert top >= max(values)
+
+
+def test_an_iteration_that_failed_on_one_objective_counts_on_none():
+    data = Trajectories.from_arrays(
+        [np.array([[1.0, 5.0], [np.nan, 1.0]]), np.array([[3.0, 7.0], [4.0, 8.0]])], ["x", "y"]
+    )
+    status = data.status.copy()
+    status[1, 0] = FAILED
+    own = band(replace(data, status=status), "all", 0.95)
+    np.testing.assert_array_equal(own.mean, [[2.0, 6.0], [4.0, 8.0]])
+    np.testing.assert_array_equal(own.count, [[2, 2], [1, 1]])

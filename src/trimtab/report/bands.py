@@ -8,7 +8,7 @@ import numpy as np
 import scipy.special
 from numpy.typing import NDArray
 
-from trimtab.core.trajectories import Trajectories
+from trimtab.core.trajectories import FAILED, Trajectories
 
 __all__ = ["Band", "axis_range", "band", "evenly", "strategy_sessions"]
 
@@ -59,9 +59,11 @@ def strategy_sessions(trajectories: Trajectories, name: str) -> Ints:
 def band(trajectories: Trajectories, name: str, level: float) -> Band:
     """Return the averages by iteration of the rows that the strategy `name` produced.
 
-    In a session that switches strategy each iteration counts for the strategy that produced it, as in the fit.
+    In a session that switches strategy each iteration counts for the strategy that produced it, as in the fit. An
+    iteration that failed on one objective counts on none.
     """
-    rows = np.flatnonzero(trajectories.strategy == trajectories.strategies.index(name))
+    whole = ~(trajectories.status == FAILED).any(axis=1)
+    rows = np.flatnonzero(whole & (trajectories.strategy == trajectories.strategies.index(name)))
     rows = rows[np.argsort(trajectories.iteration[rows], kind="stable")]
     found, starts = np.unique(trajectories.iteration[rows], return_index=True)
     groups = np.split(rows, starts[1:])
