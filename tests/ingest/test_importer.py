@@ -247,7 +247,7 @@ def test_nothing_is_written_if_any_file_is_unusable(store: Store, tmp_path: Path
 def test_progress_reaches_the_total_and_batches_keep_sessions_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("trimtab.ingest.importer._BATCH", 4)
+    monkeypatch.setattr("trimtab.ingest.writer._BATCH", 4)
     store = MemoryStore()
     path = jsonl(tmp_path / "a.jsonl", [r for name in "abcde" for r in rows(name)])
     seen: list[tuple[int, int]] = []
