@@ -8,20 +8,16 @@ from __future__ import annotations
 
 import ast
 import functools
-import threading
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from trimtab.core.python_syntax import parse_python
 from trimtab.scoring.program import Call, Context, FunctionNode, Program, Scope
 
 __all__ = ["MAX_PROGRAM_BYTES", "Unparsable", "exceeds", "parse_module", "read_program"]
 
 MAX_PROGRAM_BYTES = 64 * 1024
-
-# Changing the warning filters is process-wide, so two threads must not do it at once.
-_warning_filters = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +56,7 @@ def parse_module(text: str) -> ast.Module | Unparsable:
     if "\0" in text:
         return Unparsable("text", "the program holds a NUL character", text.count("\n", 0, text.index("\0")) + 1)
     try:
-        with _warning_filters, warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            tree = ast.parse(text)
+        tree = parse_python(text)
     except SyntaxError as error:
         where = f" on line {error.lineno}" if error.lineno else ""
         return Unparsable("syntax", f"syntax error{where}: {error.msg}", error.lineno)

@@ -8,13 +8,13 @@ from __future__ import annotations
 import ast
 import gzip
 import json
-import warnings
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from trimtab.core.python_syntax import parse_python
 from trimtab.errors import InputError
 from trimtab.sessions.task import MAX_ARTEFACT_BYTES, Task, is_storable
 
@@ -122,10 +122,7 @@ def _refuse(head: str, problems: list[str], advice: str) -> InputError:
 def _parse(program: str) -> ast.Module:
     """Parse a Python program; ``InputError`` with the line where it cannot be."""
     try:
-        with warnings.catch_warnings():
-            # Doubtful escapes and comparisons in somebody's program are no concern of the reader of this message.
-            warnings.simplefilter("ignore")
-            return ast.parse(program)
+        return parse_python(program)
     except SyntaxError as error:
         raise InputError(
             f"does not parse as Python: {error.msg} (line {error.lineno or '?'} of the program)"

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import ast
 import re
-import warnings
 from collections import Counter
 from collections.abc import Iterator
 from functools import cached_property
 from typing import Any, TypeVar
+
+from trimtab.core.python_syntax import parse_python
 
 __all__ = ["MAX_DEPTH", "MAX_NODES", "MAX_SOURCE", "Function", "Program", "descend", "dotted", "parse"]
 
@@ -49,10 +50,7 @@ def parse(source: str) -> ast.Module | None:
     if len(source) > MAX_SOURCE:
         return None
     try:
-        with warnings.catch_warnings():
-            # The reader of the program is warned by its own interpreter; here a warning means nothing.
-            warnings.simplefilter("ignore")
-            return ast.parse(source)
+        return parse_python(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
 
