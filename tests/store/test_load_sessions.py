@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import trimtab as tt
@@ -88,3 +89,23 @@ def test_truth_values_are_no_iterations(truth: str, tmp_path: Path) -> None:
     assert [(e.reason, e.count, e.examples) for e in found.exclusions] == [
         ("the iteration is no whole number", 1, ("row 2, session 'a'",))
     ]
+
+
+def test_arrays_are_sessions() -> None:
+    scores = np.random.default_rng(0).uniform(0, 1, (4, 6, 2))
+    found = tt.load(scores)
+    assert found.space.names == ("objective_1", "objective_2")
+    assert (found.space.low.tolist(), found.space.high.tolist()) == ([0, 0], [1, 1])
+    np.testing.assert_array_equal(found.scores, scores.reshape(-1, 2))
+    ragged = tt.load([scores[0], scores[1, :3]], objectives=["a:0:5", "b:min"], strategy_default="EF")
+    assert ragged.lengths.tolist() == [6, 3]
+    assert [str(o) for o in ragged.space] == ["a:0:5:max", "b:0:1:min"]
+    assert ragged.strategies == ("EF",)
+    assert tt.load(scores[0]).n_sessions == 1
+    assert tt.fit(scores)["all"].sessions == 4
+
+
+@pytest.mark.parametrize("source", [[], np.zeros(3), [["a", "b"]], np.zeros((2, 2, 2, 2)), 5, object()])
+def test_what_is_no_array_of_scores_is_refused(source: object) -> None:
+    with pytest.raises(tt.TrimtabError):
+        tt.load(source)

@@ -8,12 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from trimtab.core.objectives import Objective, ObjectiveSpace
 from trimtab.core.trajectories import Trajectories
 from trimtab.errors import InputError
 from trimtab.store.columns import Columns
 from trimtab.store.imports import remembered
-from trimtab.store.inference import rescaled, without_sparse
+from trimtab.store.inference import assumed_scale, has_bounds, rescaled, without_sparse
 from trimtab.store.save import save
 from trimtab.store.tables import load_table
 
@@ -35,7 +37,8 @@ def load(
     ----------
     source
         A store URL such as ``sqlite:///run.db``; a ``.csv``, ``.parquet``, ``.jsonl`` or ``.jsonl.gz`` file; a
-        dataframe of any library that narwhals knows; a mapping of column names to arrays; or `Trajectories`.
+        dataframe of any library that narwhals knows; a mapping of column names to arrays; scores as one array
+        (sessions, iterations, objectives) or a list of arrays (iterations, objectives); or `Trajectories`.
         A table is wide (one column per objective), long (objective, value) or holds one object of scores a row.
     objectives
         Which objectives, each an `Objective` or ``NAME[:LOW:HIGH][:min|max]``; inferred if None. Text without bounds
@@ -87,9 +90,11 @@ def load(
         from trimtab.store.frames import open_frame
 
         frame = open_frame(source)
+        if frame is None and isinstance(source, (np.ndarray, list, tuple)):
+            return _from_arrays(source, wanted, strategy_default)
         if frame is None:
             raise InputError(
-                "trajectories come from a store URL, a file, a dataframe or a mapping of columns, "
+                "trajectories come from a store URL, a file, a dataframe, a mapping of columns or arrays of scores, "
                 f"but got {type(source).__name__}"
             )
         table = frame
@@ -97,6 +102,24 @@ def load(
         return load_table(table, names, wanted, strategy_default).trajectories
     finally:
         table.close()
+
+
+def _from_arrays(source: Any, wanted: Sequence[str | Objective] | None, strategy: str) -> Trajectories:
+    """Take arrays of scores, one a session, with names made up and scales inferred where none are given."""
+    sessions = [source] if isinstance(source, np.ndarray) and source.ndim == 2 else source
+    if wanted is None:
+        width = np.shape(sessions[0])[-1] if len(sessions) and np.ndim(sessions[0]) == 2 else 1
+        wanted = [f"objective_{j + 1}" for j in range(width)]
+    found = Trajectories.from_arrays(sessions, map(_name, wanted), strategy)
+    space = []
+    for j, objective in enumerate(wanted):
+        given = objective if isinstance(objective, Objective) else Objective.parse(objective)
+        if not isinstance(objective, Objective) and not has_bounds(objective):
+            assumed = assumed_scale(given.name, found.scores[:, j])
+            given = replace(given, low=assumed.low, high=assumed.high)
+        space.append(given)
+    note = f"Objectives were taken as {', '.join(map(str, space))}; to say otherwise give objectives=."
+    return replace(found, space=ObjectiveSpace(space), notes=(note,))
 
 
 def _wanted(objectives: ObjectiveSpace | Sequence[str | Objective] | None) -> list[str | Objective] | None:
