@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import csv
 import io
+from abc import abstractmethod
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -42,7 +43,11 @@ def open_file(path: Path) -> Source:
     """
     import duckdb
 
-    reader = {"csv": _CsvFile, "jsonl": _JsonLinesFile, "parquet": _ParquetFile}
+    reader: dict[str, Callable[[Prepared, DuckDBPyConnection], SqlFile]] = {
+        "csv": _CsvFile,
+        "jsonl": _JsonLinesFile,
+        "parquet": _ParquetFile,
+    }
     with ExitStack() as stack:
         prepared = stack.enter_context(prepare(path))
         connection = stack.enter_context(private_database(prepared.link, prepared.folder))
@@ -66,8 +71,9 @@ class _Tabular(SqlFile):
     def _text(self, name: str) -> str:
         return self._at(name)
 
+    @abstractmethod
     def _number(self, name: str) -> NumberSql:
-        raise NotImplementedError
+        """Return the expression of a column as a number."""
 
     def _json(self, name: str) -> str:
         x = self._at(name)

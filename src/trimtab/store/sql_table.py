@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
@@ -36,7 +37,7 @@ def nested(what: str, source: str, rest: str = "") -> str:
     return f"({select(what, source, rest)})"
 
 
-class SqlFile:
+class SqlFile(ABC):
     """A file behind a DuckDB relation whose columns have the safe names c0, c1, ..."""
 
     def __init__(self, prepared: Prepared, connection: DuckDBPyConnection) -> None:
@@ -48,13 +49,13 @@ class SqlFile:
         self._prepared = prepared
         self._connection = connection
 
+    @abstractmethod
     def _relation(self, texts: Sequence[str], refs: Sequence[Ref]) -> tuple[str, list[str], list[NumberSql]]:
         """Return the FROM clause and, over it, one expression for each text and each number."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _document(self, column: str) -> tuple[str, str]:
         """Return the FROM clause and the expression of a column as JSON, and NULL where it is none."""
-        raise NotImplementedError
 
     def _rows(self, sql: str) -> list[tuple[Any, ...]]:
         import duckdb
