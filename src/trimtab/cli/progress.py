@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -47,7 +48,7 @@ class ProgressDisplay:
         self._every = every if not console.is_terminal else _REFRESH
         self._shown: Progress | None = None
         self._last: Progress | None = None
-        self._at = 0.0
+        self._at = -math.inf
         self._bars = Bars(
             TextColumn("{task.fields[sessions]} sessions"),
             BarColumn(),
