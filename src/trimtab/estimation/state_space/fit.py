@@ -1,0 +1,312 @@
+"""Fit the full model: posterior modes of four nested models, their weights, and draws from all of them."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.optimize
+from numpy.typing import NDArray
+
+from trimtab.core.streams import stream
+from trimtab.estimation.state_space.likelihood import Model, log_likelihood
+from trimtab.estimation.state_space.moments import PanelMoments
+from trimtab.estimation.state_space.parameters import Layout
+
+__all__ = ["NoiseKnown", "Part", "StateSpaceFit", "fit_state_space"]
+
+Floats = NDArray[np.float64]
+
+_LONGEST = 300  # scores of one run beyond which a factorisation per evaluation takes too long
+_STEP = 1e-5  # of the differences that give the Hessian
+_CLOSE = 1e-3  # Newton decrement below which a mode counts as found
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NoiseKnown:
+    """What repeated judgements say of the score noise: pooled squares within cells.
+
+    Parameters
+    ----------
+    squares, dof
+        (n,) sum of squares of judgements about their cell's mean, and its degrees of freedom.
+    judgements
+        (n,) harmonic mean of the number of judgements behind a score; the score's noise variance is that of one
+        judgement divided by it.
+    """
+
+    squares: Floats
+    dof: Floats
+    judgements: Floats
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """One of the nested models at its posterior mode.
+
+    Parameters
+    ----------
+    sessions, noise
+        What it allows for: lasting differences between sessions, score noise.
+    weight
+        Its share of the evidence.
+    log_likelihood
+        At the mode.
+    A, b, Q, R, U
+        As in `StateSpaceFit`; U is the covariance of the session effect.
+    """
+
+    sessions: bool
+    noise: bool
+    weight: float
+    log_likelihood: float
+    converged: bool
+    A: Floats
+    b: Floats
+    Q: Floats
+    R: Floats
+    U: Floats
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StateSpaceFit:
+    """The average of the nested models, each weighed by its evidence, and draws from all of them.
+
+    Parameters
+    ----------
+    A, b
+        (n, n) and (n,) drift per unit of time.
+    Q, R
+        (n, n) innovation covariance of a step and (n,) score-noise variances.
+    session_sd
+        (n,) standard deviation of a session's own drift u, per unit of time.
+    draws_A, draws_b, draws_R
+        (draws, n, n), (draws, n) and (draws, n) from the normal approximations at the modes.
+    parts
+        The models themselves.
+    """
+
+    A: Floats
+    b: Floats
+    Q: Floats
+    R: Floats
+    session_sd: Floats
+    draws_A: Floats
+    draws_b: Floats
+    draws_R: Floats
+    parts: tuple[Part, ...]
+    converged: bool
+    seconds: float
+
+    def weight(self, *, sessions: bool | None = None, noise: bool | None = None) -> float:
+        """Return the weight of the models that have, or lack, the given features."""
+        return sum(
+            part.weight
+            for part in self.parts
+            if (sessions is None or part.sessions == sessions) and (noise is None or part.noise == noise)
+        )
+
+
+@dataclass(slots=True, eq=False)
+class _Mode:
+    layout: Layout
+    vector: Floats
+    covariance: Floats
+    evidence: float
+    log_likelihood: float
+    converged: bool
+
+
+def fit_state_space(
+    moments: PanelMoments,
+    start_A: Floats,
+    start_b: Floats,
+    start_Q: Floats,
+    *,
+    dt: float = 1.0,
+    draws: int = 2000,
+    seed: int = 0,
+    key: tuple[str, ...] = (),
+    known: NoiseKnown | None = None,
+) -> StateSpaceFit | None:
+    """Fit x_{t+1} = x_t + (A x_t + b + u) dt + w, y = x + v to whole runs; None where they are too short or too long.
+
+    Parameters
+    ----------
+    moments
+        Of the runs; a run needs at least three scored iterations for the model to be more than least squares.
+    start_A, start_b, start_Q
+        Least-squares estimates in the objectives' own units, where the search starts.
+    known
+        Repeated judgements; with them the noise is identified by itself and every model allows for it.
+    """
+    began = time.perf_counter()
+    if moments.span < 3 or moments.span * moments.n > _LONGEST or not moments.patterns:
+        return None
+    start = _start(moments, start_A, start_b, start_Q, dt)
+    modes: list[_Mode] = []
+    for noise in (True,) if known is not None else (False, True):
+        for sessions in (False, True):
+            layout = Layout(moments.n, sessions, noise)
+            modes.append(_mode(layout, moments, layout.vector(start), known))
+    evidence = np.array([mode.evidence for mode in modes])
+    if not np.isfinite(evidence).any():
+        return None
+    weights = np.exp(evidence - evidence[np.isfinite(evidence)].max())
+    weights = np.where(np.isfinite(weights), weights, 0.0)
+    weights /= weights.sum()
+    parts = tuple(_part(mode, float(weight), moments, dt) for mode, weight in zip(modes, weights, strict=True))
+    drawn = _draws(modes, weights, moments, dt, draws, seed, key)
+    U = sum((part.weight * part.U for part in parts), np.zeros((moments.n, moments.n)))
+    return StateSpaceFit(
+        A=sum((part.weight * part.A for part in parts), np.zeros_like(start_A)),
+        b=sum((part.weight * part.b for part in parts), np.zeros_like(start_b)),
+        Q=sum((part.weight * part.Q for part in parts), np.zeros_like(start_Q)),
+        R=sum((part.weight * part.R for part in parts), np.zeros_like(start_b)),
+        session_sd=np.sqrt(np.diagonal(U)),
+        draws_A=drawn[0],
+        draws_b=drawn[1],
+        draws_R=drawn[2],
+        parts=parts,
+        converged=all(part.converged for part in parts if part.weight > 0.01),
+        seconds=time.perf_counter() - began,
+    )
+
+
+def _start(moments: PanelMoments, A: Floats, b: Floats, Q: Floats, dt: float) -> Model:
+    """Return least squares in scaled units, with small session effects and a little noise."""
+    n, scale, center = moments.n, moments.scale, moments.center
+    phi = np.eye(n) + A * dt * scale / scale[:, None]
+    c = ((A @ center + b) * dt) / scale
+    count = sum(pattern.count for pattern in moments.patterns)
+    first = sum((pattern.total[:n] for pattern in moments.patterns), np.zeros(n)) / count
+    spread = sum((pattern.outer[:n, :n] for pattern in moments.patterns), np.zeros((n, n))) / count
+    ridge = 1e-3 * np.eye(n)
+    return Model(
+        phi=phi,
+        c=c,
+        Q=Q / scale[:, None] / scale + ridge,
+        P=spread - np.outer(first, first) + ridge,
+        U=0.05 * np.eye(n),
+        C=np.zeros((n, n)),
+        m=first,
+        r=np.full(n, 0.05),
+    )
+
+
+def _mode(layout: Layout, moments: PanelMoments, start: Floats, known: NoiseKnown | None) -> _Mode:
+    mean, spread = layout.prior()
+    at = layout.slices()
+
+    def objective(vector: Floats) -> tuple[float, Floats]:
+        model = layout.model(vector)
+        value, slope = log_likelihood(model, moments)
+        if slope is None:
+            return np.inf, np.zeros_like(vector)
+        gradient = layout.gradient(vector, model, slope)
+        if known is not None:
+            # Squares within cells are sigma^2 chi^2(dof), sigma^2 = judgements * r in units of the scale.
+            sigma2 = known.judgements * model.r
+            squares = known.squares / moments.scale**2
+            value -= 0.5 * float((known.dof * np.log(sigma2) + squares / sigma2).sum())
+            gradient[at["r"]] += squares / sigma2 - known.dof
+        z = (vector - mean) / spread
+        return -(value - 0.5 * float(z @ z)), -(gradient - z / spread)
+
+    low, high = layout.bounds()
+    best = scipy.optimize.minimize(
+        objective,
+        start,
+        jac=True,
+        method="L-BFGS-B",
+        bounds=list(zip(low, high, strict=True)),
+        options={"maxiter": 500, "maxcor": 30, "ftol": 1e-10, "gtol": 1e-4},
+    )
+    vector, decrement = best.x, np.inf
+    hessian = np.eye(layout.size)
+    for _ in range(3):
+        value, gradient = objective(vector)
+        hessian = _hessian(objective, vector)
+        values, vectors = np.linalg.eigh(hessian)
+        # A direction along which the posterior is not concave gets the prior's curvature.
+        values = np.where(values > 1e-6, values, 1.0 / spread.max() ** 2)
+        move = -(vectors / values) @ (vectors.T @ gradient)
+        decrement = float(-gradient @ move)
+        if decrement < _CLOSE or not np.isfinite(decrement):
+            break
+        step = 1.0
+        while step > 1e-4 and not objective(np.clip(vector + step * move, low, high))[0] < value:
+            step /= 4
+        vector = np.clip(vector + step * move, low, high) if step > 1e-4 else vector
+    value, _ = objective(vector)
+    values, vectors = np.linalg.eigh(hessian)
+    proper = bool((values > 0).all())
+    values = np.maximum(values, 1.0 / spread.max() ** 2)
+    z = (vector - mean) / spread
+    prior = -0.5 * float(z @ z) - float(np.log(spread).sum())
+    constant = float(np.log(spread).sum())
+    return _Mode(
+        layout,
+        vector,
+        (vectors / values) @ vectors.T,
+        -value - constant - 0.5 * float(np.log(values).sum()),
+        -value + 0.5 * float(z @ z) if np.isfinite(prior) else -np.inf,
+        proper and decrement < 1.0,
+    )
+
+
+def _hessian(objective, vector: Floats) -> Floats:  # type: ignore[no-untyped-def]
+    size = len(vector)
+    out = np.empty((size, size))
+    for i in range(size):
+        ahead, behind = vector.copy(), vector.copy()
+        ahead[i] += _STEP
+        behind[i] -= _STEP
+        out[i] = (objective(ahead)[1] - objective(behind)[1]) / (2 * _STEP)
+    return (out + out.T) / 2
+
+
+def _part(mode: _Mode, weight: float, moments: PanelMoments, dt: float) -> Part:
+    model, scale = mode.layout.model(mode.vector), moments.scale
+    A, b = _drift(model.phi, model.c, moments, dt)
+    unit = scale[:, None] * scale
+    return Part(
+        sessions=mode.layout.sessions,
+        noise=mode.layout.noise,
+        weight=weight,
+        log_likelihood=mode.log_likelihood,
+        converged=mode.converged,
+        A=A,
+        b=b,
+        Q=model.Q * unit,
+        R=model.r * scale**2,
+        U=model.U * unit / dt**2,
+    )
+
+
+def _drift(phi: Floats, c: Floats, moments: PanelMoments, dt: float) -> tuple[Floats, Floats]:
+    """Return A (..., n, n) and b (..., n) in the objectives' own units from Phi and c in scaled ones."""
+    scale = moments.scale
+    A = (phi - np.eye(moments.n)) * scale[:, None] / scale / dt
+    return A, c * scale / dt - (A @ moments.center[:, None])[..., 0]
+
+
+def _draws(
+    modes: list[_Mode], weights: Floats, moments: PanelMoments, dt: float, draws: int, seed: int, key: tuple[str, ...]
+) -> tuple[Floats, Floats, Floats]:
+    n = moments.n
+    counts = np.floor(weights * draws).astype(int)
+    counts[np.argsort(-(weights * draws - counts), kind="stable")[: draws - counts.sum()]] += 1
+    phi, c, r = [], [], []
+    rng = stream(seed, "state space", *key)
+    for mode, count in zip(modes, counts, strict=True):
+        normal = rng.standard_normal((draws, mode.layout.size))[:count]
+        values, vectors = np.linalg.eigh(mode.covariance)
+        drawn = mode.vector + normal @ (vectors * np.sqrt(np.maximum(values, 0))).T
+        at = mode.layout.slices()
+        phi.append(drawn[:, at["phi"]].reshape(count, n, n))
+        c.append(drawn[:, at["c"]])
+        r.append(np.exp(2 * np.minimum(drawn[:, at["r"]], 6.0)) if mode.layout.noise else np.zeros((count, n)))
+    A, b = _drift(np.concatenate(phi), np.concatenate(c), moments, dt)
+    return A, b, np.concatenate(r) * moments.scale**2
