@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from trimtab.core.exclusions import Exclusion
+from trimtab.core.judgements import check_judgements, judged_scores, mean_judgement
 from trimtab.core.objectives import ObjectiveSpace
 from trimtab.errors import InputError
 
@@ -17,33 +19,6 @@ OK, UNSCORED, FAILED = 0, 1, 2
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True)
-class Exclusion:
-    """Something left out or changed on the way from the source to the fit, counted so that nothing is silent.
-
-    Parameters
-    ----------
-    reason
-        What was wrong, in a few words a reader understands.
-    count
-        How many.
-    unit
-        What was counted: ``"rows"``, ``"scores"``, ``"steps"``, ``"sessions"`` or ``"objectives"``.
-    examples
-        The first few, by name or line.
-    """
-
-    reason: str
-    count: int
-    unit: str
-    examples: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        shown = f" (for example {', '.join(self.examples)})" if self.examples else ""
-        unit = self.unit[:-1] if self.count == 1 and self.unit.endswith("s") else self.unit
-        return f"{self.count:,} {unit}: {self.reason}{shown}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +58,8 @@ class Trajectories:
     space
         The n objectives.
     scores
-        (N, n). Not a number where a score is missing; `status` says why.
+        (N, n). Not a number where a score is missing; `status` says why. Where a score has several
+        judgements, their mean.
     status
         (N, n) of ``OK``, ``UNSCORED`` or ``FAILED``; OK exactly where `scores` is finite.
     iteration
@@ -103,11 +79,14 @@ class Trajectories:
         What the reader left out on the way here.
     notes
         What the reader assumed, in sentences.
+    judgements
+        (N, n, r) The judgements that each score is the mean of, r places for repeats or judges; not-a-number where one
+        is absent. None unless some score has two or more.
 
     Raises
     ------
     InputError
-        If shapes, offsets, order or status contradict each other.
+        If shapes, offsets, order, status or judgements contradict each other.
     """
 
     space: ObjectiveSpace
@@ -121,6 +100,7 @@ class Trajectories:
     covariates: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     exclusions: tuple[Exclusion, ...] = ()
     notes: tuple[str, ...] = ()
+    judgements: Floats | None = None
 
     def __post_init__(self) -> None:
         rows, n = self.scores.shape if self.scores.ndim == 2 else (-1, -1)
@@ -150,6 +130,8 @@ class Trajectories:
             raise InputError("iterations must strictly increase within each session")
         if rows and (self.strategy.min() < 0 or self.strategy.max() >= len(self.strategies)):
             raise InputError(f"strategy codes must lie in 0..{len(self.strategies) - 1}")
+        if self.judgements is not None:
+            check_judgements(self.judgements, self.scores)
 
     def __repr__(self) -> str:
         return (
@@ -160,41 +142,53 @@ class Trajectories:
     @classmethod
     def from_arrays(
         cls,
-        sessions: Sequence[NDArray[np.floating]] | NDArray[np.floating],
+        sessions: Sequence[NDArray[np.floating]] | NDArray[np.floating] | None,
         objectives: ObjectiveSpace | Iterable[str],
         strategy: str | Sequence[str] = "all",
         session_ids: Sequence[str] | None = None,
+        *,
+        judgements: Sequence[NDArray[np.floating]] | NDArray[np.floating] | None = None,
     ) -> Trajectories:
         """Build from one array of scores per session, t = 0, 1, ... without gaps.
 
         Parameters
         ----------
         sessions
-            S arrays of shape (T_s + 1, n), or one array (S, T + 1, n). Not a number marks an unscored value.
+            S arrays of shape (T_s + 1, n), or one array (S, T + 1, n). Not a number marks an unscored value. None with
+            `judgements`, whose means are the scores.
         objectives
             The space, or objectives in the form ``NAME[:LOW:HIGH][:min|max]``.
         strategy
             One name for all sessions, or one per session.
         session_ids
             Names; ``s0``, ``s1``, ... if not given.
+        judgements
+            S arrays of shape (T_s + 1, n, r_s), or one array (S, T + 1, n, r), of repeated judgements; not-a-number
+            where one is absent. Of one score at most 64 are kept, and the rest counted among the exclusions.
+
+        Raises
+        ------
+        InputError
+            If shapes are wrong or differ, or scores are given that are not the means of the judgements.
+
+        Examples
+        --------
+        >>> found = Trajectories.from_arrays(None, ["quality"], judgements=[[[[6.0, 7.0]], [[8.0, np.nan]]]])
+        >>> found.scores.ravel(), found.n_judgements.ravel()
+        (array([6.5, 8. ]), array([2, 1]))
         """
         space = objectives if isinstance(objectives, ObjectiveSpace) else ObjectiveSpace(objectives)
-        try:
-            arrays = [np.asarray(session, dtype=np.float64) for session in sessions]
-        except (TypeError, ValueError) as error:
+        judged = None if judgements is None else _arrays(judgements, space.n, ("iterations", "objectives", "repeats"))
+        if sessions is not None:
+            arrays = _arrays(sessions, space.n, ("iterations", "objectives"))
+        elif judged is not None:
+            arrays = [mean_judgement(array) for array in judged]
+        else:
+            raise InputError("scores or judgements are needed, but neither was given")
+        if judged is not None and list(map(len, judged)) != list(map(len, arrays)):
             raise InputError(
-                "sessions need one array of numbers each, of shape (iterations, objectives), but got "
-                f"{type(sessions).__name__}: {error}"
-            ) from error
-        for i, array in enumerate(arrays):
-            if array.ndim != 2 or array.shape[1] != space.n or not len(array):
-                raise InputError(
-                    f"each session needs an array of shape (iterations, {space.n}), but session {i} has {array.shape}"
-                )
-            if np.any(np.isinf(array)):
-                raise InputError(f"scores must be finite, or not-a-number where missing, but session {i} holds inf")
-        if not arrays:
-            raise InputError("at least one session is needed, but none was given")
+                "scores and judgements need the same number of iterations in each session, but theirs differ"
+            )
         names = [strategy] * len(arrays) if isinstance(strategy, str) else [str(s) for s in strategy]
         ids = tuple(f"s{i}" for i in range(len(arrays))) if session_ids is None else tuple(map(str, session_ids))
         if len(names) != len(arrays) or len(ids) != len(arrays):
@@ -204,6 +198,10 @@ class Trajectories:
         strategies = tuple(dict.fromkeys(names))
         lengths = np.array([len(array) for array in arrays])
         scores = np.concatenate(arrays)
+        kept: Floats | None = None
+        exclusions: tuple[Exclusion, ...] = ()
+        if judged is not None:
+            scores, kept, exclusions = judged_scores(scores, judged)
         return cls(
             space=space,
             scores=scores,
@@ -213,6 +211,8 @@ class Trajectories:
             offsets=np.concatenate([[0], np.cumsum(lengths)]),
             session_ids=ids,
             strategies=strategies,
+            exclusions=exclusions,
+            judgements=kept,
         )
 
     @property
@@ -239,6 +239,13 @@ class Trajectories:
     def complete(self) -> NDArray[np.bool_]:
         """True for rows scored on every objective, shape (N,)."""
         return np.asarray((self.status == OK).all(axis=1))
+
+    @property
+    def n_judgements(self) -> Ints:
+        """Number of known judgements of each score, shape (N, n): 0 where it is missing."""
+        if self.judgements is None:
+            return np.asarray(self.status == OK, dtype=np.int64)
+        return np.asarray(np.isfinite(self.judgements).sum(axis=2), dtype=np.int64)
 
     @property
     def session_strategy(self) -> Ints:
@@ -291,11 +298,16 @@ class Trajectories:
         if not len(chosen) or not len(names):
             raise InputError("at least one session and one objective must be selected, but none was")
         columns = np.array([self.space.index(name) for name in names])
+        cells = np.ix_(rows, columns)
+        judgements = None if self.judgements is None else self.judgements[cells]
+        if judgements is not None and np.isfinite(judgements).sum(axis=2).max(initial=0) < 2:
+            judgements = None
         return replace(
             self,
             space=ObjectiveSpace(self.space.objectives[c] for c in columns),
-            scores=self.scores[np.ix_(rows, columns)],
-            status=self.status[np.ix_(rows, columns)],
+            scores=self.scores[cells],
+            status=self.status[cells],
+            judgements=judgements,
             iteration=self.iteration[rows],
             strategy=self.strategy[rows],
             offsets=offsets,
@@ -303,18 +315,67 @@ class Trajectories:
             covariates={name: tuple(labels[s] for s in chosen) for name, labels in self.covariates.items()},
         )
 
+    def judgement_rows(self) -> tuple[Ints, Ints]:
+        """Return the rows of a table with one row per iteration and repeat, as indices of iteration and of repeat.
+
+        An iteration has a row for each repeat that judged any of its objectives, and one where none did. The two arrays
+        are as long as that table, and ordered by iteration, then repeat.
+        """
+        if self.judgements is None:
+            return np.arange(self.n_rows), np.zeros(self.n_rows, dtype=np.int64)
+        there: NDArray[np.bool_] = np.asarray(np.isfinite(self.judgements).any(axis=1))
+        there[~there.any(axis=1), 0] = True
+        row, repeat = np.nonzero(there)
+        return row, repeat
+
     def to_columns(self) -> dict[str, NDArray[np.generic]]:
         """Return the tidy wide table: ``session_id``, ``strategy``, ``iteration``, covariates, one column an objective.
 
-        Missing scores are not-a-number. Any dataframe library takes the result as it is.
+        Missing scores are not-a-number. With judgements, a column ``repeat`` follows ``iteration``, and there is one
+        row for each iteration and repeat (see `judgement_rows`), which holds that judgement of each objective. Any
+        dataframe library takes the result as it is, and `trimtab.load` reads it back.
+
+        Raises
+        ------
+        InputError
+            If a covariate or an objective has the name of another column.
         """
+        row, repeat = self.judgement_rows()
         columns: dict[str, NDArray[np.generic]] = {
-            "session_id": np.asarray(self.session_ids, dtype=object)[self.session],
-            "strategy": np.asarray(self.strategies, dtype=object)[self.strategy],
-            "iteration": self.iteration,
+            "session_id": np.asarray(self.session_ids, dtype=object)[self.session[row]],
+            "strategy": np.asarray(self.strategies, dtype=object)[self.strategy[row]],
+            "iteration": self.iteration[row],
         }
+        if self.judgements is not None:
+            columns["repeat"] = repeat
         for name, labels in self.covariates.items():
-            columns[name] = np.asarray(labels, dtype=object)[self.session]
+            _add(columns, name, np.asarray(labels, dtype=object)[self.session[row]])
         for j, name in enumerate(self.space.names):
-            columns[name] = self.scores[:, j]
+            _add(columns, name, self.scores[row, j] if self.judgements is None else self.judgements[row, j, repeat])
         return columns
+
+
+def _add(columns: dict[str, NDArray[np.generic]], name: str, column: NDArray[np.generic]) -> None:
+    if name in columns:
+        raise InputError(f"a table needs distinct column names, but {name!r} would name two columns; rename one")
+    columns[name] = column
+
+
+def _arrays(given: Sequence[NDArray[np.floating]] | NDArray[np.floating], n: int, axes: Sequence[str]) -> list[Floats]:
+    """Return one array per session, checked to have the named axes, the second of length `n`."""
+    shape = ", ".join(str(n) if axis == "objectives" else axis for axis in axes)
+    try:
+        arrays = [np.asarray(session, dtype=np.float64) for session in given]
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"sessions need one array of numbers each, of shape ({', '.join(axes)}), but got "
+            f"{type(given).__name__}: {error}"
+        ) from error
+    for i, array in enumerate(arrays):
+        if array.ndim != len(axes) or array.shape[1] != n or not array.size:
+            raise InputError(f"each session needs an array of shape ({shape}), but session {i} has {array.shape}")
+        if np.any(np.isinf(array)):
+            raise InputError(f"scores must be finite, or not-a-number where missing, but session {i} holds inf")
+    if not arrays:
+        raise InputError("at least one session is needed, but none was given")
+    return arrays
