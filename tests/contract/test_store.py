@@ -212,7 +212,11 @@ def test_trajectories_hold_scores_status_and_order(store: Store) -> None:
     assert [got.strategies[code] for code in got.strategy] == ["EF", "EF", "EF", "SF"]
     assert got.covariates == {"task_id": ("a", "b"), "model": ("", "m")}
     assert [str(e) for e in got.exclusions] == ["1 session: not started, so without any iteration (for example idle)"]
-    assert got.notes == ("1 scores were given more than once; their mean is used",)
+    assert got.notes == ("Of 4 scores, 1 are the mean of two or more judgements, of 2 at most.",)
+    assert got.judgements is not None
+    # Repeats 0, 1 and 4 are the three places; a judgement that failed is an absent one.
+    np.testing.assert_array_equal(got.judgements[:2, 0], [[nan, nan, 7], [1.5, 2.5, nan]])
+    np.testing.assert_array_equal(got.n_judgements, [[1, 0, 0], [2, 0, 0], [0, 1, 0], [0, 0, 1]])
     assert got.space == SPACE
 
 
@@ -246,3 +250,32 @@ def test_objectives_may_be_added_later(store: Store) -> None:
     store.set_experiment(Experiment("more", ObjectiveSpace([*SPACE, "clarity"]), {}))
     store.append(iteration("EF/a/0", 1, Score("clarity", 3)))
     assert store.trajectories(["clarity"]).status.ravel().tolist() == [UNSCORED, OK]
+
+
+def test_judgements_are_kept_apart_and_only_the_ok_ones_count(store: Store) -> None:
+    failed = {"status": "failed"}
+    store.extend(
+        [
+            iteration("EF/a/0", 0, score("security", 1.0, 3), score("security", 4.0, 2**62)),
+            iteration("EF/a/0", 1, score("security", None, 3, **failed), score("security", 6.0, 9)),
+            iteration("EF/a/0", 2, score("security", None, 3, **failed), score("security", None, 9, "unscored")),
+            iteration("EF/a/0", 3, score("security", None, 3, "unscored"), score("security", None, 9, "unscored")),
+        ]
+    )
+    got = store.trajectories(["security"])
+    nan = math.nan
+    assert got.status.ravel().tolist() == [OK, OK, FAILED, UNSCORED]
+    np.testing.assert_array_equal(got.scores.ravel(), [2.5, 6, nan, nan])
+    assert got.judgements is not None
+    np.testing.assert_array_equal(got.judgements[:2, 0], [[1, nan, 4], [nan, 6, nan]])
+    assert store.trajectories(["latency"]).judgements is None
+
+
+def test_any_number_of_judgements_is_bounded(store: Store) -> None:
+    many = [score("security", float(k), k * 10**9) for k in range(1_000)]
+    store.append(iteration("EF/a/0", 0, *many))
+    got = store.trajectories()
+    assert got.judgements is not None
+    assert got.judgements[0, 0].tolist() == list(range(64))
+    assert [(e.count, e.unit) for e in got.exclusions] == [(936, "judgements")]
+    assert len(next(store.iterations()).scores) == 1_000

@@ -209,3 +209,22 @@ def test_only_one_run_may_hold_a_store_and_a_killed_one_lets_go(tmp_path: Path) 
     holder.join()
     with exclusive(url):
         pass
+
+
+def test_scores_that_another_program_spoilt_are_refused_or_counted(tmp_path: Path) -> None:
+    url = made(tmp_path / "a.db")
+
+    def change(sql: str) -> None:
+        with sqlite3.connect(tmp_path / "a.db") as connection:
+            connection.execute(sql)
+        connection.close()
+
+    change("UPDATE score SET value = NULL WHERE objective = 'security'")
+    store = open_store(url)
+    found = store.trajectories()
+    assert found.status.ravel().tolist() == [1, 0, 0]
+    assert [(e.count, e.unit) for e in found.exclusions] == [(1, "judgements")]
+    change("UPDATE score SET repeat = 'abc' WHERE objective = 'security'")
+    with pytest.raises(StoreError, match="whole numbers for the repeat"):
+        store.trajectories()
+    store.close()

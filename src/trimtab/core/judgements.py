@@ -46,6 +46,14 @@ class Folded:
     left_out: int = 0
     most: int = MOST_JUDGEMENTS
 
+    def notes(self) -> tuple[str, ...]:
+        """Say in a sentence how many scores have several judgements, if any."""
+        if self.judgements is None:
+            return ()
+        counts = np.isfinite(self.judgements).sum(axis=1)
+        several, known, most = int((counts > 1).sum()), int((counts > 0).sum()), int(counts.max())
+        return (f"Of {known:,} scores, {several:,} are the mean of two or more judgements, of {most} at most.",)
+
     def exclusions(self) -> tuple[Exclusion, ...]:
         """Count what was left out."""
         reason = f"beyond the {self.most} judgements of one score that are kept"

@@ -128,6 +128,7 @@ class MemoryStore:
             score_key=[key for key, _ in judged],
             score_t=[score["iteration"] for _, score in judged],
             score_objective=[score["objective"] for _, score in judged],
+            score_repeat=[score["repeat"] for _, score in judged],
             score_status=[score["status"] for _, score in judged],
             score_value=[score["value"] for _, score in judged],
         )

@@ -286,9 +286,9 @@ class SqlStore:
         queries = (
             select(sessions.key, sessions.id, sessions.task_id, sessions.model).order_by(sessions.key),
             select(rows.session_key, rows.iteration, rows.strategy).order_by(rows.session_key, rows.iteration),
-            select(scores.session_key, scores.iteration, scores.objective, scores.status, scores.value).order_by(
-                scores.session_key, scores.iteration, scores.objective, scores.repeat
-            ),
+            select(
+                scores.session_key, scores.iteration, scores.objective, scores.repeat, scores.status, scores.value
+            ).order_by(scores.session_key, scores.iteration, scores.objective, scores.repeat),
         )
         columns: list[tuple[Any, ...]] = []
         with self._reading() as connection:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from trimtab.core.judgements import fold
 from trimtab.core.objectives import ObjectiveSpace
 from trimtab.core.trajectories import FAILED, OK, UNSCORED, Exclusion, Trajectories
-from trimtab.errors import SourceError
+from trimtab.errors import SourceError, StoreError
 
 __all__ = ["StoredColumns", "chosen_objectives", "trajectories_of"]
 
@@ -25,8 +26,8 @@ class StoredColumns:
         One entry per session, in the order they were added; keys rise.
     row_key, row_t, row_strategy
         One entry per iteration, ordered by session key, then t.
-    score_key, score_t, score_objective, score_status, score_value
-        One entry per score, repeats included, in any order; a missing value is None.
+    score_key, score_t, score_objective, score_repeat, score_status, score_value
+        One entry per judgement of a score, in any order; a missing value is None.
     """
 
     session_key: Sequence[int]
@@ -39,6 +40,7 @@ class StoredColumns:
     score_key: Sequence[int]
     score_t: Sequence[int]
     score_objective: Sequence[str]
+    score_repeat: Sequence[int]
     score_status: Sequence[str]
     score_value: Sequence[float | None]
 
@@ -57,13 +59,15 @@ def chosen_objectives(space: ObjectiveSpace, objectives: Iterable[str] | None) -
 def trajectories_of(columns: StoredColumns, space: ObjectiveSpace, source: str) -> Trajectories:
     """Assemble `Trajectories` from columns.
 
-    Where an iteration was scored several times on an objective, the mean of its ok scores counts and a note says so.
-    Sessions without an iteration are left out and counted.
+    Where an iteration was judged several times on an objective, its ok judgements are kept apart and their mean is the
+    score; it is failed or unscored only where none is ok. Sessions without an iteration are left out and counted.
 
     Raises
     ------
     SourceError
         If there is no iteration at all.
+    StoreError
+        If a repeat is no whole number.
     """
     if not len(columns.row_key):
         raise SourceError(f"{source} holds no iterations yet")
@@ -89,12 +93,13 @@ def trajectories_of(columns: StoredColumns, space: ObjectiveSpace, source: str) 
     cell = row * n + objective[wanted]
 
     cells = len(row_t) * n
-    ok = status == OK
-    times = np.bincount(cell[ok], minlength=cells)
-    total = np.bincount(cell[ok], weights=value[ok], minlength=cells)
+    ok = (status == OK) & np.isfinite(value)
+    empty = int((status == OK).sum() - ok.sum())
+    repeat = _whole(columns.score_repeat, "repeat", source)[wanted]
+    folded = fold(cell[ok], repeat[ok], value[ok], cells)
     failed = np.bincount(cell[status == FAILED], minlength=cells) > 0
-    scores = np.where(times > 0, total / np.maximum(times, 1), np.nan)
-    cell_status = np.where(times > 0, OK, np.where(failed, FAILED, UNSCORED)).astype(np.int8)
+    judged = np.bincount(cell[ok], minlength=cells) > 0
+    cell_status = np.where(judged, OK, np.where(failed, FAILED, UNSCORED)).astype(np.int8)
 
     strategies = tuple(dict.fromkeys(columns.row_strategy))
     strategy = _coded(columns.row_strategy, {name: i for i, name in enumerate(strategies)})
@@ -103,12 +108,14 @@ def trajectories_of(columns: StoredColumns, space: ObjectiveSpace, source: str) 
     if waiting:
         examples = tuple(columns.session_id[s] for s in waiting[:3])
         exclusions = (Exclusion("not started, so without any iteration", len(waiting), "sessions", examples),)
-    repeated = int((times > 1).sum())
-    notes = (f"{repeated:,} scores were given more than once; their mean is used",) if repeated else ()
+    if empty:
+        reason = "said to be ok but without a finite value, so it counts as unscored"
+        exclusions += (Exclusion(reason, empty, "judgements"),)
+    exclusions += folded.exclusions()
     labels = {"task_id": columns.task_id, "model": columns.model}
     return Trajectories(
         space=space,
-        scores=scores.reshape(-1, n),
+        scores=folded.scores.reshape(-1, n),
         status=cell_status.reshape(-1, n),
         iteration=row_t,
         strategy=strategy,
@@ -117,8 +124,19 @@ def trajectories_of(columns: StoredColumns, space: ObjectiveSpace, source: str) 
         strategies=strategies,
         covariates={name: tuple(values[s] for s in started) for name, values in labels.items() if any(values)},
         exclusions=exclusions,
-        notes=notes,
+        notes=folded.notes(),
+        judgements=None if folded.judgements is None else folded.judgements.reshape(len(row_t), n, -1),
     )
+
+
+def _whole(numbers: Sequence[int], what: str, source: str) -> NDArray[np.int64]:
+    # SQLite keeps words in a column of numbers if some program puts them there.
+    try:
+        return np.asarray(numbers, dtype=np.int64)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise StoreError(
+            f"{source} needs whole numbers for the {what} of its scores, but holds others: {error}"
+        ) from error
 
 
 def _coded(names: Sequence[str], codes: Mapping[str, int]) -> NDArray[np.int64]:
