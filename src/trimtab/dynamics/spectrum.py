@@ -10,6 +10,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from trimtab.dynamics.small_matrices import batch_first, batch_last, closed_form_eigenvalues
+
 __all__ = [
     "NEAR_ONE",
     "REGIMES",
@@ -43,11 +45,27 @@ VISIBLE = 0.01
 """Share of a deviation that must be left after half a turn for a complex pair to count as oscillation: below it the
 path cannot be told from a real mode's, and nearly equal real eigenvalues turn into such pairs by chance."""
 
+_PRECISION = 1e-10  # error of a closed form, relative to the spectrum's size, from which on LAPACK is asked
 _ROUNDING = 1e-9  # size below which an imaginary part, or a distance of a modulus from 1, is rounding error
 
 
 def eigenvalues(A: Floats) -> Complexes:
-    """Return the eigenvalues of A, shape (..., n), by decreasing real part, then imaginary part."""
+    """Return the eigenvalues of A, shape (..., n), by decreasing real part, then imaginary part.
+
+    Up to n = 3 from closed forms, with LAPACK's help where eigenvalues nearly repeat; beyond from LAPACK.
+    """
+    n = A.shape[-1]
+    if not 1 <= n <= 3:
+        return _lapack(A)
+    last = batch_last(A)
+    lam, good = closed_form_eigenvalues(last, _PRECISION)
+    if not good.all():
+        few = np.flatnonzero(~good)
+        lam[:, few] = _lapack(np.moveaxis(last[:, :, few], -1, 0)).T
+    return batch_first(lam, A.shape[:-2])
+
+
+def _lapack(A: Floats) -> Complexes:
     lam = np.linalg.eigvals(A).astype(np.complex128)
     order = np.lexsort((-lam.imag, -lam.real), axis=-1)
     return np.take_along_axis(lam, order, axis=-1)
@@ -78,8 +96,8 @@ def slowest(lam: Complexes, dt: float = 1.0) -> Complexes:
     m = multipliers(lam, dt)
     # Rounding makes the two members of a pair differ in modulus by an ulp, which must not decide.
     modulus = np.round(np.abs(m), 12)
-    order = np.lexsort((-m.imag, -modulus), axis=-1)
-    return np.asarray(np.take_along_axis(m, order[..., :1], axis=-1)[..., 0])
+    upper = np.where(modulus == modulus.max(axis=-1, keepdims=True), m.imag, -np.inf)
+    return np.asarray(np.take_along_axis(m, upper.argmax(axis=-1)[..., None], axis=-1)[..., 0])
 
 
 def spectral_radius(lam: Complexes, dt: float = 1.0) -> Floats:

@@ -19,7 +19,7 @@ MULTINOMIAL_LIMIT = 2_000
 WIDE_ENOUGH = 200
 """Sessions in which every objective has to vary for that limit to be near."""
 
-_WEIGHTS = 4_000_000  # weights held at once
+_WEIGHTS = 65_536  # weights held at once: few enough to stay in the cache
 
 
 def resample(moments: Moments, draws: int, seed: int, *key: str) -> Floats:
@@ -32,25 +32,30 @@ def resample(moments: Moments, draws: int, seed: int, *key: str) -> Floats:
     """
     rng = stream(seed, "bootstrap", *key)
     S, p = moments.outer.shape[:2]
+    rows, columns = np.triu_indices(p)
+    packed = moments.outer[:, rows, columns]
     if S <= MULTINOMIAL_LIMIT or _effective_sessions(moments) < WIDE_ENOUGH:
-        flat = moments.outer.reshape(S, -1)
-        result = np.empty((draws, p, p))
+        sums = np.empty((len(rows), draws))
         block = max(1, _WEIGHTS // S)
         for at in range(0, draws, block):
-            part = result[at : at + block]
-            weights = rng.multinomial(S, np.full(S, 1.0 / S), size=len(part)).astype(np.float64)
-            part[:] = (weights @ flat).reshape(part.shape)
-        return result
-    rows, columns = np.triu_indices(p)
-    flat = moments.outer[:, rows, columns]
-    centred = flat - flat.mean(axis=0)
-    values, vectors = np.linalg.eigh(centred.T @ centred)
-    root = vectors * np.sqrt(np.clip(values, 0, None))
-    drawn = flat.sum(axis=0) + rng.standard_normal((draws, len(rows))) @ root.T
-    result = np.empty((draws, p, p))
-    result[:, rows, columns] = drawn
-    result[:, columns, rows] = drawn
-    return result
+            size = min(block, draws - at)
+            sums[:, at : at + size] = packed.T @ _multiplicities(rng, size, S).T
+    else:
+        centred = packed - packed.mean(axis=0)
+        values, vectors = np.linalg.eigh(centred.T @ centred)
+        root = vectors * np.sqrt(np.clip(values, 0, None))
+        sums = packed.sum(axis=0)[:, None] + root @ rng.standard_normal((draws, len(rows))).T
+    result = np.empty((p, p, draws))
+    result[rows, columns] = sums
+    result[columns, rows] = sums
+    return np.moveaxis(result, -1, 0)
+
+
+def _multiplicities(rng: np.random.Generator, draws: int, S: int) -> Floats:
+    """Return how often each of S sessions is drawn when S are drawn with replacement, (draws, S)."""
+    chosen = rng.integers(0, S, size=(draws, S))
+    chosen += S * np.arange(draws)[:, None]
+    return np.bincount(chosen.ravel(), minlength=draws * S).reshape(draws, S).astype(np.float64)
 
 
 def _effective_sessions(moments: Moments) -> float:
@@ -82,12 +87,18 @@ def normal_interval(estimate: Floats, draws: Floats, level: float, clusters: int
     clusters
         Number of sessions S.
     """
+    return _around(np.asarray(estimate), _deviation(draws), level, clusters)
+
+
+def _deviation(draws: Floats) -> Floats:
+    """Return the standard deviation over axis 0, not-a-number where fewer than two draws are finite."""
     finite = np.isfinite(draws)
+    if len(draws) > 1 and finite.all():
+        return np.asarray(draws.std(axis=0, ddof=1))
     count = finite.sum(axis=0)
     mean = np.where(finite, draws, 0.0).sum(axis=0) / np.maximum(count, 1)
     squares = np.where(finite, draws - mean, 0.0) ** 2
-    spread = np.where(count > 1, np.sqrt(squares.sum(axis=0) / np.maximum(count - 1, 1)), np.nan)
-    return _around(np.asarray(estimate), spread, level, clusters)
+    return np.where(count > 1, np.sqrt(squares.sum(axis=0) / np.maximum(count - 1, 1)), np.nan)
 
 
 def robust_interval(estimate: Floats, draws: Floats, level: float, clusters: int) -> tuple[Floats, Floats]:

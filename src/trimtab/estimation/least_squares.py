@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from trimtab.dynamics.small_matrices import batch_first, batch_last, cholesky_solve
 from trimtab.estimation.moments import Moments
 
 __all__ = [
@@ -19,7 +20,9 @@ __all__ = [
 ]
 
 Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
 
+_WELL_CONDITIONED = 1e-6  # determinant of the states' correlations from which on Cholesky factors are trusted
 _TINY = 1e-10  # relative size below which an eigenvalue of the scaled design counts as zero
 _CONSTANT = 1e-12  # share of the mean square below which a variance is rounding error
 
@@ -57,43 +60,67 @@ class AffineEstimate:
     squared_steps: Floats
 
 
-def _within(total: Floats, k: int, active: NDArray[np.bool_] | None = None) -> tuple[Floats, Floats]:
-    """Return the states' sums of squares and products about their means, (..., n, n), as correlations, and their sizes.
+def _within(T: Floats, active: Bools | None = None) -> tuple[Floats, Floats]:
+    """Return the states' sums of squares and products about their means, (n, n, B), as correlations, and their sizes.
 
-    The size (..., n) is the root of the diagonal, and infinite for a state that never varies or is not `active`: what
+    The size (n, B) is the root of the diagonal, and infinite for a state that never varies or is not `active`: what
     is divided by it vanishes, instead of rounding error being blown up.
     """
-    count, sums, raw = np.maximum(total[..., :1, :1], 1.0), total[..., 0, 1:k], total[..., 1:k, 1:k]
-    states = raw - sums[..., :, None] * sums[..., None, :] / count
-    own = np.diagonal(states, axis1=-2, axis2=-1)
-    varies = own > 1e-12 * np.maximum(np.diagonal(raw, axis1=-2, axis2=-1), count[..., 0])
-    varies = varies if active is None else varies & active
+    k = (len(T) + 1) // 2
+    count, sums, raw = np.maximum(T[0, 0], 1.0), T[0, 1:k], T[1:k, 1:k]
+    states = raw - sums[:, None] * (sums / count)
+    own = _diagonal(states)
+    varies = own > 1e-12 * np.maximum(_diagonal(raw), count)
+    varies = varies if active is None else varies & active[:, None]
     size = np.where(varies, np.sqrt(np.where(varies, own, 1.0)), np.inf)
-    return np.asarray(states / size[..., :, None] / size[..., None, :]), size
+    return np.asarray(states / size[:, None] / size), size
 
 
-def coefficients(total: Floats, active: NDArray[np.bool_] | None = None) -> tuple[Floats, NDArray[np.int64]]:
+def _slope(T: Floats, active: Bools | None) -> tuple[Floats, NDArray[np.int64]]:
+    """Return the coefficients (n, n, B) of u and the rank of the states (B,), from moment sums (p, p, B)."""
+    k = (len(T) + 1) // 2
+    states, size = _within(T, active)
+    cross = (T[1:k, k:] - T[0, 1:k, None] * (T[0, k:] / np.maximum(T[0, 0], 1.0))) / size[:, None]
+    chosen = np.arange(k - 1) if active is None else np.flatnonzero(active)
+    some = np.ix_(chosen, chosen)
+    solved, trusted = cholesky_solve(states[some], cross[chosen], _WELL_CONDITIONED)
+    slope = np.zeros_like(cross)
+    slope[chosen] = solved
+    rank = np.full(trusted.shape, len(chosen))
+    if not trusted.all():
+        few = np.flatnonzero(~trusted)
+        slope[:, :, few], rank[few] = _minimum_norm(states[:, :, few], cross[:, :, few])
+    return slope / size[:, None], rank
+
+
+def _minimum_norm(states: Floats, cross: Floats) -> tuple[Floats, NDArray[np.int64]]:
+    eigenvalues, vectors = np.linalg.eigh(np.moveaxis(states, -1, 0))
+    kept = eigenvalues > _TINY * np.maximum(eigenvalues[:, -1:], _TINY)
+    inverse = np.where(kept, 1.0 / np.where(kept, eigenvalues, 1.0), 0.0)
+    slope = (vectors * inverse[:, None, :]) @ (np.swapaxes(vectors, -1, -2) @ np.moveaxis(cross, -1, 0))
+    return np.moveaxis(slope, 0, -1), kept.sum(axis=-1)
+
+
+def coefficients(total: Floats, active: Bools | None = None) -> tuple[Floats, NDArray[np.int64]]:
     """Return beta (..., 1 + n, n) of du = beta' [1, u] from moment sums (..., 1 + 2n, 1 + 2n), and the rank (...).
 
     The intercept is eliminated first, so that the origin of u costs no precision. Directions in which the states do
     not vary get the coefficient zero (minimum norm in units of each objective's own spread), and do not count in the
-    rank of the states.
+    rank of the states. Most sums of a batch are solved by Cholesky factors, those near singular by eigenvectors.
     """
-    k = (total.shape[-1] + 1) // 2
-    count, sums = np.maximum(total[..., :1, :1], 1.0), total[..., 0, 1:k]
-    cross = total[..., 1:k, k:] - sums[..., :, None] * total[..., :1, k:] / count
-    states, size = _within(total, k, active)
-    size = size[..., None]
-    eigenvalues, vectors = np.linalg.eigh(states)
-    kept = eigenvalues > _TINY * np.maximum(eigenvalues[..., -1:], _TINY)
-    inverse = np.where(kept, 1.0 / np.where(kept, eigenvalues, 1.0), 0.0)
-    slope = (vectors * inverse[..., None, :]) @ (np.swapaxes(vectors, -1, -2) @ (cross / size)) / size
-    intercept = (total[..., :1, k:] - sums[..., None, :] @ slope) / count
-    return np.concatenate([intercept, slope], axis=-2), kept.sum(axis=-1)
+    T = batch_last(total)
+    slope, rank = _slope(T, active)
+    beta = np.concatenate([_intercept(T, slope)[None], slope])
+    return batch_first(beta, total.shape[:-2]), rank.reshape(total.shape[:-2])
+
+
+def _intercept(T: Floats, slope: Floats) -> Floats:
+    k = len(slope) + 1
+    return np.asarray((T[0, k:] - np.einsum("jb,jib->ib", T[0, 1:k], slope)) / np.maximum(T[0, 0], 1.0))
 
 
 def estimate(
-    total: Floats, center: Floats, scale: Floats, dt: float = 1.0, active: NDArray[np.bool_] | None = None
+    total: Floats, center: Floats, scale: Floats, dt: float = 1.0, active: Bools | None = None
 ) -> AffineEstimate:
     """Fit dx_t = (A x_t + b) dt + e_t by least squares (paper, eq. 5) for each moment sum in a batch.
 
@@ -108,51 +135,57 @@ def estimate(
     active
         (n,) objectives that may explain steps; all if None.
     """
-    n = len(center)
-    k = 1 + n
-    beta, rank = coefficients(total, active)
-    G, H, D = total[..., :k, :k], total[..., :k, k:], total[..., k:, k:]
-    count = np.maximum(G[..., 0, 0], 1.0)
-    cross = np.swapaxes(H, -1, -2) @ beta
-    # Written out so that it stays positive semidefinite when beta is a minimum-norm solution.
-    rss = D - cross - np.swapaxes(cross, -1, -2) + np.swapaxes(beta, -1, -2) @ G @ beta
-    slope = np.swapaxes(beta[..., 1:, :], -1, -2)
-    A = slope * scale[:, None] / scale / dt
-    b = (beta[..., 0, :] * scale) / dt - (A @ center[:, None])[..., 0]
-    unit = scale[:, None] * scale
-    free = np.maximum(count - 1 - rank, 1.0)[..., None, None]
-    mean = H[..., 0, :] / count[..., None]
-    covariance = D / count[..., None, None] - mean[..., :, None] * mean[..., None, :]
-    squared = np.einsum("...jj->...j", D)
+    k = 1 + len(center)
+    T = batch_last(total)
+    slope, rank = _slope(T, active)
+    intercept = _intercept(T, slope)
+    unit = scale[:, None]
+    A = np.swapaxes(slope, 0, 1) * (scale[:, None] / scale / dt)[:, :, None]
+    b = intercept * unit / dt - np.einsum("ijb,j->ib", A, center)
+    count = np.maximum(T[0, 0], 1.0)
+    state_mean, mean = T[0, 1:k] / count, T[0, k:] / count
+    G, H, D = T[1:k, 1:k], T[1:k, k:], T[k:, k:]
+    variation = D - mean[:, None] * T[0, k:]
+    # Written out so that it stays positive semidefinite when the slope is a minimum-norm solution.
+    cross = np.einsum("kib,kjb->ijb", H - T[0, 1:k, None] * mean, slope)
+    states = G - T[0, 1:k, None] * state_mean
+    rss = variation - cross - np.swapaxes(cross, 0, 1)
+    rss += np.einsum("kib,kjb->ijb", slope, np.einsum("klb,ljb->kjb", states, slope))
+    squared = _diagonal(D)
     # Steps that are all alike, such as a counter's, vary by rounding error only.
-    alike = np.einsum("...jj->...j", covariance) <= _CONSTANT * squared / count[..., None]
-    covariance = np.where(alike[..., :, None] | alike[..., None, :], 0.0, covariance)
-    state_mean = G[..., 0, 1:] / count[..., None]
-    next_mean = state_mean + mean
-    next_square = np.einsum("...jj->...j", G[..., 1:, 1:] + D) + 2 * np.einsum("...jj->...j", H[..., 1:, :])
-    total_levels = next_square - count[..., None] * next_mean**2
+    alike = _diagonal(variation) <= _CONSTANT * squared
+    variation[alike[:, None] | alike] = 0.0
+    # The next level is u + du.
+    levels = _diagonal(states) + 2 * _diagonal(H - T[0, 1:k, None] * mean) + squared - mean * T[0, k:]
+    square = (scale[:, None] * scale)[:, :, None]
+    lead = total.shape[:-2]
     return AffineEstimate(
-        A=A,
-        b=b,
-        Q=rss / free * unit,
-        rank=rank,
-        step_covariance=covariance * unit,
-        residual=np.maximum(np.einsum("...jj->...j", rss), 0.0) * scale**2,
-        total_steps=np.einsum("...jj->...j", covariance) * count[..., None] * scale**2,
-        total_levels=np.maximum(total_levels, 0.0) * scale**2,
-        squared_steps=squared * scale**2,
+        A=batch_first(A, lead),
+        b=batch_first(b, lead),
+        Q=batch_first(rss / np.maximum(count - 1 - rank, 1.0) * square, lead),
+        rank=rank.reshape(lead),
+        step_covariance=batch_first(variation / count * square, lead),
+        residual=batch_first(np.maximum(_diagonal(rss), 0.0) * unit**2, lead),
+        total_steps=batch_first(_diagonal(variation) * unit**2, lead),
+        total_levels=batch_first(np.maximum(levels, 0.0) * unit**2, lead),
+        squared_steps=batch_first(squared * unit**2, lead),
     )
 
 
-def varying_objectives(total: Floats) -> NDArray[np.bool_]:
+def _diagonal(T: Floats) -> Floats:
+    """Return the diagonals (n, B) of (n, n, B)."""
+    return np.moveaxis(np.diagonal(T), -1, 0)
+
+
+def varying_objectives(total: Floats) -> Bools:
     """Say which objectives differ between the starts of steps, (n,): the others cannot explain any step."""
-    return np.isfinite(_within(total, (total.shape[-1] + 1) // 2)[1])
+    return np.asarray(np.isfinite(_within(batch_last(total))[1][:, 0]))
 
 
-def independent_objectives(total: Floats) -> NDArray[np.bool_]:
+def independent_objectives(total: Floats) -> Bools:
     """Say which objectives are no exact linear combination of those before them at the starts of steps, (n,)."""
     k = (total.shape[-1] + 1) // 2
-    correlation, size = _within(total, k)
+    correlation, size = (found[..., 0] for found in _within(batch_last(total)))
     kept: list[int] = []
     for j in np.flatnonzero(np.isfinite(size)):
         both = [*kept, int(j)]
