@@ -11,10 +11,14 @@ from trimtab.core.trajectories import Exclusion, Trajectories
 from trimtab.errors import FitError, InputError
 from trimtab.estimation import least_squares as ls
 from trimtab.estimation.bootstrap import resample
+from trimtab.estimation.cautions import Design
+from trimtab.estimation.ground import Ground
+from trimtab.estimation.ladder import ESTIMATORS, Estimator
 from trimtab.estimation.moments import session_moments
 from trimtab.estimation.outcomes import session_efficiencies
 from trimtab.estimation.results import ArrayEstimate, Fit
-from trimtab.estimation.strategy import Options, bootstrap_key, fit_strategy, interference_estimate
+from trimtab.estimation.strategy import Options, bootstrap_key, fit_strategy
+from trimtab.estimation.threads import single_threaded
 
 __all__ = ["Fit", "fit", "interference"]
 
@@ -22,6 +26,7 @@ SHORTEST = 1e-6
 MOST_DRAWS = 1_000_000
 
 
+@single_threaded
 def fit(
     data: Any,
     *,
@@ -30,6 +35,7 @@ def fit(
     level: float = 0.95,
     draws: int = 2000,
     seed: int = 0,
+    estimator: Estimator = "auto",
 ) -> Fit:
     """Fit an affine stochastic differential equation to each strategy (paper, eq. 5): dx_t = (A x_t + b) dt + e_t.
 
@@ -47,6 +53,10 @@ def fit(
         Bootstrap replicates.
     seed
         Of the replicates and of the cross-validation folds.
+    estimator
+        ``"auto"`` fits every rung that the data call for and trusts the one that they speak for; ``"all"`` fits every
+        rung that can be fitted. ``"least-squares"`` is exactly the paper's estimator; any other name adds that rung and
+        trusts it.
 
     Returns
     -------
@@ -68,7 +78,7 @@ def fit(
     >>> round(tt.fit(tt.Trajectories.from_arrays(paths, ["quality"]))["all"].rate, 1)
     0.4
     """
-    options = _options(dt, level, draws, seed)
+    options = _options(dt, level, draws, seed, estimator)
     trajectories = _trajectories(data, objectives)
     steps = trajectories.steps()
     lost = trajectories.lost_steps()
@@ -106,6 +116,7 @@ def fit(
     )
 
 
+@single_threaded
 def interference(
     data: Any, *, objectives: Any = None, level: float = 0.95, draws: int = 2000, seed: int = 0
 ) -> ArrayEstimate:
@@ -122,10 +133,10 @@ def interference(
     if moments.n_sessions > 1:
         replicates = resample(moments, options.draws, options.seed, *bootstrap_key(None))
         drawn = ls.estimate(replicates, moments.center, moments.scale)
-    return interference_estimate(moments, estimate, drawn, options.level)
+    return Ground(moments, Design.of(moments), estimate, drawn, options.dt, options.level).interference()
 
 
-def _options(dt: float, level: float, draws: int, seed: int) -> Options:
+def _options(dt: float, level: float, draws: int, seed: int, estimator: Estimator = "auto") -> Options:
     """Check the options of a fit; ``InputError`` where one makes no sense."""
     try:
         dt, level = float(dt), float(level)
@@ -141,7 +152,9 @@ def _options(dt: float, level: float, draws: int, seed: int) -> Options:
         raise InputError(f"level must lie strictly between 0 and 1, for example 0.95, but got {level:g}")
     if not 10 <= draws <= MOST_DRAWS:
         raise InputError(f"from 10 to {MOST_DRAWS:,} draws are possible, but got {draws:,}")
-    return Options(dt=dt, level=level, draws=draws, seed=seed)
+    if estimator not in ESTIMATORS:
+        raise InputError(f"estimator must be one of {', '.join(ESTIMATORS)}, but got {estimator!r}")
+    return Options(dt=dt, level=level, draws=draws, seed=seed, estimator=estimator)
 
 
 def _trajectories(data: Any, objectives: Any) -> Trajectories:

@@ -1,4 +1,4 @@
-"""Covariances of scores between iterations: do they last, do they fade, and does the common level move?
+"""Covariances of scores between iterations: do they last, do they fade, and does the common level move.
 
 Three questions that least squares of steps cannot answer, each tested over runs (see `panel`). Let e_t be the scores
 about the mean of all runs at iteration t, and g_k = E[e_t e_{t+k}] per objective. Scores that are independent draws
@@ -40,10 +40,9 @@ class LagTests:
         Of "no score depends on another one of its run": g_1 and the mean of all later g_k are 0.
     fading_p_value
         Of "what lasts, lasts for good": g_1 equals the mean of all g_k, k >= 1.
-    fading
-        (n,) g_1 less that mean, relative to g_1; 0 for a static level, 1 where nothing is left later on.
-    fading_error
-        (n,) its standard error, g_1 taken as known.
+    fading, fading_error
+        g_1 less that mean, relative to g_1, averaged over the objectives in units of g_0, and its standard error with
+        g_1 taken as known: 0 for a static level, 1 where nothing is left later on.
     trend_p_value
         Of "the mean over runs does not move".
     runs
@@ -53,8 +52,8 @@ class LagTests:
     autocovariance: Floats
     dependence_p_value: float
     fading_p_value: float
-    fading: Floats
-    fading_error: Floats
+    fading: float
+    fading_error: float
     trend_p_value: float
     runs: int
 
@@ -82,7 +81,7 @@ def hotelling_mean(values: Floats, weights: Floats) -> float:
     used = weights > 0
     values, weights = values[used], weights[used]
     S, q = values.shape
-    if S < q + 3 or not q:
+    if q == 0 or S - q < 3:
         return float("nan")
     share = weights / weights.sum()
     mean = share @ values
@@ -127,23 +126,23 @@ def lag_tests(panel: Panel) -> LagTests:
             far.append((every - first) / later)
             weights.append(np.full(len(e), L - 1.0))
     g = lagged / np.maximum(pairs, 1)[:, None]
-    unknown = np.full(n, np.nan)
+    unknown = float("nan")
     trend = hotelling_mean(np.concatenate(moves), np.concatenate(move_weights)) if moves else float("nan")
     if not near:
-        return LagTests(g, float("nan"), float("nan"), unknown, unknown, trend, 0)
+        return LagTests(g, unknown, unknown, unknown, unknown, trend, 0)
     close, distant, weight = np.concatenate(near), np.concatenate(far), np.concatenate(weights)
     difference = close - distant
     share = weight / weight.sum()
-    level, drop = share @ close, share @ difference
-    error = np.sqrt((((difference - drop) * share[:, None]) ** 2).sum(axis=0))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        fading, fading_error = drop / level, error / np.abs(level)
+    size = np.where(g[0] > 0, g[0], np.inf)
+    level, drops = float((share @ close / size).sum()), (difference / size).sum(axis=1)
+    drop = float(share @ drops)
+    error = float(np.sqrt((((drops - drop) * share) ** 2).sum()))
     return LagTests(
         autocovariance=g,
         dependence_p_value=hotelling_mean(np.hstack([close, distant]), weight),
         fading_p_value=hotelling_mean(difference, weight),
-        fading=fading,
-        fading_error=fading_error,
+        fading=drop / level if level > 0 else unknown,
+        fading_error=error / level if level > 0 else unknown,
         trend_p_value=trend,
         runs=len(close),
     )

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from trimtab.core.trajectories import Trajectories
 from trimtab.dynamics.pareto import hypervolume, pareto_efficiencies
-from trimtab.estimation.results import ArrayEstimate, Estimate
+from trimtab.estimation.estimates import ArrayEstimate, Estimate
 
 __all__ = ["end_levels", "end_scores", "final_hypervolume", "mean_efficiency", "session_efficiencies"]
 

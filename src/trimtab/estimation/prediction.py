@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from trimtab.core.streams import stream
 from trimtab.estimation import least_squares as ls
 from trimtab.estimation.bootstrap import normal_interval
+from trimtab.estimation.estimates import R2, Estimate
 from trimtab.estimation.moments import Moments
-from trimtab.estimation.results import R2, Estimate
 
 __all__ = ["r_squared"]
 

@@ -1,4 +1,4 @@
-"""What a fit holds: estimates with their intervals, one strategy's figures, and all strategies together."""
+"""What a fit holds: one strategy's figures, and all strategies together."""
 
 from __future__ import annotations
 
@@ -15,137 +15,56 @@ from numpy.typing import NDArray
 from trimtab.core.objectives import ObjectiveSpace
 from trimtab.core.trajectories import Exclusion, Trajectories
 from trimtab.dynamics.affine import AffineSDE
-from trimtab.dynamics.spectrum import Regime
 from trimtab.errors import FitError, InputError
+from trimtab.estimation.diagnosis import Diagnosis, Label
+from trimtab.estimation.estimates import R2, ArrayEstimate, Draws, Estimate, RegimeEstimate
+from trimtab.estimation.rungs import Rung, RungName
 
-__all__ = ["R2", "ArrayEstimate", "Draws", "Estimate", "Fit", "RegimeEstimate", "StrategyFit"]
+__all__ = ["R2", "ArrayEstimate", "Draws", "Estimate", "Fit", "RegimeEstimate", "StrategyFit", "Verdict"]
 
 Floats = NDArray[np.float64]
 
 
-class Estimate(float):
-    """A number with an interval. It behaves as the number; ``low`` and ``high`` are its interval, nan if unknown."""
+class Verdict(str):
+    """A verdict in a few sentences. It is that text; ``label`` is one of `diagnosis.LABELS`, ``reasons`` why."""
 
-    __slots__ = ("high", "low")
-    low: float
-    high: float
+    __slots__ = ("label", "reasons")
+    label: Label
+    reasons: tuple[str, ...]
 
-    def __new__(cls, estimate: float, low: float = float("nan"), high: float = float("nan")) -> Estimate:
-        """Make the number `estimate` with its interval."""
-        made = super().__new__(cls, estimate)
-        made.low, made.high = float(low), float(high)
+    def __new__(cls, text: str, diagnosis: Diagnosis) -> Verdict:
+        """Make the verdict that reads `text` and rests on `diagnosis`."""
+        made = super().__new__(cls, text)
+        made.label, made.reasons = diagnosis.label, diagnosis.reasons
         return made
-
-    @property
-    def estimate(self) -> float:
-        """The number alone."""
-        return float(self)
-
-    def __str__(self) -> str:
-        return f"{float(self):.3g} [{self.low:.3g}, {self.high:.3g}]"
-
-    def __repr__(self) -> str:
-        return f"Estimate({float(self):.6g}, low={self.low:.6g}, high={self.high:.6g})"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ArrayEstimate:
-    """An array with elementwise intervals; all three arrays share one shape."""
-
-    estimate: Floats
-    low: Floats
-    high: Floats
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Floats:
-        return np.array(self.estimate, dtype=dtype)
-
-    def __getitem__(self, index: Any) -> Estimate:
-        return Estimate(float(self.estimate[index]), float(self.low[index]), float(self.high[index]))
-
-
-@dataclass(frozen=True, slots=True)
-class RegimeEstimate:
-    """The name of the qualitative behaviour and the share of bootstrap draws that show each regime."""
-
-    label: Regime
-    probabilities: Mapping[str, float]
-
-    def __str__(self) -> str:
-        if self.label == "undetermined":
-            return self.label
-        return f"{self.label} ({self.probabilities[self.label]:.0%})"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class R2:
-    """Coefficients of determination, each the mean over the objectives that vary.
-
-    Parameters
-    ----------
-    steps, levels
-        Of dx_t and of x_{t+1}, in sample.
-    steps_held_out, levels_held_out
-        The same for sessions that the fit has not seen (10-fold, grouped by session).
-    levels_persistence, levels_mean
-        Of x_{t+1}, for the baselines "stays where it is" and, held out, "jumps to the mean".
-    per_objective
-        `steps` of each objective, (n,).
-    """
-
-    steps: Estimate
-    levels: Estimate
-    steps_held_out: float
-    levels_held_out: float
-    levels_persistence: float
-    levels_mean: float
-    per_objective: Floats
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Draws:
-    """Bootstrap replicates of the drift: A (draws, n, n), b (draws, n), eigenvalues (draws, active objectives)."""
-
-    A: Floats
-    b: Floats
-    eigenvalues: NDArray[np.complex128]
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class StrategyFit:
     """Everything that one strategy's steps say about its dynamics (paper, eq. 5, and what follows from it).
 
+    The dynamics are those of the trusted rung: ``one.rate`` is ``one.rungs[one.trusted].rate``, and likewise for all
+    fields of `Rung`.
+
     Parameters
     ----------
     name, sessions, steps
         Strategy, number of sessions with a complete step, number of complete steps.
-    A, b, Q
-        Drift matrix (n, n), drift at the origin (n,), innovation covariance of a step (n, n); nan where the steps
-        cannot identify them.
     active
         (n,) false for objectives that explain no step, because they are the same at the start of every one or an exact
         combination of those before them: their columns of A are 0, and the spectrum leaves them out.
     identified
         False where the design is singular or too short, so that no rate or regime can be given.
-    eigenvalues
-        Of A, by decreasing real part.
-    rate
-        -max Re(lambda), per unit of time.
-    smooth_rate
-        -tr(A)/n: the average rate, smooth also where eigenvalues meet.
-    multiplier
-        abs(1 + lambda dt) of the eigenvalue that sets the rate.
-    multipliers
-        abs(1 + lambda dt) of all, in decreasing order.
-    spectral_radius
-        The largest of them: below 1 the loop converges.
-    half_life, period
-        Iterations until a deviation along the slowest mode halves; iterations per turn of that mode.
-    stable_continuous, stable_discrete
-        All Re(lambda) < 0; all abs(1 + lambda dt) < 1.
-    equilibrium, started, reached
-        -A^-1 b, and the means of the sessions' first and last completely scored iterations, each (n,).
-    interference
-        (n, n), eq. 4.
+    rungs
+        The estimators that the data allow, by name; ``"least_squares"`` is always among them.
+    trusted, trust
+        Name of the rung to believe, and why, in sentences.
+    diagnosis
+        Whether the data show dynamics at all, and what says so.
+    started, reached
+        Means of the sessions' first and last completely scored iterations, each (n,).
+    r2
+        Of the least-squares predictions of observed scores.
     pareto_efficiency, hypervolume
         Mean over sessions of the share of non-dominated iterations; share of the objective box that the final scores
         dominate together (nan where a bound is open, and above five objectives).
@@ -160,34 +79,21 @@ class StrategyFit:
     sessions: int
     steps: int
     dt: float
-    A: Floats
-    b: Floats
-    Q: Floats
     active: NDArray[np.bool_]
     identified: bool
-    eigenvalues: NDArray[np.complex128]
-    rate: Estimate
-    smooth_rate: Estimate
-    multiplier: Estimate
-    multipliers: ArrayEstimate
-    spectral_radius: Estimate
-    half_life: Estimate
-    period: float
-    stable_continuous: bool | None
-    stable_discrete: bool | None
-    regime: RegimeEstimate
-    equilibrium: ArrayEstimate
+    rungs: Mapping[RungName, Rung]
+    trusted: RungName
+    trust: tuple[str, ...]
+    diagnosis: Diagnosis
     started: ArrayEstimate
     reached: ArrayEstimate
     r2: R2
-    interference: ArrayEstimate
     pareto_efficiency: Estimate
     hypervolume: float
     memory_p_value: float
     second_lag_p_value: float
     at_bound: Floats
     warnings: tuple[str, ...]
-    draws: Draws
 
     def __repr__(self) -> str:
         return f"StrategyFit({self.name!r}, sessions={self.sessions}, rate={self.rate!s}, regime={self.regime!s})"
@@ -201,11 +107,101 @@ class StrategyFit:
         return AffineSDE(self.A[square], self.b[self.active], self.Q[square], self.dt)
 
     @property
-    def verdict(self) -> str:
-        """What the figures mean, in plain words."""
+    def verdict(self) -> Verdict:
+        """What the figures mean, in plain words; ``verdict.label`` says it in one, ``verdict.reasons`` why."""
         from trimtab.estimation.verdict import verdict
 
-        return verdict(self)
+        return Verdict(verdict(self), self.diagnosis)
+
+    @property
+    def rung(self) -> Rung:
+        """The trusted rung."""
+        return self.rungs[self.trusted]
+
+    @property
+    def A(self) -> Floats:
+        """See `Rung`."""
+        return self.rung.A
+
+    @property
+    def b(self) -> Floats:
+        """See `Rung`."""
+        return self.rung.b
+
+    @property
+    def Q(self) -> Floats:
+        """See `Rung`."""
+        return self.rung.Q
+
+    @property
+    def eigenvalues(self) -> NDArray[np.complex128]:
+        """See `Rung`."""
+        return self.rung.eigenvalues
+
+    @property
+    def rate(self) -> Estimate:
+        """See `Rung`."""
+        return self.rung.rate
+
+    @property
+    def smooth_rate(self) -> Estimate:
+        """See `Rung`."""
+        return self.rung.smooth_rate
+
+    @property
+    def multiplier(self) -> Estimate:
+        """See `Rung`."""
+        return self.rung.multiplier
+
+    @property
+    def multipliers(self) -> ArrayEstimate:
+        """See `Rung`."""
+        return self.rung.multipliers
+
+    @property
+    def spectral_radius(self) -> Estimate:
+        """See `Rung`."""
+        return self.rung.spectral_radius
+
+    @property
+    def half_life(self) -> Estimate:
+        """See `Rung`."""
+        return self.rung.half_life
+
+    @property
+    def period(self) -> float:
+        """See `Rung`."""
+        return self.rung.period
+
+    @property
+    def stable_continuous(self) -> bool | None:
+        """See `Rung`."""
+        return self.rung.stable_continuous
+
+    @property
+    def stable_discrete(self) -> bool | None:
+        """See `Rung`."""
+        return self.rung.stable_discrete
+
+    @property
+    def regime(self) -> RegimeEstimate:
+        """See `Rung`."""
+        return self.rung.regime
+
+    @property
+    def equilibrium(self) -> ArrayEstimate:
+        """See `Rung`."""
+        return self.rung.equilibrium
+
+    @property
+    def interference(self) -> ArrayEstimate:
+        """See `Rung`."""
+        return self.rung.interference
+
+    @property
+    def draws(self) -> Draws:
+        """See `Rung`."""
+        return self.rung.draws
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

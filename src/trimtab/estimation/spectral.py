@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from trimtab.dynamics import spectrum
 from trimtab.dynamics.spectrum import REGIMES
 from trimtab.estimation.bootstrap import normal_interval
-from trimtab.estimation.results import ArrayEstimate, Estimate, RegimeEstimate
+from trimtab.estimation.estimates import ArrayEstimate, Estimate, RegimeEstimate
 
 __all__ = ["AGREEMENT", "NO_MEMORY", "SECOND_LAG", "SpectralFigures"]
 
@@ -69,18 +69,18 @@ class SpectralFigures:
         radius = self.radius()
         return Estimate(*(float(spectrum.half_life(np.asarray(r))) for r in (radius.estimate, radius.low, radius.high)))
 
-    def regime(self, memory: float) -> RegimeEstimate:
+    def regime(self, *, dynamics: bool) -> RegimeEstimate:
         """Return the share of replicates in each regime, and its name where the data vouch for one.
 
-        That is where at least `AGREEMENT` of the replicates and the estimate itself show it, and the memory test
-        rejects. A test that too few sessions allow (nan) vouches for nothing.
+        That is where at least `AGREEMENT` of the replicates and the estimate itself show it, and the diagnosis is
+        `dynamics`: the spectrum of noise means nothing.
         """
         if not len(self.draws):
             return RegimeEstimate("undetermined", {})
         counts = np.bincount(spectrum.regimes(self.draws, self.dt), minlength=len(REGIMES))
         shares = counts / counts.sum()
         best = int(spectrum.regimes(self.lam, self.dt))
-        clear = shares[best] >= AGREEMENT and memory < NO_MEMORY
+        clear = shares[best] >= AGREEMENT and dynamics
         return RegimeEstimate(
             REGIMES[best] if clear else "undetermined", dict(zip(REGIMES, shares.tolist(), strict=True))
         )

@@ -1,12 +1,14 @@
-"""Fit the full model: posterior modes of four nested models, their weights, and draws from all of them."""
+"""Fit the full model: posterior modes of nested models, their weights, and draws from all of them."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import scipy.optimize
+import scipy.special
 from numpy.typing import NDArray
 
 from trimtab.core.streams import stream
@@ -17,10 +19,13 @@ from trimtab.estimation.state_space.parameters import Layout
 __all__ = ["NoiseKnown", "Part", "StateSpaceFit", "fit_state_space"]
 
 Floats = NDArray[np.float64]
+Objective = Callable[[Floats], tuple[float, Floats]]
 
 _LONGEST = 300  # scores of one run beyond which a factorisation per evaluation takes too long
-_STEP = 1e-5  # of the differences that give the Hessian
-_CLOSE = 1e-3  # Newton decrement below which a mode counts as found
+_STEP = 1e-6  # of the differences that give the Hessian
+_CLOSE = 1e-3  # Newton decrement, twice the log posterior still to be gained, below which the search ends
+_SETTLED = 0.1  # decrement up to which a mode counts as found
+_NEWTON = 5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,20 +52,22 @@ class Part:
 
     Parameters
     ----------
-    sessions, noise
-        What it allows for: lasting differences between sessions, score noise.
+    sessions, tied, noise
+        What it allows for: lasting differences between sessions, their correlation with the first state, score noise.
     weight
         Its share of the evidence.
-    log_likelihood
-        At the mode.
+    log_likelihood, parameters
+        At the mode; number of parameters.
     A, b, Q, R, U
         As in `StateSpaceFit`; U is the covariance of the session effect.
     """
 
     sessions: bool
+    tied: bool
     noise: bool
     weight: float
     log_likelihood: float
+    parameters: int
     converged: bool
     A: Floats
     b: Floats
@@ -81,7 +88,7 @@ class StateSpaceFit:
         (n, n) innovation covariance of a step and (n,) score-noise variances.
     session_sd
         (n,) standard deviation of a session's own drift u, per unit of time.
-    draws_A, draws_b, draws_R
+    drawn_A, drawn_b, drawn_R
         (draws, n, n), (draws, n) and (draws, n) from the normal approximations at the modes.
     parts
         The models themselves.
@@ -92,9 +99,9 @@ class StateSpaceFit:
     Q: Floats
     R: Floats
     session_sd: Floats
-    draws_A: Floats
-    draws_b: Floats
-    draws_R: Floats
+    drawn_A: Floats
+    drawn_b: Floats
+    drawn_R: Floats
     parts: tuple[Part, ...]
     converged: bool
     seconds: float
@@ -105,6 +112,23 @@ class StateSpaceFit:
             part.weight
             for part in self.parts
             if (sessions is None or part.sessions == sessions) and (noise is None or part.noise == noise)
+        )
+
+    @property
+    def plain_p_value(self) -> float:
+        """Smallest p-value of the likelihood-ratio tests of "neither score noise nor lasting differences".
+
+        Against each richer model by chi-squared with as many degrees of freedom as it has more parameters; variances
+        at their bound of 0 make that conservative. 0 where repeated judgements show noise of themselves.
+        """
+        plain = next((part for part in self.parts if not part.noise and not part.sessions), None)
+        if plain is None:
+            return 0.0
+        return min(
+            float(scipy.special.chdtrc(part.parameters - plain.parameters, 2 * gain)) if gain > 0 else 1.0
+            for part in self.parts
+            if part is not plain
+            for gain in [part.log_likelihood - plain.log_likelihood]
         )
 
 
@@ -147,8 +171,8 @@ def fit_state_space(
     start = _start(moments, start_A, start_b, start_Q, dt)
     modes: list[_Mode] = []
     for noise in (True,) if known is not None else (False, True):
-        for sessions in (False, True):
-            layout = Layout(moments.n, sessions, noise)
+        for sessions, tied in ((False, False), (True, False), (True, True)):
+            layout = Layout(moments.n, sessions, tied, noise)
             modes.append(_mode(layout, moments, layout.vector(start), known))
     evidence = np.array([mode.evidence for mode in modes])
     if not np.isfinite(evidence).any():
@@ -165,9 +189,9 @@ def fit_state_space(
         Q=sum((part.weight * part.Q for part in parts), np.zeros_like(start_Q)),
         R=sum((part.weight * part.R for part in parts), np.zeros_like(start_b)),
         session_sd=np.sqrt(np.diagonal(U)),
-        draws_A=drawn[0],
-        draws_b=drawn[1],
-        draws_R=drawn[2],
+        drawn_A=drawn[0],
+        drawn_b=drawn[1],
+        drawn_R=drawn[2],
         parts=parts,
         converged=all(part.converged for part in parts if part.weight > 0.01),
         seconds=time.perf_counter() - began,
@@ -223,47 +247,43 @@ def _mode(layout: Layout, moments: PanelMoments, start: Floats, known: NoiseKnow
         bounds=list(zip(low, high, strict=True)),
         options={"maxiter": 500, "maxcor": 30, "ftol": 1e-10, "gtol": 1e-4},
     )
-    vector, decrement = best.x, np.inf
-    hessian = np.eye(layout.size)
-    for _ in range(3):
-        value, gradient = objective(vector)
-        hessian = _hessian(objective, vector)
+    vector = np.asarray(best.x)
+    value, gradient = objective(vector)
+    for _ in range(_NEWTON):
+        hessian = _hessian(objective, vector, gradient)
         values, vectors = np.linalg.eigh(hessian)
-        # A direction along which the posterior is not concave gets the prior's curvature.
-        values = np.where(values > 1e-6, values, 1.0 / spread.max() ** 2)
-        move = -(vectors / values) @ (vectors.T @ gradient)
+        # A direction along which the posterior is not concave gets the curvature of the widest prior.
+        curvature = np.maximum(values, 1.0 / spread.max() ** 2)
+        move = -(vectors / curvature) @ (vectors.T @ gradient)
         decrement = float(-gradient @ move)
-        if decrement < _CLOSE or not np.isfinite(decrement):
+        if decrement < _CLOSE:
             break
-        step = 1.0
-        while step > 1e-4 and not objective(np.clip(vector + step * move, low, high))[0] < value:
-            step /= 4
-        vector = np.clip(vector + step * move, low, high) if step > 1e-4 else vector
-    value, _ = objective(vector)
-    values, vectors = np.linalg.eigh(hessian)
-    proper = bool((values > 0).all())
-    values = np.maximum(values, 1.0 / spread.max() ** 2)
+        for step in (1.0, 0.25, 0.05):
+            ahead = np.clip(vector + step * move, low, high)
+            there, slope = objective(ahead)
+            if there < value:
+                vector, value, gradient = ahead, there, slope
+                break
+        else:
+            break
     z = (vector - mean) / spread
-    prior = -0.5 * float(z @ z) - float(np.log(spread).sum())
-    constant = float(np.log(spread).sum())
     return _Mode(
         layout,
         vector,
-        (vectors / values) @ vectors.T,
-        -value - constant - 0.5 * float(np.log(values).sum()),
-        -value + 0.5 * float(z @ z) if np.isfinite(prior) else -np.inf,
-        proper and decrement < 1.0,
+        (vectors / curvature) @ vectors.T,
+        # Laplace's approximation; the powers of 2 pi in prior and integral cancel.
+        evidence=-value - float(np.log(spread).sum()) - 0.5 * float(np.log(curvature).sum()),
+        log_likelihood=-value + 0.5 * float(z @ z),
+        converged=bool((values > 0).all()) and decrement < _SETTLED,
     )
 
 
-def _hessian(objective, vector: Floats) -> Floats:  # type: ignore[no-untyped-def]
-    size = len(vector)
-    out = np.empty((size, size))
-    for i in range(size):
-        ahead, behind = vector.copy(), vector.copy()
+def _hessian(objective: Objective, vector: Floats, gradient: Floats) -> Floats:
+    out = np.empty((len(vector), len(vector)))
+    for i in range(len(vector)):
+        ahead = vector.copy()
         ahead[i] += _STEP
-        behind[i] -= _STEP
-        out[i] = (objective(ahead)[1] - objective(behind)[1]) / (2 * _STEP)
+        out[i] = (objective(ahead)[1] - gradient) / _STEP
     return (out + out.T) / 2
 
 
@@ -273,9 +293,11 @@ def _part(mode: _Mode, weight: float, moments: PanelMoments, dt: float) -> Part:
     unit = scale[:, None] * scale
     return Part(
         sessions=mode.layout.sessions,
+        tied=mode.layout.tied,
         noise=mode.layout.noise,
         weight=weight,
         log_likelihood=mode.log_likelihood,
+        parameters=mode.layout.size,
         converged=mode.converged,
         A=A,
         b=b,
@@ -299,9 +321,10 @@ def _draws(
     counts = np.floor(weights * draws).astype(int)
     counts[np.argsort(-(weights * draws - counts), kind="stable")[: draws - counts.sum()]] += 1
     phi, c, r = [], [], []
-    rng = stream(seed, "state space", *key)
     for mode, count in zip(modes, counts, strict=True):
-        normal = rng.standard_normal((draws, mode.layout.size))[:count]
+        layout = mode.layout
+        name = f"sessions={layout.sessions}, tied={layout.tied}, noise={layout.noise}"
+        normal = stream(seed, "state space", *key, name).standard_normal((count, mode.layout.size))
         values, vectors = np.linalg.eigh(mode.covariance)
         drawn = mode.vector + normal @ (vectors * np.sqrt(np.maximum(values, 0))).T
         at = mode.layout.slices()

@@ -14,6 +14,7 @@ One factorisation per pattern gives value and gradient, whatever the number of r
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,16 +62,21 @@ def _inverse_of_b(phi: Floats, span: int) -> Floats:
     powers[0] = np.eye(n)
     for k in range(1, span):
         powers[k] = phi @ powers[k - 1]
+    return powers[_lags(span)].transpose(0, 2, 1, 3).reshape(span * n, span * n)
+
+
+@lru_cache(maxsize=64)
+def _lags(span: int) -> NDArray[np.int64]:
+    """Return t - s, and where s > t the index -1: of the last block, which is zero."""
     lag = np.subtract.outer(np.arange(span), np.arange(span))
-    # Where s > t the index is -1: the last block, which is zero.
-    return powers[np.where(lag >= 0, lag, -1)].transpose(0, 2, 1, 3).reshape(span * n, span * n)
+    return np.where(lag >= 0, lag, -1)
 
 
 def _sources(model: Model, span: int) -> Floats:
     """Return K, (span n, span n)."""
     n = len(model.m)
     K = np.empty((span, n, span, n))
-    K[1:, :, 1:, :] = model.U[:, None, :]
+    K[1:, :, 1:] = model.U[:, None]
     K[0, :, 0] = model.P
     K[1:, :, 0] = model.C
     K[0, :, 1:] = model.C.T[:, None, :]

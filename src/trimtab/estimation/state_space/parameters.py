@@ -1,8 +1,9 @@
-"""The model's parameters as one unconstrained vector, with a weak prior, for each of four nested models."""
+"""The model's parameters as one unconstrained vector, with a weak prior, for each of the nested models."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,7 @@ _PRIOR = {
     "c": (0.0, 5.0),
     "m": (0.0, 5.0),
     "log_sd": (-0.7, 2.0),
-    "log_sd_session": (-1.5, 1.5),
+    "log_sd_session": (-2.5, 3.0),
     "log_sd_noise": (-1.5, 1.5),
     "off": (0.0, 1.0),
 }
@@ -39,41 +40,29 @@ class Layout:
     ----------
     n
         Number of objectives.
-    sessions, noise
-        Whether lasting differences between sessions, and score noise, are part of the model.
+    sessions, tied, noise
+        Whether lasting differences between sessions are part of the model, whether they may be correlated with the
+        first state, and whether score noise is part of the model.
     """
 
     n: int
     sessions: bool
+    tied: bool
     noise: bool
-
-    def _blocks(self) -> list[tuple[str, int]]:
-        n = self.n
-        triangle = n * (n + 1) // 2
-        blocks = [("phi", n * n), ("c", n), ("m", n), ("Q", triangle), ("P", triangle)]
-        if self.sessions:
-            blocks += [("G", n * n), ("U", triangle)]
-        if self.noise:
-            blocks += [("r", n)]
-        return blocks
 
     @property
     def size(self) -> int:
         """Number of parameters."""
-        return sum(length for _, length in self._blocks())
+        return int(max(at.stop for at in self.slices().values()))
 
     def slices(self) -> dict[str, slice]:
         """Return the place of each block."""
-        found, at = {}, 0
-        for name, length in self._blocks():
-            found[name] = slice(at, at + length)
-            at += length
-        return found
+        return _slices(self.n, self.sessions, self.tied, self.noise)
 
     def prior(self) -> tuple[Floats, Floats]:
         """Return mean and standard deviation of the prior, (size,) each."""
         n, mean, spread = self.n, np.zeros(self.size), np.ones(self.size)
-        diagonal = np.flatnonzero(np.equal(*np.tril_indices(n)))
+        _, diagonal = _lower(n)
         for name, at in self.slices().items():
             if name in ("phi", "c", "m"):
                 mean[at], spread[at] = _PRIOR[name]
@@ -90,7 +79,7 @@ class Layout:
     def bounds(self) -> tuple[Floats, Floats]:
         """Return the smallest and largest value of each entry, (size,) each."""
         low, high = np.full(self.size, -np.inf), np.full(self.size, np.inf)
-        diagonal = np.flatnonzero(np.equal(*np.tril_indices(self.n)))
+        _, diagonal = _lower(self.n)
         for name, at in self.slices().items():
             if name in ("Q", "P", "U", "r"):
                 places = at.start + (np.arange(self.n) if name == "r" else diagonal)
@@ -104,8 +93,11 @@ class Layout:
         zero = np.zeros((n, n))
         U, C = zero, zero
         if self.sessions:
-            G, LU = vector[at["G"]].reshape(n, n), _factor(vector[at["U"]], n)
-            U, C = G @ G.T + LU @ LU.T, G @ LP.T
+            LU = _factor(vector[at["U"]], n)
+            U = LU @ LU.T
+        if self.tied:
+            G = vector[at["G"]].reshape(n, n)
+            U, C = U + G @ G.T, G @ LP.T
         return Model(
             phi=vector[at["phi"]].reshape(n, n),
             c=vector[at["c"]],
@@ -126,46 +118,76 @@ class Layout:
         out[at["Q"]] = _flat((slope.Q + slope.Q.T) @ LQ, LQ)
         towards_P = (slope.P + slope.P.T) @ LP
         if self.sessions:
-            G, LU = vector[at["G"]].reshape(n, n), _factor(vector[at["U"]], n)
             both = slope.U + slope.U.T
-            towards_P = towards_P + slope.C.T @ G
-            out[at["G"]] = (slope.C @ LP + both @ G).ravel()
+            LU = _factor(vector[at["U"]], n)
             out[at["U"]] = _flat(both @ LU, LU)
+            if self.tied:
+                G = vector[at["G"]].reshape(n, n)
+                towards_P = towards_P + slope.C.T @ G
+                out[at["G"]] = (slope.C @ LP + both @ G).ravel()
         out[at["P"]] = _flat(towards_P, LP)
         if self.noise:
             out[at["r"]] = 2 * model.r * slope.r
         return out
 
     def vector(self, model: Model) -> Floats:
-        """Return the vector of `model`, whose covariances must be positive definite; U and C where they are modelled."""
-        n, at = self.n, self.slices()
+        """Return the vector of `model`, whose covariances must be positive definite where they are modelled."""
+        at = self.slices()
         out = np.empty(self.size)
         out[at["phi"]], out[at["c"]], out[at["m"]] = model.phi.ravel(), model.c, model.m
-        LP = np.linalg.cholesky(model.P)
-        out[at["Q"]], out[at["P"]] = _logs(np.linalg.cholesky(model.Q)), _logs(LP)
+        LP = np.asarray(np.linalg.cholesky(model.P))
+        out[at["Q"]], out[at["P"]] = _logs(np.asarray(np.linalg.cholesky(model.Q))), _logs(LP)
         if self.sessions:
-            G = np.linalg.solve(LP, model.C.T).T
-            out[at["G"]] = G.ravel()
-            out[at["U"]] = _logs(np.linalg.cholesky(model.U - G @ G.T))
+            G = np.linalg.solve(LP, model.C.T).T if self.tied else np.zeros_like(LP)
+            out[at["U"]] = _logs(np.asarray(np.linalg.cholesky(model.U - G @ G.T)))
+            if self.tied:
+                out[at["G"]] = G.ravel()
         if self.noise:
             out[at["r"]] = 0.5 * np.log(model.r)
         return np.clip(out, *self.bounds())
 
 
+@lru_cache(maxsize=64)
+def _slices(n: int, sessions: bool, tied: bool, noise: bool) -> dict[str, slice]:
+    triangle = n * (n + 1) // 2
+    blocks = [("phi", n * n), ("c", n), ("m", n), ("Q", triangle), ("P", triangle)]
+    if sessions:
+        blocks += [("U", triangle)]
+    if tied:
+        blocks += [("G", n * n)]
+    if noise:
+        blocks += [("r", n)]
+    found, at = {}, 0
+    for name, length in blocks:
+        found[name] = slice(at, at + length)
+        at += length
+    return found
+
+
+@lru_cache(maxsize=64)
+def _lower(n: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the flat places of the lower triangle of an (n, n) matrix, and of its diagonal within that triangle."""
+    rows, columns = np.tril_indices(n)
+    return rows * n + columns, np.flatnonzero(rows == columns)
+
+
 def _factor(values: Floats, n: int) -> Floats:
-    L = np.zeros((n, n))
-    L[np.tril_indices(n)] = values
-    L[np.diag_indices(n)] = np.exp(np.diagonal(L))
-    return L
+    places, diagonal = _lower(n)
+    L = np.zeros(n * n)
+    L[places] = values
+    L[places[diagonal]] = np.exp(values[diagonal])
+    return L.reshape(n, n)
 
 
 def _flat(slope: Floats, L: Floats) -> Floats:
-    slope = slope.copy()
-    slope[np.diag_indices(len(L))] *= np.diagonal(L)
-    return slope[np.tril_indices(len(L))]
+    places, diagonal = _lower(len(L))
+    flat = slope.ravel()[places]
+    flat[diagonal] *= np.diagonal(L)
+    return np.asarray(flat)
 
 
 def _logs(L: Floats) -> Floats:
-    L = L.copy()
-    L[np.diag_indices(len(L))] = np.log(np.diagonal(L))
-    return np.asarray(L[np.tril_indices(len(L))])
+    places, diagonal = _lower(len(L))
+    flat = L.ravel()[places]
+    flat[diagonal] = np.log(flat[diagonal])
+    return np.asarray(flat)
