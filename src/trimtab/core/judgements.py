@@ -11,7 +11,15 @@ from numpy.typing import NDArray
 from trimtab.core.exclusions import Exclusion
 from trimtab.errors import InputError
 
-__all__ = ["MOST_JUDGEMENTS", "Folded", "check_judgements", "fold", "judged_scores", "mean_judgement"]
+__all__ = [
+    "MOST_JUDGEMENTS",
+    "Folded",
+    "check_judgements",
+    "fold",
+    "judged_scores",
+    "mean_judgement",
+    "repeated_or_none",
+]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -78,6 +86,12 @@ def mean_judgement(judgements: Floats) -> Floats:
     return np.where(times > 0, means, np.nan)
 
 
+def repeated_or_none(judgements: Floats) -> Floats | None:
+    """Return judgements (..., r) as they are, or None where nothing has two."""
+    several = np.isfinite(judgements).sum(axis=-1).max(initial=0) > 1
+    return judgements if several else None
+
+
 def fold(cell: Ints, label: Ints, value: Floats, cells: int) -> Folded:
     """Arrange E judgements by cell, and average them.
 
@@ -123,7 +137,7 @@ def check_judgements(judgements: Floats, scores: Floats) -> None:
     known = np.isfinite(judgements)
     if np.isinf(judgements).any():
         raise InputError("judgements must be finite, or not-a-number where absent, but hold inf")
-    if known.sum(axis=2).max(initial=0) < 2:
+    if repeated_or_none(judgements) is None:
         raise InputError(
             "judgements need two or more of some score, but none has two; give scores alone, and None here"
         )

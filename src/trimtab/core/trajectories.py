@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trimtab.core.exclusions import Exclusion
-from trimtab.core.judgements import check_judgements, judged_scores, mean_judgement
+from trimtab.core.judgements import check_judgements, judged_scores, mean_judgement, repeated_or_none
 from trimtab.core.objectives import ObjectiveSpace
 from trimtab.errors import InputError
 
@@ -299,15 +299,12 @@ class Trajectories:
             raise InputError("at least one session and one objective must be selected, but none was")
         columns = np.array([self.space.index(name) for name in names])
         cells = np.ix_(rows, columns)
-        judgements = None if self.judgements is None else self.judgements[cells]
-        if judgements is not None and np.isfinite(judgements).sum(axis=2).max(initial=0) < 2:
-            judgements = None
         return replace(
             self,
             space=ObjectiveSpace(self.space.objectives[c] for c in columns),
             scores=self.scores[cells],
             status=self.status[cells],
-            judgements=judgements,
+            judgements=None if self.judgements is None else repeated_or_none(self.judgements[cells]),
             iteration=self.iteration[rows],
             strategy=self.strategy[rows],
             offsets=offsets,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -53,6 +53,7 @@ def import_files(
     *,
     columns: Columns | None = None,
     objectives: ObjectiveSpace | Sequence[str | Objective] | None = None,
+    judgements: Mapping[str, Sequence[str]] | None = None,
     scorer: Scorer | None = None,
     keep_scores: bool = False,
     progress: Progress | None = None,
@@ -70,6 +71,8 @@ def import_files(
         An open store, or the URL of one, which is made where there is none once all files have been read.
     columns, objectives
         As for `trimtab.store.load.load`. With a scorer and without `keep_scores`, a choice of the scorer's objectives.
+    judgements
+        As for `trimtab.store.load.load`. Repeated judgements are stored as repeats of a score.
     scorer
         Scores every row's text; a row without text is left unscored.
     keep_scores
@@ -92,7 +95,12 @@ def import_files(
         raise InputError("an import needs at least one file, but none was given")
     wanted = _wanted(objectives)
     chosen = _scorer_objectives(scorer, wanted, keep_scores)
-    files = [_read(path, names, wanted, scorer, keep_scores) for path in given]
+    if judgements and scorer is not None and not keep_scores:
+        raise InputError(
+            f"judgements name columns with scores, but those of the scorer {scorer.name!r} take their place; "
+            "leave the scorer or the judgements out, or keep the scores of the file too"
+        )
+    files = [_read(path, names, wanted, judgements, scorer, keep_scores) for path in given]
     with ExitStack() as stack:
         opened = stack.enter_context(closing(open_store(store, create=True))) if isinstance(store, str) else store
         return _write(files, opened, names, scorer, chosen, progress)
@@ -153,7 +161,12 @@ def _scorer_objectives(
 
 
 def _read(
-    path: Path, columns: Columns, wanted: Sequence[str | Objective] | None, scorer: Scorer | None, keep_scores: bool
+    path: Path,
+    columns: Columns,
+    wanted: Sequence[str | Objective] | None,
+    judgements: Mapping[str, Sequence[str]] | None,
+    scorer: Scorer | None,
+    keep_scores: bool,
 ) -> FileScores:
     with closing(open_file(path)) as source:
         if scorer is not None and columns.text not in source.names:
@@ -165,7 +178,7 @@ def _read(
         notes: list[str] = []
         if scorer is not None and replaced and (own := _own_scores(source, columns)):
             notes.append(f"The scores in the file ({', '.join(own)}) were replaced by those of {scorer.name!r}.")
-        loaded = load_table(source, columns, [] if replaced else wanted, every=True)
+        loaded = load_table(source, columns, [] if replaced else wanted, judgements=judgements, every=True)
         extra = tuple(name for name in (columns.text, "meta") if name in source.names)
     trajectories = loaded.trajectories
     return FileScores(path, loaded, extra, not replaced, [*trajectories.exclusions], [*trajectories.notes, *notes])
@@ -173,7 +186,7 @@ def _read(
 
 def _own_scores(source: Source, columns: Columns) -> tuple[str, ...]:
     try:
-        return candidates_of(source, columns, None).names
+        return candidates_of(source, columns, None, {}).names
     except InputError:
         return ()
 

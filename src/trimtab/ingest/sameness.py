@@ -46,9 +46,7 @@ class Fingerprints:
         # Digests are added rather than chained: the order of rows in a file is no part of its contents.
         text = iteration.artefact if iteration.answer is None else iteration.answer
         scores = sorted(
-            (s.objective, s.status, s.value)
-            for s in iteration.scores
-            if s.objective in self._objectives and not s.repeat
+            (s.objective, s.repeat, s.status, s.value) for s in iteration.scores if s.objective in self._objectives
         )
         whole = json.dumps([iteration.index, iteration.strategy, text, scores])
         return int.from_bytes(blake2b(whole.encode(), digest_size=16).digest(), "little")

@@ -118,10 +118,15 @@ class Writer:
             status = data.status[row]
             for j in np.flatnonzero(status != UNSCORED).tolist():
                 name = self._names[j]
-                if status[j] == OK:
+                if status[j] != OK:
+                    scores.append(Score(name, None, "failed", "failed in the source"))
+                elif data.judgements is None:
                     scores.append(Score(name, float(data.scores[row, j])))
                 else:
-                    scores.append(Score(name, None, "failed", "failed in the source"))
+                    given = data.judgements[row, j]
+                    scores += [
+                        Score(name, float(given[k]), repeat=k) for k in np.flatnonzero(np.isfinite(given)).tolist()
+                    ]
         return Iteration(
             session_id=data.session_ids[session],
             index=int(data.iteration[row]),

@@ -8,18 +8,21 @@ from typing import Literal
 
 from trimtab.errors import InputError
 
-__all__ = ["IGNORED_COLUMNS", "Columns", "Layout", "is_ignored", "require_columns"]
+__all__ = ["IGNORED_COLUMNS", "REPEAT_COLUMNS", "Columns", "Layout", "is_ignored", "require_columns"]
 
 Layout = Literal["wide", "long", "scores"]
 
 IGNORED_COLUMNS = frozenset(
     {
         "budget", "completion_tokens", "created_at", "date", "datetime", "duration", "epoch", "fold", "id", "idx",
-        "index", "judge_rep", "line", "n_iter", "prompt_tokens", "rep", "repeat", "replicate", "row", "rowid", "run",
-        "seed", "step", "time", "timestamp", "tokens", "total_tokens", "trial", "turn",
+        "index", "judge_rep", "judge_repeat", "line", "n_iter", "prompt_tokens", "rep", "repeat", "replicate", "row",
+        "rowid", "run", "seed", "step", "time", "timestamp", "tokens", "total_tokens", "trial", "turn",
     }
 )  # fmt: skip
 """Names of numeric columns that a wide table holds beside its objectives; compared in lower case."""
+
+REPEAT_COLUMNS = ("judge_repeat", "judge_rep", "repeat", "rep")
+"""Names of a column that tells repeated judgements apart, the clearest first; compared in lower case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,11 @@ class Columns:
         The artefact, which only an import reads.
     task, model
         Labels of a session, kept as the covariates ``task_id`` and ``model``.
+    repeat
+        The column that tells apart several judgements of one score: the number of a repeat, the name of a judge, or any
+        other label. Two rows of the same session, iteration (and objective) with different labels are two judgements;
+        with the same label, the second is left out. None for the first of ``judge_repeat``, ``judge_rep``, ``repeat``
+        and ``rep`` that the table has and that holds numbers.
     """
 
     session: str = "session_id"
@@ -49,6 +57,7 @@ class Columns:
     text: str = "text"
     task: str = "task_id"
     model: str = "model"
+    repeat: str | None = None
 
     def mapped(self) -> dict[str, str]:
         """Return the roles whose column was named by the caller, in order."""
@@ -57,7 +66,8 @@ class Columns:
     @property
     def known(self) -> frozenset[str]:
         """Names that never are objectives of a wide table, because they mean something else."""
-        return frozenset({self.session, self.strategy, self.iteration, self.text, self.task, self.model})
+        named = {self.session, self.strategy, self.iteration, self.text, self.task, self.model, self.repeat}
+        return frozenset(name for name in named if name is not None)
 
 
 def is_ignored(name: str) -> bool:
@@ -78,6 +88,11 @@ def require_columns(columns: Columns, names: Sequence[str], origin: str) -> None
     for role, name in columns.mapped().items():
         if name not in names:
             raise InputError(f"{origin} has no column {name!r}, named as the {role} column; it has {there}")
+    if columns.repeat is not None and columns.iteration not in names:
+        raise InputError(
+            f"{origin} needs a column {columns.iteration!r} beside {columns.repeat!r}: without numbered iterations a "
+            "repeated judgement cannot be told from the next iteration; name yours with --iteration-column"
+        )
 
 
 def _listing(names: Iterable[str], most: int = 30) -> str:

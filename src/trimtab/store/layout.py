@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from trimtab.core.trajectories import Exclusion
 from trimtab.errors import InputError
-from trimtab.store.columns import Columns, Layout, is_ignored
+from trimtab.store.columns import REPEAT_COLUMNS, Columns, Layout, is_ignored
+from trimtab.store.parts import Parts, parts_of
 from trimtab.store.source import Profile, Ref, Source
 
 __all__ = ["STATUS_WORDS", "Candidates", "candidates_of"]
@@ -22,35 +23,72 @@ class Candidates:
 
     Parameters
     ----------
-    names
-        Of the candidates, in order.
+    made
+        The candidates, and which columns, keys or names are judgements of them.
     refs
-        Where their values are: one for each, or the one value column of a long table.
+        Where the values are: one for each part of a candidate, or the one value column of a long table.
     status
         The text column that tells failed from unscored, for those that have one.
+    repeat
+        The column that tells repeated judgements apart, where there is one.
     """
 
     layout: Layout
-    names: tuple[str, ...]
+    made: Parts
     refs: tuple[Ref, ...]
     status: Mapping[Ref, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     exclusions: tuple[Exclusion, ...] = ()
+    repeat: str | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The candidates, in order."""
+        return self.made.names
 
 
-def candidates_of(source: Source, columns: Columns, wanted: Sequence[str] | None) -> Candidates:
+def candidates_of(
+    source: Source, columns: Columns, wanted: Sequence[str] | None, judgements: Mapping[str, Sequence[str]]
+) -> Candidates:
     """Return the candidates of `source`, or just the `wanted` ones; with an empty `wanted` no score is read at all.
 
     A table is *long* if it has the columns for objective and value and the former names objectives, of the *scores*
     layout if its scores column holds objects, and *wide* otherwise.
 
+    Parameters
+    ----------
+    judgements
+        For some objectives, the columns (or keys, or names in the objective column) that hold their judgements.
+
     Raises
     ------
     InputError
-        If the table fits two layouts, holds nothing numeric, or lacks a wanted objective.
+        If the table fits two layouts, holds nothing numeric, or lacks a wanted objective or a judgement.
     """
+    found = _candidates(source, columns, wanted, judgements)
+    return replace(found, repeat=_repeat_column(source, columns, {ref.column for ref in found.refs}))
+
+
+def _repeat_column(source: Source, columns: Columns, used: Collection[str]) -> str | None:
+    if columns.repeat is not None:
+        return columns.repeat
+    # Without numbered iterations, a row that repeats an iteration cannot be told from the next one.
+    if columns.iteration not in source.names:
+        return None
+    taken = columns.known | {columns.objective, columns.value, columns.scores} | set(used)
+    open_names = {name.strip().lower(): name for name in reversed(source.names) if name not in taken}
+    for ref in (Ref(open_names[name]) for name in REPEAT_COLUMNS if name in open_names):
+        profile = source.profile([ref])[ref]
+        if profile.mostly_numeric and not profile.boolean:
+            return ref.column
+    return None
+
+
+def _candidates(
+    source: Source, columns: Columns, wanted: Sequence[str] | None, judgements: Mapping[str, Sequence[str]]
+) -> Candidates:
     if wanted is not None and not wanted:
-        return Candidates("wide", (), ())
+        return Candidates("wide", Parts(), ())
     there = set(source.names)
     keys = source.keys(columns.scores) if columns.scores in there else None
     long = columns.objective in there and columns.value in there and _names_objectives(source, columns)
@@ -67,10 +105,11 @@ def candidates_of(source: Source, columns: Columns, wanted: Sequence[str] | None
             f"naming the objective and its value; it has {', '.join(map(repr, source.names))}"
         )
     if long:
-        return _long(source, columns, wanted)
-    if keys is not None and (wanted is None or set(wanted) & set(keys) or not set(wanted) <= there):
-        return _scores(source, columns, keys, wanted)
-    return _wide(source, columns, wanted)
+        return _long(source, columns, wanted, judgements)
+    asked = {part for name in wanted or judgements for part in judgements.get(name, (name,))}
+    if keys is not None and (not asked or asked & set(keys) or not asked <= there):
+        return _scores(source, columns, keys, wanted, judgements)
+    return _wide(source, columns, wanted, judgements)
 
 
 def _names_objectives(source: Source, columns: Columns) -> bool:
@@ -96,67 +135,65 @@ def _status_of(source: Source, column: str) -> bool:
     return bool(words - {None}) and words - {None, ""} <= STATUS_WORDS
 
 
-def _require(wanted: Sequence[str], there: Sequence[str], origin: str) -> None:
-    absent = [name for name in wanted if name not in there]
-    if absent:
-        shown = ", ".join(repr(name) for name in there[:30]) + (
-            f" and {len(there) - 30} more" if len(there) > 30 else ""
-        )
-        raise InputError(
-            f"{origin} has no objective called {', '.join(map(repr, absent))}; it has {shown or 'no numeric column'}"
-        )
-
-
 def _too_many(names: Sequence[str], origin: str) -> None:
     if len(names) > _MOST:
         raise InputError(f"{origin} has {len(names):,} objectives; at most {_MOST:,} can be inferred, so name yours")
 
 
-def _long(source: Source, columns: Columns, wanted: Sequence[str] | None) -> Candidates:
+def _long(
+    source: Source, columns: Columns, wanted: Sequence[str] | None, judgements: Mapping[str, Sequence[str]]
+) -> Candidates:
     found, _ = source.read([columns.objective], [])
     names = list(dict.fromkeys(name.strip() for name in dict.fromkeys(found[columns.objective].tolist()) if name))
     names = [name for name in names if name]
     if not names:
         raise InputError(f"{source.origin} names no objective in its column {columns.objective!r}")
-    if wanted is not None:
-        _require(wanted, names, source.origin)
-        names = [*wanted]
-    _too_many(names, source.origin)
+    made = parts_of(names, names, wanted, judgements, source.origin)
+    _too_many(made.parts, source.origin)
     ref = Ref(columns.value)
     status = {ref: "status"} if "status" in source.names and _status_of(source, "status") else {}
-    return Candidates("long", tuple(names), (ref,), status)
+    return Candidates("long", made, (ref,), status, made.notes)
 
 
-def _scores(source: Source, columns: Columns, keys: Sequence[str], wanted: Sequence[str] | None) -> Candidates:
-    if wanted is not None:
-        _require(wanted, keys, source.origin)
-        keys = wanted
-    _too_many(keys, source.origin)
-    refs = [Ref(columns.scores, key) for key in keys if key.strip()]
-    profiles = source.profile(refs)
-    empty = [ref for ref in refs if not profiles[ref].numeric]
-    if wanted is not None:
-        _require_numbers(source, empty)
+def _scores(
+    source: Source,
+    columns: Columns,
+    keys: Sequence[str],
+    wanted: Sequence[str] | None,
+    judgements: Mapping[str, Sequence[str]],
+) -> Candidates:
+    there = [key for key in keys if key.strip()]
     exclusions: tuple[Exclusion, ...] = ()
-    if empty:
-        refs = [ref for ref in refs if profiles[ref].numeric]
-        exclusions = (Exclusion("without a single number", len(empty), "objectives", tuple(r.name for r in empty[:3])),)
+    profiles: dict[Ref, Profile] = {}
+    if wanted is None:
+        _too_many(there, source.origin)
+        profiles = source.profile([Ref(columns.scores, key) for key in there])
+        empty = [ref.name for ref in profiles if not profiles[ref].numeric]
+        there = [ref.name for ref in profiles if profiles[ref].numeric]
+        if empty:
+            exclusions = (Exclusion("without a single number", len(empty), "objectives", tuple(empty[:3])),)
+    made = parts_of(there, keys, wanted, judgements, source.origin)
+    _too_many(made.parts, source.origin)
+    refs = [Ref(columns.scores, key) for key in made.parts]
+    profiles |= source.profile([ref for ref in refs if ref not in profiles])
+    _require_numbers(source, [ref for ref in refs if not profiles[ref].numeric])
     if not refs:
         raise InputError(f"{source.origin} holds no number in its column {columns.scores!r}")
-    return Candidates(
-        "scores", tuple(ref.name for ref in refs), tuple(refs), {}, tuple(_conversions(refs, profiles)), exclusions
-    )
+    return Candidates("scores", made, tuple(refs), {}, (*made.notes, *_conversions(refs, profiles)), exclusions)
 
 
-def _wide(source: Source, columns: Columns, wanted: Sequence[str] | None) -> Candidates:
+def _wide(
+    source: Source, columns: Columns, wanted: Sequence[str] | None, judgements: Mapping[str, Sequence[str]]
+) -> Candidates:
     notes: list[str] = []
     if wanted is None:
         open_names = [name for name in source.names if name not in columns.known | {columns.scores, "meta"}]
         profiles = source.profile([Ref(name) for name in open_names])
-        numeric = [ref for ref in profiles if profiles[ref].mostly_numeric]
-        refs = [ref for ref in numeric if not is_ignored(ref.name)]
-        ignored = [ref.name for ref in numeric if is_ignored(ref.name)]
-        if not refs:
+        judged = {part for parts in judgements.values() for part in parts}
+        numeric = {ref.name for ref in profiles if profiles[ref].mostly_numeric}
+        ignored = [name for name in open_names if name in numeric - judged and is_ignored(name)]
+        candidates = [name for name in open_names if name in numeric | judged and name not in ignored]
+        if not candidates:
             named = ", ".join(map(repr, ignored))
             hint = f"; {named} can be named with --objective (or objectives=)" if ignored else ""
             raise InputError(
@@ -164,27 +201,30 @@ def _wide(source: Source, columns: Columns, wanted: Sequence[str] | None) -> Can
                 f"{columns.objective!r} and {columns.value!r}, or a column {columns.scores!r} of objects, "
                 f"but has {', '.join(map(repr, source.names))}{hint}"
             )
-        _too_many([ref.name for ref in refs], source.origin)
+        _too_many(candidates, source.origin)
         if ignored:
             notes.append(
                 f"Not taken for objectives because of their names: {', '.join(ignored)}. "
                 "Name them with --objective (or objectives=) if they are."
             )
-        beside = [ref.name for ref in profiles if ref not in numeric and not ref.name.endswith("_status")]
-        if beside and refs:
+        beside = [name for name in open_names if name not in numeric | judged and not name.endswith("_status")]
+        if beside:
             notes.append(f"Not taken for objectives because they hold no numbers: {', '.join(beside)}.")
+        made = parts_of(candidates, open_names, None, judgements, source.origin)
+        refs = [Ref(name) for name in made.parts]
     else:
-        _require(wanted, [name for name in source.names if name not in columns.known], source.origin)
-        refs = [Ref(name) for name in wanted]
+        there = [name for name in source.names if name not in columns.known]
+        made = parts_of(there, there, wanted, judgements, source.origin)
+        refs = [Ref(name) for name in made.parts]
         profiles = source.profile(refs)
-        _require_numbers(source, [ref for ref in refs if not profiles[ref].numeric])
+    _require_numbers(source, [ref for ref in refs if not profiles[ref].numeric])
     status = {
         ref: f"{ref.name}_status"
         for ref in refs
         if f"{ref.name}_status" in source.names and _status_of(source, f"{ref.name}_status")
     }
-    notes += _conversions(refs, profiles)
-    return Candidates("wide", tuple(ref.name for ref in refs), tuple(refs), status, tuple(notes))
+    notes += [*made.notes, *_conversions(refs, profiles)]
+    return Candidates("wide", made, tuple(refs), status, tuple(notes))
 
 
 def _require_numbers(source: Source, empty: Sequence[Ref]) -> None:

@@ -30,6 +30,7 @@ def load(
     objectives: ObjectiveSpace | Sequence[str | Objective] | None = None,
     columns: Columns | None = None,
     strategy_default: str = "all",
+    judgements: Mapping[str, Sequence[str]] | None = None,
 ) -> Trajectories:
     """Load trajectories.
 
@@ -39,7 +40,9 @@ def load(
         A store URL such as ``sqlite:///run.db``; a ``.csv``, ``.parquet``, ``.jsonl`` or ``.jsonl.gz`` file; a
         dataframe of any library that narwhals knows; a mapping of column names to arrays; scores as one array
         (sessions, iterations, objectives) or a list of arrays (iterations, objectives); or `Trajectories`.
-        A table is wide (one column per objective), long (objective, value) or holds one object of scores a row.
+        A table is wide (one column per objective), long (objective, value) or holds one object of scores a row. Where
+        it holds several judgements of a score, they are kept apart in `Trajectories.judgements`, and their mean is the
+        score. A column of repeats tells them apart (see `Columns`), or they have a column each.
     objectives
         Which objectives, each an `Objective` or ``NAME[:LOW:HIGH][:min|max]``; inferred if None. Text without bounds
         keeps the scale that a store or `Trajectories` have, and in a table the scale is inferred from the values.
@@ -47,6 +50,10 @@ def load(
         The names of the table's columns.
     strategy_default
         The name of the one strategy of a table without a strategy column.
+    judgements
+        Which columns of a table (or keys of its objects, or names in its objective column) hold the judgements of an
+        objective, as in ``{"quality": ["judge_a", "judge_b"]}``. Columns called like ``quality_rep0``, ``quality_rep1``
+        or ``quality_judge_1``, ``quality_judge_2`` need not be named.
 
     Returns
     -------
@@ -65,8 +72,17 @@ def load(
     >>> table = {"session_id": ["a", "a", "a"], "iteration": [0, 1, 2], "quality": [2.0, 4.5, 6.0]}
     >>> load(table, objectives=["quality"]).scores.ravel()
     array([2. , 4.5, 6. ])
+    >>> table = {"session_id": ["a", "a"], "iteration": [0, 1], "anna": [2.0, 4.0], "ben": [3.0, 6.0]}
+    >>> load(table, judgements={"quality": ["anna", "ben"]}).judgements
+    array([[[2., 3.]],
+    <BLANKLINE>
+           [[4., 6.]]])
     """
     wanted = _wanted(objectives)
+    if judgements is not None and (
+        isinstance(source, (Trajectories, np.ndarray, list, tuple)) or (isinstance(source, str) and _URL.match(source))
+    ):
+        raise InputError("judgements= names columns of a table, but the source is none: it keeps its judgements apart")
     if isinstance(source, Trajectories):
         return _restricted(source, wanted)
     if isinstance(source, str) and _URL.match(source):
@@ -99,7 +115,7 @@ def load(
             )
         table = frame
     try:
-        return load_table(table, names, wanted, strategy_default).trajectories
+        return load_table(table, names, wanted, strategy_default, judgements=judgements).trajectories
     finally:
         table.close()
 

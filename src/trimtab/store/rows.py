@@ -12,7 +12,7 @@ from trimtab.core.trajectories import Exclusion
 from trimtab.errors import InputError
 from trimtab.store.columns import Columns
 from trimtab.store.layout import Candidates
-from trimtab.store.source import Numbers, Ref, Source
+from trimtab.store.source import Numbers, Ref, Source, number_of
 
 __all__ = ["UNNAMED", "Report", "Rows", "codes_of", "read_rows"]
 
@@ -40,7 +40,11 @@ class Report:
 
 @dataclass(slots=True)
 class Rows:
-    """Usable rows in the order of the source: codes into names, one entry per row."""
+    """Usable rows in the order of the source: codes into names, one entry per row.
+
+    `objective` is the position of the row's objective among the candidates' parts, in a long table; `repeat` the rank
+    of its label among those that tell repeated judgements apart, 0 where it has none.
+    """
 
     at: Ints
     session: Ints
@@ -49,6 +53,7 @@ class Rows:
     strategies: list[str]
     iteration: Ints
     objective: Ints | None
+    repeat: Ints | None
     values: Floats
     missing: Bools
     failed: Bools
@@ -85,6 +90,7 @@ def read_rows(source: Source, columns: Columns, candidates: Candidates, strategy
     texts = [columns.session, *labels.values(), *candidates.status.values()]
     texts += [columns.strategy] if by_name else []
     texts += [columns.objective] if long else []
+    texts += [] if candidates.repeat is None else [candidates.repeat]
     refs = [*candidates.refs]
     at_iteration = Ref(columns.iteration)
     words, numbers = source.read(list(dict.fromkeys(texts)), [*refs, at_iteration] if by_number else refs)
@@ -143,7 +149,8 @@ def read_rows(source: Source, columns: Columns, candidates: Candidates, strategy
             failed[:, c] = [str(word).strip().lower() == "failed" for word in words[candidates.status[ref]][at]]
     return Rows(
         at, session[at], sessions, strategy[at], strategies, iteration[at],
-        None if objective is None else objective[at], values, missing, failed,
+        None if objective is None else objective[at],
+        None if candidates.repeat is None else _ranks(words[candidates.repeat][at]), values, missing, failed,
         {name: words[column][at] for name, column in labels.items()},
     )  # fmt: skip
 
@@ -208,10 +215,26 @@ def _row_names(at: Ints) -> list[str]:
 
 
 def _objective_codes(column: Objects, candidates: Candidates) -> Ints:
-    """Return the position of each row's objective among the candidates, -1 where none is named, -2 for the others."""
-    place = {name: c for c, name in enumerate(candidates.names)}
+    """Return the position of each row's objective among the parts, -1 where none is named, -2 for the others."""
+    place = {name: c for c, name in enumerate(candidates.made.parts)}
     codes, names = codes_of(column)
     return np.array([*(place.get(name.strip(), -2) for name in names), -1], dtype=np.int64)[codes]
+
+
+def _ranks(column: Objects) -> Ints:
+    """Return 0 for rows without a label, and 1, 2, ... for the others: numbers by size, then words by name."""
+    codes, names = codes_of(column)
+    labels = [_label(name) for name in names]
+    rank = {label: k for k, label in enumerate(sorted(set(labels)), start=1)}
+    return np.array([*(rank[label] for label in labels), 0], dtype=np.int64)[codes]
+
+
+def _label(name: str) -> tuple[int, float, str]:
+    number = number_of(name)
+    # 1, 1.0 and 01 are one label; beyond 2^53 different numbers would be.
+    if number is not None and abs(number) < 2**53:
+        return 0, number, ""
+    return 1, 0.0, name.strip()
 
 
 def _truth_values(source: Source, column: str) -> Bools | None:

@@ -9,7 +9,7 @@ from uuid import uuid4
 import numpy as np
 from numpy.typing import NDArray
 
-from trimtab.core.trajectories import FAILED, Trajectories
+from trimtab.core.trajectories import FAILED, OK, UNSCORED, Trajectories
 from trimtab.errors import InputError, SourceError
 from trimtab.store.columns import Columns
 from trimtab.store.files import FileFormat, first_line, format_of, private_database, quoted
@@ -23,16 +23,19 @@ _OPTIONS = {
     "parquet": "FORMAT parquet, COMPRESSION zstd",
     "jsonl": "FORMAT json, COMPRESSION none",
 }
+Ints = NDArray[np.int64]
+
 _WORDS = np.array(["ok", "unscored", "failed"], dtype=object)
 
 
 def save(trajectories: Trajectories, path: str | Path, *, layout: Literal["wide", "long"] = "wide") -> Path:
     """Write `trajectories` to a ``.csv``, ``.parquet``, ``.jsonl`` or ``.jsonl.gz`` file, and return its path.
 
-    Loading the file gives the same sessions, iterations, strategies, scores, statuses and labels; the scales of the
-    objectives are not in the file and are given to `load` again. A missing score is an empty cell. *Wide* has one
-    column per objective, and beside one that has failed scores a column ``<objective>_status`` that tells ``failed``
-    from ``unscored``; *long* has one row per score, with its ``status``.
+    Loading the file gives the same sessions, iterations, strategies, scores, judgements, statuses and labels; the
+    scales of the objectives are not in the file and are given to `load` again. A missing score is an empty cell. *Wide*
+    has one column per objective, and beside one that has failed scores a column ``<objective>_status`` that tells
+    ``failed`` from ``unscored``; *long* has one row per score, with its ``status``. With judgements there is a column
+    ``repeat``, and a row for each judgement instead of one for their mean (wide: for each iteration and repeat).
 
     The file appears whole or not at all: it is written beside its place and then moved there.
 
@@ -74,26 +77,32 @@ def save(trajectories: Trajectories, path: str | Path, *, layout: Literal["wide"
     return target
 
 
-def _labels(trajectories: Trajectories) -> dict[str, NDArray[Any]]:
-    session = trajectories.session
+def _labels(trajectories: Trajectories, row: Ints, repeat: Ints) -> dict[str, NDArray[Any]]:
+    session = trajectories.session[row]
     columns: dict[str, NDArray[Any]] = {
         "session_id": np.array(trajectories.session_ids, dtype=object)[session],
-        "strategy": np.array(trajectories.strategies, dtype=object)[trajectories.strategy],
-        "iteration": trajectories.iteration.astype(np.int64),
+        "strategy": np.array(trajectories.strategies, dtype=object)[trajectories.strategy[row]],
+        "iteration": trajectories.iteration[row].astype(np.int64),
     }
+    if trajectories.judgements is not None:
+        columns["repeat"] = repeat
     for name, labels in trajectories.covariates.items():
+        if name == "repeat" and trajectories.judgements is not None:
+            raise InputError("a table of judgements has its own column 'repeat', so no covariate can be called that")
         columns[name] = np.array(labels, dtype=object)[session]
     return columns
 
 
 def _wide(trajectories: Trajectories) -> dict[str, NDArray[Any]]:
-    columns = _labels(trajectories)
+    row, repeat = trajectories.judgement_rows()
+    columns = _labels(trajectories, row, repeat)
     known = Columns().known | {"meta"} | columns.keys()
     for j, name in enumerate(trajectories.space.names):
         failed = bool((trajectories.status[:, j] == FAILED).any())
-        added: dict[str, NDArray[Any]] = {name: np.ma.masked_invalid(trajectories.scores[:, j])}
+        values, status = _judged(trajectories, row, np.full(len(row), j), repeat)
+        added: dict[str, NDArray[Any]] = {name: values}
         if failed:
-            added[f"{name}_status"] = _WORDS[trajectories.status[:, j]]
+            added[f"{name}_status"] = status
         taken = {column.lower() for column in [*columns, *known]}
         clash = next((column for column in added if column.lower() in taken), None)
         if clash is not None:
@@ -107,11 +116,27 @@ def _wide(trajectories: Trajectories) -> dict[str, NDArray[Any]]:
 
 def _long(trajectories: Trajectories) -> dict[str, NDArray[Any]]:
     n = trajectories.space.n
-    columns = {name: np.repeat(column, n) for name, column in _labels(trajectories).items()}
+    if trajectories.judgements is None:
+        row, repeat = np.repeat(np.arange(trajectories.n_rows), n), np.zeros(trajectories.n_rows * n, dtype=np.int64)
+        j = np.tile(np.arange(n), trajectories.n_rows)
+    else:
+        there = np.isfinite(trajectories.judgements)
+        there[..., 0] |= ~there.any(axis=2)
+        row, j, repeat = np.nonzero(there)
+    columns = _labels(trajectories, row, repeat)
     clash = next((name for name in ("objective", "value", "status") if name in columns), None)
     if clash is not None:
         raise InputError(f"a long table has its own column {clash!r}, so no covariate can be called that")
-    columns["objective"] = np.tile(np.array(trajectories.space.names, dtype=object), trajectories.n_rows)
-    columns["value"] = np.ma.masked_invalid(trajectories.scores.ravel())
-    columns["status"] = _WORDS[trajectories.status.ravel()]
+    columns["objective"] = np.array(trajectories.space.names, dtype=object)[j]
+    columns["value"], columns["status"] = _judged(trajectories, row, j, repeat)
     return columns
+
+
+def _judged(trajectories: Trajectories, row: Ints, j: Ints, repeat: Ints) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return values, masked where missing, and their statuses; an absent judgement of a known score is unscored."""
+    if trajectories.judgements is None:
+        values, status = trajectories.scores[row, j], trajectories.status[row, j]
+    else:
+        values, status = trajectories.judgements[row, j, repeat], trajectories.status[row, j]
+        status = np.where(np.isnan(values) & (status == OK), UNSCORED, status)
+    return np.ma.masked_invalid(values), _WORDS[status]

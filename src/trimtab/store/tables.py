@@ -8,21 +8,21 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from trimtab.core.judgements import repeated_or_none
 from trimtab.core.objectives import Objective, ObjectiveSpace
 from trimtab.core.trajectories import FAILED, OK, UNSCORED, Trajectories
+from trimtab.store.cells import LARGEST, Table, arrange
 from trimtab.store.columns import Columns, require_columns
 from trimtab.store.inference import Choice, assumed_scale, choose_objectives, has_bounds, without_labels
 from trimtab.store.layout import Candidates, candidates_of
-from trimtab.store.rows import UNNAMED, Report, Rows, codes_of, read_rows
+from trimtab.store.parts import checked_judgements
+from trimtab.store.rows import UNNAMED, Report, codes_of, read_rows
 from trimtab.store.source import Source
 
 __all__ = ["Loaded", "load_table"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
-
-_LARGEST = 1e100  # no score is larger, and a product of a few such numbers leaves the range of a double
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,6 +45,7 @@ def load_table(
     objectives: Sequence[str | Objective] | None,
     strategy_default: str = "all",
     *,
+    judgements: Mapping[str, Sequence[str]] | None = None,
     every: bool = False,
 ) -> Loaded:
     """Read `source` as trajectories.
@@ -56,6 +57,8 @@ def load_table(
         objective of no meaning, which an import puts its scorer's in place of.
     strategy_default
         Name of the one strategy of a table without a strategy column.
+    judgements
+        For some objectives, the columns (or keys, or names in the objective column) that hold their judgements.
     every
         Where objectives are inferred, keep also those too sparse to be analysed beside the others.
 
@@ -67,109 +70,26 @@ def load_table(
     require_columns(columns, source.names, source.origin)
     wanted = None if objectives is None else [o if isinstance(o, Objective) else Objective.parse(o) for o in objectives]
     report = Report()
-    candidates = candidates_of(source, columns, None if wanted is None else [o.name for o in wanted])
+    names = None if wanted is None else [o.name for o in wanted]
+    candidates = candidates_of(source, columns, names, checked_judgements(judgements))
     report.notes += [*candidates.notes]
     report.exclusions += [*candidates.exclusions]
     rows = read_rows(source, columns, candidates, strategy_default, report)
-    table = _arrange(source, candidates, rows, report)
+    table = arrange(source, columns, candidates, rows, report)
     bounded = [has_bounds(objective) for objective in objectives or ()]
     return _finish(source, candidates, wanted, bounded, table, report, every)
 
 
-@dataclass(slots=True)
-class _Table:
-    """One row per session and iteration, in order; scores of all candidates."""
-
-    at: Ints
-    session: Ints
-    iteration: Ints
-    strategy: Ints
-    scores: Floats
-    missing: Bools
-    failed: Bools
-    rows: Rows
-
-
-def _sorted(*keys: Ints) -> Ints | None:
-    """Return the stable order by the first key, then the next, or None where the rows are in it already."""
-    ordered = np.ones(len(keys[0]) - 1, dtype=bool)
-    tied = ordered.copy()
-    for key in keys:
-        step = np.diff(key)
-        ordered &= ~tied | (step >= 0)
-        tied &= step == 0
-    return None if ordered.all() else np.lexsort(keys[::-1])
-
-
-def _arrange(source: Source, candidates: Candidates, rows: Rows, report: Report) -> _Table:
-    keys = [rows.session, rows.iteration]
-    keys += [] if rows.objective is None else [rows.objective]
-    order = _sorted(*keys)
-    if order is None:
-        order = np.arange(len(rows.at))
-    session, iteration, strategy = rows.session[order], rows.iteration[order], rows.strategy[order]
-    values, missing, failed = rows.values[order], rows.missing[order], rows.failed[order]
-    first = np.concatenate([[True], (np.diff(session) != 0) | (np.diff(iteration) != 0)])
-    place = np.cumsum(first) - 1
-    starts = np.flatnonzero(first)
-
-    if rows.objective is None:
-        _report_repeats(rows, session, iteration, values, missing, starts[place], report)
-        table = values[starts], missing[starts], failed[starts]
-    else:
-        objective = rows.objective[order]
-        cell_first = first | np.concatenate([[True], np.diff(objective) != 0])
-        cells = np.flatnonzero(cell_first)
-        original = cells[np.cumsum(cell_first) - 1]
-        _report_repeats(rows, session, iteration, values, missing, original, report, unit="scores")
-        shape = (len(starts), len(candidates.names))
-        table = np.full(shape, np.nan), np.ones(shape, dtype=bool), np.zeros(shape, dtype=bool)
-        for whole, part in zip(table, (values, missing, failed), strict=True):
-            whole[place[cells], objective[cells]] = part[cells, 0]
-    # Rows of one iteration keep the order of the source among themselves only in a wide table.
-    at = np.minimum.reduceat(rows.at[order], starts)
-    return _Table(at, session[starts], iteration[starts], strategy[starts], *table, rows)
-
-
-def _places(rows: Rows, session: Ints, iteration: Ints, at: Ints) -> list[str]:
-    return [f"session {rows.sessions[session[row]]!r}, iteration {iteration[row]}" for row in at[:3]]
-
-
-def _report_repeats(
-    rows: Rows, session: Ints, iteration: Ints, values: Floats, missing: Bools, original: Ints,
-    report: Report, unit: str = "rows",
-) -> None:  # fmt: skip
-    """Count what stands at a place that is taken, told apart by whether it says the same as what stood there first."""
-    repeat = np.flatnonzero(original != np.arange(len(original)))
-    if not len(repeat):
-        return
-    base = original[repeat]
-    same = ((values[repeat] == values[base]) | (np.isnan(values[repeat]) & np.isnan(values[base]))).all(axis=1)
-    same &= (missing[repeat] == missing[base]).all(axis=1)
-    what = "iteration of a session" if unit == "rows" else "score of an objective at an iteration"
-    if not values.shape[1]:
-        report.leave_out(
-            f"a repeated {what}; the first is kept", len(repeat), unit, _places(rows, session, iteration, repeat)
-        )
-        return
-    for reason, which in (
-        (f"a repeated {what}, with the same scores; the first is kept", same),
-        (f"a repeated {what}, with other scores; the first is kept", ~same),
-    ):
-        report.leave_out(reason, int(which.sum()), unit, _places(rows, session, iteration, repeat[which]))
-
-
 def _finish(
     source: Source, candidates: Candidates, wanted: Sequence[Objective] | None, bounded: Sequence[bool],
-    table: _Table, report: Report, every: bool,
+    table: Table, report: Report, every: bool,
 ) -> Loaded:  # fmt: skip
-    usable = np.isfinite(table.scores) & (np.abs(table.scores) <= _LARGEST) & ~table.failed
-    scores = np.where(usable, table.scores, np.nan)
+    scores = table.scores
     if wanted is None:
         choice = _choice(candidates, scores, table, every)
         report.exclusions += choice.exclusions
         kept = list(choice.kept)
-        space = [assumed_scale(candidates.names[c], scores[:, c]) for c in kept]
+        space = [assumed_scale(candidates.names[c], table.values(c)) for c in kept]
         if space:
             shown = ", ".join(str(objective) for objective in space)
             report.notes.append(
@@ -179,15 +99,16 @@ def _finish(
             )
     else:
         kept = [candidates.names.index(objective.name) for objective in wanted]
-        space = _scaled(wanted, bounded, scores[:, kept], report)
-        _report_outside(space, scores[:, kept], report)
+        values = [table.values(c) for c in kept]
+        space = _scaled(wanted, bounded, values, report)
+        _report_outside(space, values, report)
     _report_unusable(source, candidates, table, kept, report)
     strategy, strategies = _strategies(table, report)
     offsets = np.concatenate([np.flatnonzero(np.diff(table.session, prepend=-1)), [len(table.session)]])
     ids = tuple(table.rows.sessions[code] for code in table.session[offsets[:-1]])
     _report_starts(table, offsets, report)
     covariates = _covariates(table, offsets, ids, report)
-    status = np.where(usable, OK, np.where(table.failed, FAILED, UNSCORED)).astype(np.int8)
+    status = np.where(np.isfinite(scores), OK, np.where(table.failed, FAILED, UNSCORED)).astype(np.int8)
     if not space:
         space, scores, status = (
             [Objective("unscored")],
@@ -207,21 +128,24 @@ def _finish(
         covariates=covariates,
         exclusions=tuple(report.exclusions),
         notes=tuple(report.notes),
+        judgements=None if table.judgements is None else repeated_or_none(table.judgements[:, kept]),
     )
     return Loaded(trajectories, table.at)
 
 
-def _choice(candidates: Candidates, scores: Floats, table: _Table, every: bool) -> Choice:
+def _choice(candidates: Candidates, scores: Floats, table: Table, every: bool) -> Choice:
     names, wide = candidates.names, candidates.layout == "wide"
     if not every:
         return choose_objectives(names, scores, table.session, table.iteration, labels=wide)
     return without_labels(names, scores, table.session) if wide else Choice(tuple(range(len(names))), ())
 
 
-def _scaled(wanted: Sequence[Objective], bounded: Sequence[bool], scores: Floats, report: Report) -> list[Objective]:
+def _scaled(
+    wanted: Sequence[Objective], bounded: Sequence[bool], values: Sequence[Floats], report: Report
+) -> list[Objective]:
     """Return the wanted objectives, those without bounds on the scale that their values suggest."""
     space = [
-        objective if given else replace(assumed_scale(objective.name, scores[:, c]), direction=objective.direction)
+        objective if given else replace(assumed_scale(objective.name, values[c]), direction=objective.direction)
         for c, (objective, given) in enumerate(zip(wanted, bounded, strict=True))
     ]
     assumed = [str(objective) for objective, given in zip(space, bounded, strict=True) if not given]
@@ -233,9 +157,9 @@ def _scaled(wanted: Sequence[Objective], bounded: Sequence[bool], scores: Floats
     return space
 
 
-def _report_outside(space: Sequence[Objective], scores: Floats, report: Report) -> None:
-    for c, objective in enumerate(space):
-        outside = int(((scores[:, c] < objective.low) | (scores[:, c] > objective.high)).sum())
+def _report_outside(space: Sequence[Objective], values: Sequence[Floats], report: Report) -> None:
+    for objective, given in zip(space, values, strict=True):
+        outside = int(((given < objective.low) | (given > objective.high)).sum())
         if outside:
             report.notes.append(
                 f"{outside:,} values of {objective.name} lie outside {objective.low:g} to {objective.high:g}; "
@@ -243,26 +167,23 @@ def _report_outside(space: Sequence[Objective], scores: Floats, report: Report) 
             )
 
 
-def _report_unusable(
-    source: Source, candidates: Candidates, table: _Table, kept: Sequence[int], report: Report
-) -> None:
+def _report_unusable(source: Source, candidates: Candidates, table: Table, kept: Sequence[int], report: Report) -> None:
     absent = []
     shown = frozenset(kept)
     # Those left out as well: that their values were of no use may be why.
-    for c in range(len(candidates.names)):
-        name, ref = candidates.names[c], candidates.refs[c] if candidates.layout != "long" else candidates.refs[0]
-        column, missing, failed = table.scores[:, c], table.missing[:, c], table.failed[:, c]
-        words, infinite = np.isnan(column) & ~missing & ~failed, np.isinf(column) & ~failed
-        huge = np.isfinite(column) & (np.abs(column) > _LARGEST) & ~failed
-        examples = source.examples(ref) if words.any() or infinite.any() else ()
-        report.leave_out(f"{name} is not a number, so it counts as unscored", int(words.sum()), "scores", examples)
-        report.leave_out(f"{name} is infinite, so it counts as unscored", int(infinite.sum()), "scores")
-        reason = f"{name} is larger than {_LARGEST:g} in size, so it counts as unscored"
-        report.leave_out(reason, int(huge.sum()), "scores", [f"{value:g}" for value in column[huge][:3]])
+    found = table.unusable
+    for c, name in enumerate(candidates.names):
+        words, infinite = int(found.words[c]), int(found.infinite[c])
+        examples = _examples(source, candidates, c) if words or infinite else ()
+        report.leave_out(f"{name} is not a number, so it counts as unscored", words, "scores", examples)
+        report.leave_out(f"{name} is infinite, so it counts as unscored", infinite, "scores")
+        reason = f"{name} is larger than {LARGEST:g} in size, so it counts as unscored"
+        report.leave_out(reason, int(found.huge[c]), "scores", found.largest.get(c, ()))
         report.leave_out(
             f"{name} has a value although its status says failed; the status counts",
-            int((failed & ~missing).sum()), "scores",
+            int(found.contradictory[c]), "scores",
         )  # fmt: skip
+        missing = table.missing[:, c]
         if c in shown and missing.any():
             absent.append(f"{name} {int(missing.sum()):,}")
     if absent:
@@ -271,7 +192,14 @@ def _report_unusable(
         )
 
 
-def _strategies(table: _Table, report: Report) -> tuple[Ints, tuple[str, ...]]:
+def _examples(source: Source, candidates: Candidates, c: int) -> list[str]:
+    refs = candidates.refs
+    if candidates.layout != "long":
+        refs = tuple(ref for ref, owner in zip(refs, candidates.made.owner, strict=True) if owner == c)
+    return [example for ref in refs for example in source.examples(ref)][:3]
+
+
+def _strategies(table: Table, report: Report) -> tuple[Ints, tuple[str, ...]]:
     """Give every row a strategy, and number strategies in order of first appearance."""
     codes, names = table.strategy.copy(), [*table.rows.strategies]
     empty = codes < 0
@@ -301,13 +229,13 @@ def _strategies(table: _Table, report: Report) -> tuple[Ints, tuple[str, ...]]:
     return place[codes], tuple(names[code] for code in used)
 
 
-def _report_starts(table: _Table, offsets: Ints, report: Report) -> None:
+def _report_starts(table: Table, offsets: Ints, report: Report) -> None:
     late = int((table.iteration[offsets[:-1]] != 0).sum())
     if late:
         report.notes.append(f"{late:,} of {len(offsets) - 1:,} sessions do not start at iteration 0.")
 
 
-def _covariates(table: _Table, offsets: Ints, ids: Sequence[str], report: Report) -> Mapping[str, tuple[str, ...]]:
+def _covariates(table: Table, offsets: Ints, ids: Sequence[str], report: Report) -> Mapping[str, tuple[str, ...]]:
     found = {}
     # Positions in the rows that were read, of the first row of each iteration.
     at = np.searchsorted(table.rows.at, table.at)
