@@ -10,13 +10,16 @@ import typer
 
 from trimtab.cli.options import (
     IterationColumn,
+    Judgements,
     ObjectiveColumn,
     Objectives,
+    RepeatColumn,
     SessionColumn,
     Source,
     StrategyColumn,
     ValueColumn,
     columns,
+    judgements_of,
     read,
 )
 
@@ -45,6 +48,8 @@ def import_(
     iteration_column: IterationColumn = "iteration",
     objective_column: ObjectiveColumn = "objective",
     value_column: ValueColumn = "value",
+    repeat_column: RepeatColumn = None,
+    judgements: Judgements = None,
     text_column: Annotated[str, typer.Option(help="Column with the text of the iteration.")] = "text",
 ) -> None:
     """Bring recorded sessions into a store, with their texts where the files hold them."""
@@ -53,13 +58,14 @@ def import_(
     from trimtab.ingest.importer import import_files
     from trimtab.scoring.registry import get_scorer
 
-    names = columns(session_column, strategy_column, iteration_column, objective_column, value_column)
+    names = columns(session_column, strategy_column, iteration_column, objective_column, value_column, repeat_column)
     chosen = get_scorer(scorer) if score else None
     done = import_files(
         files,
         store,
         columns=replace(names, text=text_column),
         objectives=objective or None,
+        judgements=judgements_of(judgements),
         scorer=chosen,
     )
     typer.echo(f"Imported {done.sessions:,} sessions with {done.iterations:,} iterations into {store}")
@@ -80,6 +86,8 @@ def export(
     iteration_column: IterationColumn = "iteration",
     objective_column: ObjectiveColumn = "objective",
     value_column: ValueColumn = "value",
+    repeat_column: RepeatColumn = None,
+    judgements: Judgements = None,
 ) -> None:
     """Write the scores of SOURCE as a tidy table."""
     from trimtab.errors import InputError
@@ -87,8 +95,8 @@ def export(
 
     if to.exists() and Path(source).exists() and to.samefile(source):
         raise InputError(f"{to} is the source itself, and an export may hold less than it: choose another name")
-    names = columns(session_column, strategy_column, iteration_column, objective_column, value_column)
-    trajectories = read(source, objective, names)
+    names = columns(session_column, strategy_column, iteration_column, objective_column, value_column, repeat_column)
+    trajectories = read(source, objective, names, judgements)
     written = save(trajectories, to, layout="long" if layout is TableLayout.long else "wide")
     typer.echo(f"Wrote {trajectories.n_rows:,} iterations of {trajectories.n_sessions:,} sessions to {written}")
     for exclusion in trajectories.exclusions:

@@ -9,8 +9,10 @@ import typer
 
 from trimtab.cli.options import (
     IterationColumn,
+    Judgements,
     ObjectiveColumn,
     Objectives,
+    RepeatColumn,
     SessionColumn,
     Source,
     StrategyColumn,
@@ -49,14 +51,16 @@ def fit(
     iteration_column: IterationColumn = "iteration",
     objective_column: ObjectiveColumn = "objective",
     value_column: ValueColumn = "value",
+    repeat_column: RepeatColumn = None,
+    judgements: Judgements = None,
     dt: Dt = 1.0,
     level: Level = 0.95,
     draws: Draws = 2000,
     seed: Seed = 0,
 ) -> None:
     """Fit the dynamics of every strategy in SOURCE and print what they are and how sure that is."""
-    names = columns(session_column, strategy_column, iteration_column, objective_column, value_column)
-    result = _fit(read(source, objective, names), dt, level, draws, seed)
+    names = columns(session_column, strategy_column, iteration_column, objective_column, value_column, repeat_column)
+    result = _fit(read(source, objective, names, judgements), dt, level, draws, seed)
     if out is not None:
         from trimtab.cli.output import write_text
 
@@ -84,6 +88,8 @@ def report(
     iteration_column: IterationColumn = "iteration",
     objective_column: ObjectiveColumn = "objective",
     value_column: ValueColumn = "value",
+    repeat_column: RepeatColumn = None,
+    judgements: Judgements = None,
     dt: Dt = 1.0,
     level: Level = 0.95,
     draws: Draws = 2000,
@@ -98,8 +104,8 @@ def report(
         if len(parts) != 2:
             raise InputError(f"--pair needs two objectives as NAME,NAME, but got {pair!r}")
         chosen = (parts[0], parts[1])
-    names = columns(session_column, strategy_column, iteration_column, objective_column, value_column)
-    result = _fit(read(source, objective, names), dt, level, draws, seed)
+    names = columns(session_column, strategy_column, iteration_column, objective_column, value_column, repeat_column)
+    result = _fit(read(source, objective, names, judgements), dt, level, draws, seed)
     from trimtab.cli.source_facts import run_settings
 
     written = result.report(out, title=title or source, pair=chosen, run=run_settings(source))

@@ -12,13 +12,16 @@ if TYPE_CHECKING:
 
 __all__ = [
     "IterationColumn",
+    "Judgements",
     "ObjectiveColumn",
     "Objectives",
+    "RepeatColumn",
     "SessionColumn",
     "Source",
     "StrategyColumn",
     "ValueColumn",
     "columns",
+    "judgements_of",
     "read",
 ]
 
@@ -40,17 +43,53 @@ StrategyColumn = Annotated[str, typer.Option(help="Column that names the strateg
 IterationColumn = Annotated[str, typer.Option(help="Column with the iteration number.")]
 ObjectiveColumn = Annotated[str, typer.Option(help="Long tables: column that names the objective.")]
 ValueColumn = Annotated[str, typer.Option(help="Long tables: column with the score.")]
+RepeatColumn = Annotated[
+    str | None,
+    typer.Option(
+        help="Column that tells several judgements of one score apart: numbers or judges. If not given, the first of "
+        "judge_repeat, judge_rep, repeat and rep that there is.",
+        show_default=False,
+    ),
+]
+Judgements = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--judgements",
+        metavar="NAME=COLUMN,COLUMN[,...]",
+        help="Columns that hold the judgements of one objective; repeat for more.",
+        show_default=False,
+    ),
+]
 
 
-def columns(session: str, strategy: str, iteration: str, objective: str, value: str) -> Columns:
+def columns(
+    session: str, strategy: str, iteration: str, objective: str, value: str, repeat: str | None = None
+) -> Columns:
     """Return the column names a reader needs."""
     from trimtab.store.columns import Columns
 
-    return Columns(session=session, strategy=strategy, iteration=iteration, objective=objective, value=value)
+    return Columns(
+        session=session, strategy=strategy, iteration=iteration, objective=objective, value=value, repeat=repeat
+    )
 
 
-def read(source: str, objectives: list[str] | None, names: Columns) -> Trajectories:
+def judgements_of(options: list[str] | None) -> dict[str, list[str]] | None:
+    """Return the columns of each objective's judgements from options of the form NAME=COLUMN,COLUMN."""
+    from trimtab.errors import InputError
+
+    found: dict[str, list[str]] = {}
+    for option in options or ():
+        name, equals, listed = option.partition("=")
+        if not equals or name.strip() in found:
+            raise InputError(f"--judgements needs each objective once, as NAME=COLUMN,COLUMN, but got {option!r}")
+        found[name.strip()] = [column.strip() for column in listed.split(",")]
+    return found or None
+
+
+def read(
+    source: str, objectives: list[str] | None, names: Columns, judgements: list[str] | None = None
+) -> Trajectories:
     """Load trajectories from a source named on the command line."""
     from trimtab.store.load import load
 
-    return load(source, objectives=objectives or None, columns=names)
+    return load(source, objectives=objectives or None, columns=names, judgements=judgements_of(judgements))
