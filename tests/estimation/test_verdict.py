@@ -52,11 +52,32 @@ def test_noise_is_called_noise_only_where_there_is_enough_of_it() -> None:
     assert "with one session" in said(panel(REAL, sessions=1, steps=100))
 
 
-def test_fixed_levels_under_noise_are_doubted() -> None:
+def test_fixed_levels_under_noise_are_no_dynamics() -> None:
     rng = np.random.default_rng(0)
     scores = rng.normal(5, 1, (60, 1, 3)) + rng.normal(0, 1, (60, 11, 3))
-    assert "Take the speed with caution" in said(Trajectories.from_arrays(scores, ["a", "b", "c"]))
+    found = said(Trajectories.from_arrays(scores, ["a", "b", "c"]))
+    assert found.label == "static level"
+    assert found.startswith("No dynamics found: every session keeps a level of its own")
     assert "Take the speed with caution" not in said(panel(REAL))
+
+
+def test_a_common_trend_is_no_dynamics() -> None:
+    rng = np.random.default_rng(0)
+    scores = 3 + 0.2 * np.arange(11)[None, :, None] + rng.normal(0, 0.5, (60, 11, 3))
+    found = said(Trajectories.from_arrays(scores, ["a", "b", "c"]))
+    assert found.label == "trend"
+    assert found.startswith("All sessions move alike")
+
+
+def test_noisy_scores_are_corrected_and_said_to_be() -> None:
+    rng = np.random.default_rng(3)
+    clean = panel(REAL, seed=3).scores.reshape(100, 11, 3)
+    fitted = one(Trajectories.from_arrays(clean + rng.normal(0, 0.7, clean.shape), ["a", "b", "c"]))
+    assert fitted.trusted == "state_space"
+    assert "score noise of standard deviation" in fitted.verdict
+    assert "least squares alone would say rate" in fitted.verdict
+    assert fitted.rungs["least_squares"].rate > fitted.rate.high
+    assert fitted.rate.low < REAL.rate < fitted.rate.high
 
 
 def test_a_regime_without_agreement_is_not_named() -> None:

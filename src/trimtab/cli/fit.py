@@ -31,12 +31,19 @@ Dt = Annotated[float, typer.Option(help="Time between iterations.")]
 Level = Annotated[float, typer.Option(help="Coverage of the intervals.")]
 Draws = Annotated[int, typer.Option(help="Bootstrap replicates.")]
 Seed = Annotated[int, typer.Option(help="Seed of the replicates and of the cross-validation folds.")]
+Chosen = Annotated[
+    str,
+    typer.Option(
+        "--estimator",
+        help="auto, least-squares (exactly the paper's), tobit, repeats, state-space, or all: every rung that fits.",
+    ),
+]
 
 
-def _fit(trajectories: Trajectories, dt: float, level: float, draws: int, seed: int) -> Fit:
+def _fit(trajectories: Trajectories, dt: float, level: float, draws: int, seed: int, estimator: str) -> Fit:
     from trimtab.estimation.fit import fit as fit_trajectories
 
-    return fit_trajectories(trajectories, dt=dt, level=level, draws=draws, seed=seed)
+    return fit_trajectories(trajectories, dt=dt, level=level, draws=draws, seed=seed, estimator=estimator)
 
 
 def fit(
@@ -57,16 +64,17 @@ def fit(
     level: Level = 0.95,
     draws: Draws = 2000,
     seed: Seed = 0,
+    estimator: Chosen = "auto",
 ) -> None:
     """Fit the dynamics of every strategy in SOURCE and print what they are and how sure that is."""
     names = columns(session_column, strategy_column, iteration_column, objective_column, value_column, repeat_column)
-    result = _fit(read(source, objective, names, judgements), dt, level, draws, seed)
+    result = _fit(read(source, objective, names, judgements), dt, level, draws, seed, estimator)
     if out is not None:
         from trimtab.cli.output import write_text
 
-        write_text(out, result.to_json() + "\n")
+        write_text(out, result.to_json(timings=True) + "\n")
     if as_json:
-        typer.echo(result.to_json())
+        typer.echo(result.to_json(timings=True))
         return
     from trimtab.cli.output import print_blocks
     from trimtab.estimation.summary import Summary
@@ -94,6 +102,7 @@ def report(
     level: Level = 0.95,
     draws: Draws = 2000,
     seed: Seed = 0,
+    estimator: Chosen = "auto",
 ) -> None:
     """Fit SOURCE and write one self-contained HTML file with the verdicts, figures and tables."""
     from trimtab.errors import InputError
@@ -105,7 +114,7 @@ def report(
             raise InputError(f"--pair needs two objectives as NAME,NAME, but got {pair!r}")
         chosen = (parts[0], parts[1])
     names = columns(session_column, strategy_column, iteration_column, objective_column, value_column, repeat_column)
-    result = _fit(read(source, objective, names, judgements), dt, level, draws, seed)
+    result = _fit(read(source, objective, names, judgements), dt, level, draws, seed, estimator)
     from trimtab.cli.source_facts import run_settings
 
     written = result.report(out, title=title or source, pair=chosen, run=run_settings(source))

@@ -80,6 +80,9 @@ def diagnose(
         reason = f"scores of neighbouring iterations are {near} alike than those of distant ones (p {_p(fading)})"
         return Diagnosis("dynamics", (reason, _memory(memory)), lags)
     flat = f"scores of neighbouring iterations are no more alike than those of distant ones (p {_p(fading)})"
+    if not dependence >= 0:
+        few = f"{sessions} sessions are too few to say whether scores stay alike for good"
+        return Diagnosis("undetermined", (_memory(memory), few), lags)
     if dependence < MEMORY:
         lasting = f"a session's scores are alike at all iterations (p {_p(dependence)} for no likeness)"
         if abs(lags.fading) + 2 * lags.fading_error < FLAT:

@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trimtab.core.objectives import ObjectiveSpace
-from trimtab.estimation.results import ArrayEstimate, Estimate, Fit, StrategyFit
+from trimtab.estimation.estimates import ArrayEstimate, Estimate, RegimeEstimate
+from trimtab.estimation.results import Fit, StrategyFit
+from trimtab.estimation.rungs import Rung
 
 __all__ = ["SCHEMA", "document", "json_schema"]
 
@@ -25,22 +27,26 @@ def json_schema() -> dict[str, Any]:
     return loaded
 
 
-def document(fit: Fit) -> dict[str, Any]:
-    """Return `fit` as plain Python values; numbers that are unknown or infinite are None."""
+def document(fit: Fit, *, timings: bool = False) -> dict[str, Any]:
+    """Return `fit` as plain Python values; numbers that are unknown or infinite are None.
+
+    What each rung cost is the one figure that differs from run to run; it is None unless `timings` asks for it.
+    """
     return {
         "schema": SCHEMA,
         "objectives": _objectives(fit.space),
         "dt": fit.dt,
         "level": fit.level,
         "seed": fit.seed,
+        "estimator": fit.estimator,
         "warnings": [*fit.warnings],
         "exclusions": [
             {"reason": e.reason, "count": e.count, "unit": e.unit, "examples": [*e.examples]} for e in fit.exclusions
         ],
         "notes": [*fit.notes],
         "interference": _interval(fit.interference),
-        "strategies": {name: _strategy(one) for name, one in fit.strategies.items()},
-        "pooled": _strategy(fit.pooled),
+        "strategies": {name: _strategy(one, timings) for name, one in fit.strategies.items()},
+        "pooled": _strategy(fit.pooled, timings),
     }
 
 
@@ -60,8 +66,8 @@ def _interval(value: Estimate | ArrayEstimate) -> dict[str, Any]:
     return {name: _array(np.asarray(getattr(value, name))) for name in ("estimate", "low", "high")}
 
 
-def _strategy(one: StrategyFit) -> dict[str, Any]:
-    r2 = one.r2
+def _strategy(one: StrategyFit, timings: bool) -> dict[str, Any]:
+    r2, verdict = one.r2, one.verdict
     return {
         "sessions": one.sessions,
         "steps": one.steps,
@@ -70,7 +76,7 @@ def _strategy(one: StrategyFit) -> dict[str, Any]:
         "A": _array(one.A),
         "b": _array(one.b),
         "Q": _array(one.Q),
-        "eigenvalues": [{"re": float(v.real), "im": float(v.imag)} for v in one.eigenvalues],
+        "eigenvalues": _complexes(one.eigenvalues),
         "rate": _interval(one.rate),
         "smooth_rate": _interval(one.smooth_rate),
         "multiplier": _interval(one.multiplier),
@@ -80,7 +86,7 @@ def _strategy(one: StrategyFit) -> dict[str, Any]:
         "period": _number(one.period),
         "stable_continuous": one.stable_continuous,
         "stable_discrete": one.stable_discrete,
-        "regime": {"label": one.regime.label, "probabilities": dict(one.regime.probabilities)},
+        "regime": _regime(one.regime),
         "equilibrium": _interval(one.equilibrium),
         "started": _array(one.started.estimate),
         "reached": _array(one.reached.estimate),
@@ -107,5 +113,39 @@ def _strategy(one: StrategyFit) -> dict[str, Any]:
         "second_lag_p_value": _number(one.second_lag_p_value),
         "at_bound": _array(one.at_bound),
         "warnings": [*one.warnings],
-        "verdict_text": one.verdict,
+        "verdict_text": str(verdict),
+        "verdict": {"label": verdict.label, "reasons": [*verdict.reasons]},
+        "trusted": one.trusted,
+        "trust": [*one.trust],
+        "rungs": {name: _rung(rung, timings) for name, rung in one.rungs.items()},
+    }
+
+
+def _complexes(values: NDArray[np.complex128]) -> list[dict[str, float]]:
+    return [{"re": float(v.real), "im": float(v.imag)} for v in values]
+
+
+def _regime(regime: RegimeEstimate) -> dict[str, Any]:
+    return {"label": regime.label, "probabilities": dict(regime.probabilities)}
+
+
+def _rung(rung: Rung, timings: bool) -> dict[str, Any]:
+    return {
+        "A": _array(rung.A),
+        "b": _array(rung.b),
+        "Q": _array(rung.Q),
+        "R": None if rung.R is None else _array(rung.R),
+        "session_sd": None if rung.session_sd is None else _array(rung.session_sd),
+        "eigenvalues": _complexes(rung.eigenvalues),
+        "rate": _interval(rung.rate),
+        "smooth_rate": _interval(rung.smooth_rate),
+        "multiplier": _interval(rung.multiplier),
+        "spectral_radius": _interval(rung.spectral_radius),
+        "half_life": _interval(rung.half_life),
+        "nearly_repeated": rung.nearly_repeated,
+        "regime": _regime(rung.regime),
+        "equilibrium": _interval(rung.equilibrium),
+        "interference": _interval(rung.interference),
+        "converged": rung.converged,
+        "seconds": rung.seconds if timings else None,
     }

@@ -13,7 +13,7 @@ from trimtab.estimation import least_squares as ls
 from trimtab.estimation.bootstrap import resample
 from trimtab.estimation.cautions import Design
 from trimtab.estimation.ground import Ground
-from trimtab.estimation.ladder import ESTIMATORS, Estimator
+from trimtab.estimation.ladder import ESTIMATORS
 from trimtab.estimation.moments import session_moments
 from trimtab.estimation.outcomes import session_efficiencies
 from trimtab.estimation.results import ArrayEstimate, Fit
@@ -35,7 +35,7 @@ def fit(
     level: float = 0.95,
     draws: int = 2000,
     seed: int = 0,
-    estimator: Estimator = "auto",
+    estimator: str = "auto",
 ) -> Fit:
     """Fit an affine stochastic differential equation to each strategy (paper, eq. 5): dx_t = (A x_t + b) dt + e_t.
 
@@ -107,6 +107,7 @@ def fit(
         dt=options.dt,
         level=options.level,
         seed=options.seed,
+        estimator=options.estimator,
         strategies=strategies,
         pooled=fit_strategy(trajectories, steps, None, stepping, efficiencies, options),
         warnings=tuple(f"{name}: {text}" for name, one in strategies.items() for text in one.warnings),
@@ -136,7 +137,7 @@ def interference(
     return Ground(moments, Design.of(moments), estimate, drawn, options.dt, options.level).interference()
 
 
-def _options(dt: float, level: float, draws: int, seed: int, estimator: Estimator = "auto") -> Options:
+def _options(dt: float, level: float, draws: int, seed: int, estimator: str = "auto") -> Options:
     """Check the options of a fit; ``InputError`` where one makes no sense."""
     try:
         dt, level = float(dt), float(level)
@@ -152,9 +153,10 @@ def _options(dt: float, level: float, draws: int, seed: int, estimator: Estimato
         raise InputError(f"level must lie strictly between 0 and 1, for example 0.95, but got {level:g}")
     if not 10 <= draws <= MOST_DRAWS:
         raise InputError(f"from 10 to {MOST_DRAWS:,} draws are possible, but got {draws:,}")
-    if estimator not in ESTIMATORS:
+    chosen = next((name for name in ESTIMATORS if name == estimator), None)
+    if chosen is None:
         raise InputError(f"estimator must be one of {', '.join(ESTIMATORS)}, but got {estimator!r}")
-    return Options(dt=dt, level=level, draws=draws, seed=seed, estimator=estimator)
+    return Options(dt=dt, level=level, draws=draws, seed=seed, estimator=chosen)
 
 
 def _trajectories(data: Any, objectives: Any) -> Trajectories:

@@ -215,6 +215,7 @@ class Fit:
     dt: float
     level: float
     seed: int
+    estimator: str
     strategies: Mapping[str, StrategyFit]
     pooled: StrategyFit
     warnings: tuple[str, ...]
@@ -248,17 +249,20 @@ class Fit:
 
         return summary(self)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the document described by the JSON Schema ``trimtab.fit/1``, as plain Python values."""
+    def to_dict(self, *, timings: bool = False) -> dict[str, Any]:
+        """Return the document described by the JSON Schema ``trimtab.fit/1``, as plain Python values.
+
+        The same fit gives the same document, unless `timings` asks for what each rung cost.
+        """
         from trimtab.estimation.document import document
 
-        return document(self)
+        return document(self, timings=timings)
 
-    def to_json(self, *, indent: int | None = 2) -> str:
-        """Return the document described by the JSON Schema ``trimtab.fit/1``; unknown numbers are null."""
+    def to_json(self, *, indent: int | None = 2, timings: bool = False) -> str:
+        """Return the document of `to_dict` as JSON; unknown numbers are null."""
         import json
 
-        return json.dumps(self.to_dict(), indent=indent, allow_nan=False)
+        return json.dumps(self.to_dict(timings=timings), indent=indent, allow_nan=False)
 
     def report(self, path: str | Path, **options: Any) -> Path:
         """Write a report and return its path.

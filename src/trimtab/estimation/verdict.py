@@ -6,15 +6,16 @@ import numpy as np
 
 from trimtab.estimation.cautions import CANNOT_IDENTIFY
 from trimtab.estimation.results import ArrayEstimate, StrategyFit
-from trimtab.estimation.spectral import NO_MEMORY, SECOND_LAG
+from trimtab.estimation.rungs import RUNGS
+from trimtab.estimation.spectral import SECOND_LAG
 
 __all__ = ["verdict"]
 
 LITTLE = 0.1
 """R2 of unseen next scores below which a rate near 1 says little about the loop."""
 
-TIGHT = 0.3
-"""How near to 1 per iteration the whole interval of the average rate must lie for noise to be more than a guess."""
+NEAR_ONE = 0.7
+"""Rate per iteration from which on an iteration leaves little of a deviation."""
 
 NOTEWORTHY = 0.1
 """Size of an interference from which on it is spoken of."""
@@ -25,9 +26,9 @@ def verdict(fit: StrategyFit) -> str:
     if not fit.identified:
         reason = next((w for w in fit.warnings if CANNOT_IDENTIFY in w), CANNOT_IDENTIFY)
         return f"Nothing can be said: {reason}."
-    if not fit.memory_p_value < NO_MEMORY:
-        return " ".join(filter(None, [_no_memory(fit), _outcome(fit)]))
-    parts = [_outcome(fit), _behaviour(fit), _doubt(fit), _destination(fit), _prediction(fit), _trade_offs(fit)]
+    if fit.diagnosis.label != "dynamics":
+        return " ".join(filter(None, [_no_dynamics(fit), _outcome(fit)]))
+    parts = [_outcome(fit), _behaviour(fit), _trust(fit), _destination(fit), _prediction(fit), _trade_offs(fit)]
     return " ".join(filter(None, parts))
 
 
@@ -35,18 +36,26 @@ def _rate(fit: StrategyFit) -> str:
     return f"rate {float(fit.rate) * fit.dt:.2f} per iteration"
 
 
-def _no_memory(fit: StrategyFit) -> str:
+def _no_dynamics(fit: StrategyFit) -> str:
     if np.isnan(fit.memory_p_value):
         many = "one session" if fit.sessions == 1 else f"{fit.sessions} sessions"
         return f"Too little to tell dynamics from noise with {many} ({_rate(fit)})."
-    p = f"p = {fit.memory_p_value:.2f} for no memory at all"
-    low, high = fit.smooth_rate.low * fit.dt, fit.smooth_rate.high * fit.dt
-    if 1 - TIGHT <= low <= high <= 1 + TIGHT:
-        return (
-            f"No dynamics found: the scores look like independent draws around a fixed level ({p}), so the rate and "
-            "the regime mean nothing here."
-        )
-    return f"Dynamics cannot be told from noise with {fit.sessions} sessions ({p}; {_rate(fit)})."
+    reasons = "; ".join(fit.diagnosis.reasons)
+    return {
+        "noise": (
+            "No dynamics found: the scores look like independent draws around one level, so that rate and regime mean "
+            f"nothing here ({reasons})."
+        ),
+        "static level": (
+            "No dynamics found: every session keeps a level of its own and the rest looks like scoring noise, so that "
+            f"rate and regime mean nothing here ({reasons})."
+        ),
+        "trend": (
+            "All sessions move alike and nothing else lasts: a common trend with independent noise around it, not a "
+            f"pull that depends on the scores ({reasons})."
+        ),
+        "undetermined": f"Dynamics cannot be told from noise with {fit.sessions} sessions ({reasons}).",
+    }[fit.diagnosis.label]
 
 
 def _behaviour(fit: StrategyFit) -> str:
@@ -80,7 +89,14 @@ def _behaviour(fit: StrategyFit) -> str:
     }[label]
 
 
-def _doubt(fit: StrategyFit) -> str:
+def _trust(fit: StrategyFit) -> str:
+    """Say which estimator speaks and what it corrects, or what remains to doubt."""
+    if fit.trusted != "least_squares":
+        plain = fit.rungs["least_squares"].rate
+        corrected = f"These figures come from the {RUNGS[fit.trusted]} estimate, because {fit.trust[0]}"
+        if plain.low > fit.rate.high or plain.high < fit.rate.low:
+            return f"{corrected}; least squares alone would say rate {float(plain) * fit.dt:.2f}."
+        return f"{corrected}."
     if fit.second_lag_p_value < SECOND_LAG:
         return "Take the speed with caution: the score before last matters too, so levels differ or scores are noisy."
     return ""
@@ -117,7 +133,7 @@ def _prediction(fit: StrategyFit) -> str:
     held_out, persistence = fit.r2.levels_held_out, fit.r2.levels_persistence
     if not np.isfinite(held_out):
         return ""
-    if held_out < LITTLE and float(fit.rate) * fit.dt > 1 - TIGHT:
+    if held_out < LITTLE and float(fit.rate) * fit.dt > NEAR_ONE:
         return (
             f"Little carries over from one score to the next (R2 of unseen next scores {held_out:.2f}): the steps are "
             "mostly fresh draws around a level, as scoring noise alone would make them."
