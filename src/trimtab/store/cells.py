@@ -90,7 +90,7 @@ def arrange(source: Source, columns: Columns, candidates: Candidates, rows: Rows
         repeated = stands & ~np.logical_or.reduce(changes[:-1])
         if repeated.any():
             stands &= _of_one_text(source, columns.text, rows, order, place, stands, report)
-            _report_column(candidates, columns, rows.repeat[order[stands]], report)
+        _report_column(candidates, columns, rows.repeat[order[stands]] if repeated.any() else None, report)
 
     given = _given(candidates, rows, order[stands], place[stands])
     shape = len(starts), len(candidates.names)
@@ -214,7 +214,14 @@ def _of_one_text(
     return one
 
 
-def _report_column(candidates: Candidates, columns: Columns, labels: Ints, report: Report) -> None:
+def _report_column(candidates: Candidates, columns: Columns, labels: Ints | None, report: Report) -> None:
+    if labels is None:
+        if candidates.layout == "wide" or columns.repeat is not None:
+            report.notes.append(
+                f"The column {candidates.repeat!r} was not used, because no iteration has several rows that it tells "
+                "apart. Name it with --objective (or objectives=) if it is one."
+            )
+        return
     unlabelled = int((labels == 0).sum())
     if unlabelled:
         report.notes.append(

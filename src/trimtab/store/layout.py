@@ -65,8 +65,9 @@ def candidates_of(
     InputError
         If the table fits two layouts, holds nothing numeric, or lacks a wanted objective or a judgement.
     """
-    found = _candidates(source, columns, wanted, judgements)
-    return replace(found, repeat=_repeat_column(source, columns, {ref.column for ref in found.refs}))
+    used = {part for name in wanted or judgements for part in judgements.get(name, (name,))}
+    repeat = _repeat_column(source, columns, used)
+    return replace(_candidates(source, columns, wanted, judgements, repeat), repeat=repeat)
 
 
 def _repeat_column(source: Source, columns: Columns, used: Collection[str]) -> str | None:
@@ -85,7 +86,11 @@ def _repeat_column(source: Source, columns: Columns, used: Collection[str]) -> s
 
 
 def _candidates(
-    source: Source, columns: Columns, wanted: Sequence[str] | None, judgements: Mapping[str, Sequence[str]]
+    source: Source,
+    columns: Columns,
+    wanted: Sequence[str] | None,
+    judgements: Mapping[str, Sequence[str]],
+    repeat: str | None,
 ) -> Candidates:
     if wanted is not None and not wanted:
         return Candidates("wide", Parts(), ())
@@ -109,7 +114,7 @@ def _candidates(
     asked = {part for name in wanted or judgements for part in judgements.get(name, (name,))}
     if keys is not None and (not asked or asked & set(keys) or not asked <= there):
         return _scores(source, columns, keys, wanted, judgements)
-    return _wide(source, columns, wanted, judgements)
+    return _wide(source, columns, wanted, judgements, repeat)
 
 
 def _names_objectives(source: Source, columns: Columns) -> bool:
@@ -183,11 +188,15 @@ def _scores(
 
 
 def _wide(
-    source: Source, columns: Columns, wanted: Sequence[str] | None, judgements: Mapping[str, Sequence[str]]
+    source: Source,
+    columns: Columns,
+    wanted: Sequence[str] | None,
+    judgements: Mapping[str, Sequence[str]],
+    repeat: str | None,
 ) -> Candidates:
     notes: list[str] = []
     if wanted is None:
-        open_names = [name for name in source.names if name not in columns.known | {columns.scores, "meta"}]
+        open_names = [name for name in source.names if name not in columns.known | {columns.scores, "meta", repeat}]
         profiles = source.profile([Ref(name) for name in open_names])
         judged = {part for parts in judgements.values() for part in parts}
         numeric = {ref.name for ref in profiles if profiles[ref].mostly_numeric}

@@ -82,7 +82,10 @@ def load(
     if judgements is not None and (
         isinstance(source, (Trajectories, np.ndarray, list, tuple)) or (isinstance(source, str) and _URL.match(source))
     ):
-        raise InputError("judgements= names columns of a table, but the source is none: it keeps its judgements apart")
+        raise InputError(
+            "judgements (--judgements) name columns of a table, but the source is a store, trajectories or arrays, "
+            "which keep judgements apart as they are; leave them out"
+        )
     if isinstance(source, Trajectories):
         return _restricted(source, wanted)
     if isinstance(source, str) and _URL.match(source):

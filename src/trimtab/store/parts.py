@@ -13,7 +13,7 @@ __all__ = ["Parts", "checked_judgements", "families", "parts_of"]
 # Longer names are not looked at: a pattern may take the square of their length.
 _LONGEST = 100
 _NUMBERED = re.compile(
-    r"(?P<stem>.*[^_ .-])(?P<word>[_ .-]+(?:judge[_ -]?(?:repeat|rep)|judge?ment|judge|repeat|rep)[_ .-]*)"
+    r"(?P<stem>.*?[^_ .-])(?P<word>[_ .-]+(?:judge[_ -]?(?:repeat|rep)|judge?ment|judge|repeat|rep)[_ .-]*)"
     r"(?P<number>[0-9]{1,4})",
     re.IGNORECASE | re.DOTALL,
 )
@@ -160,13 +160,11 @@ def parts_of(
             )
     clear, _ = families(there)
     members: dict[str, Sequence[str]] = {}
-    notes = []
     for name in wanted:
-        if name not in given and name not in there and name in clear:
-            notes.append(_told(name, clear[name]))
         members[name] = given[name] if name in given else (name,) if name in there else clear.get(name, (name,))
     _require([part for parts in members.values() for part in parts], there, origin, "no objective")
-    return Parts.of(members, notes)
+    told = {name: clear[name] for name in wanted if name in clear and members[name] == clear[name]}
+    return Parts.of(members, _told(told))
 
 
 def _all(candidates: Sequence[str], given: Mapping[str, Sequence[str]]) -> Parts:
@@ -188,7 +186,7 @@ def _all(candidates: Sequence[str], given: Mapping[str, Sequence[str]]) -> Parts
             members[name] = [name]
     for name, parts in given.items():
         members.setdefault(name, parts)
-    notes += [_told(name, parts) for name, parts in clear.items()]
+    notes += _told(clear)
     notes += [
         f"{_listed(parts)} look like judgements of {name!r}, but {name!r} is there as well or is judged in two ways, "
         f"so each was taken for an objective; to say otherwise give --judgements {name}=COLUMN,COLUMN (or judgements=)."
@@ -198,11 +196,14 @@ def _all(candidates: Sequence[str], given: Mapping[str, Sequence[str]]) -> Parts
     return Parts.of(members, notes)
 
 
-def _told(name: str, parts: Sequence[str]) -> str:
-    return (
-        f"Because of their names {_listed(parts)} were taken for judgements of one objective, {name!r}; "
-        "to say otherwise name the objectives with --objective (or objectives=)."
-    )
+def _told(clear: Mapping[str, Sequence[str]]) -> list[str]:
+    if not clear:
+        return []
+    shown = "; ".join(f"{name} ({_listed(parts)})" for name, parts in clear.items())
+    return [
+        f"Taken for repeated judgements of one objective because of their names: {shown}. "
+        "To say otherwise name the objectives with --objective (or objectives=)."
+    ]
 
 
 def _listed(parts: Sequence[str], most: int = 4) -> str:
