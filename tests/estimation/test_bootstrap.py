@@ -9,10 +9,11 @@ from trimtab.core.trajectories import Trajectories
 from trimtab.estimation import bootstrap
 from trimtab.estimation.bootstrap import normal_interval, resample, robust_interval
 from trimtab.estimation.least_squares import estimate
-from trimtab.estimation.moments import session_moments
+from trimtab.estimation.moments import effective_sessions, session_moments
 
 
-def test_a_replicate_is_a_refit_of_resampled_sessions() -> None:
+def test_a_replicate_is_a_refit_of_resampled_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bootstrap, "WIDE_ENOUGH", np.inf)
     data = panel(sessions=12)
     steps = data.steps()
     m = session_moments(steps)
@@ -26,6 +27,14 @@ def test_a_replicate_is_a_refit_of_resampled_sessions() -> None:
         np.testing.assert_allclose(drawn.step_covariance[k], np.cov(steps.dx[rows], rowvar=False, bias=True))
 
 
+def test_blocks_of_replicates_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bootstrap, "WIDE_ENOUGH", np.inf)
+    m = session_moments(panel(sessions=12).steps())
+    whole = resample(m, 50, 3, "EF")
+    monkeypatch.setattr(bootstrap, "_INDICES", 90)
+    np.testing.assert_allclose(resample(m, 50, 3, "EF"), whole, rtol=1e-12, atol=1e-12)
+
+
 def test_replicates_depend_on_seed_and_key_only() -> None:
     m = session_moments(panel(sessions=12).steps())
     np.testing.assert_array_equal(resample(m, 5, 3, "EF"), resample(m, 5, 3, "EF"))
@@ -36,26 +45,30 @@ def test_replicates_depend_on_seed_and_key_only() -> None:
 def test_the_gaussian_limit_has_the_moments_of_the_multinomial_sum(monkeypatch: pytest.MonkeyPatch) -> None:
     m = session_moments(panel(sessions=40).steps())
     draws = 20_000
-    exact = resample(m, draws, 0, "EF").reshape(draws, -1)
-    monkeypatch.setattr(bootstrap, "MULTINOMIAL_LIMIT", 1)
-    monkeypatch.setattr(bootstrap, "WIDE_ENOUGH", 1)
     limit = resample(m, draws, 0, "EF").reshape(draws, -1)
+    monkeypatch.setattr(bootstrap, "WIDE_ENOUGH", np.inf)
+    exact = resample(m, draws, 0, "EF").reshape(draws, -1)
     spread = exact.std(axis=0)
     moving = spread > 1e-9
     z = (exact.mean(axis=0) - limit.mean(axis=0))[moving] / (spread[moving] * np.sqrt(2 / draws))
     assert np.abs(z).max() < 6
     np.testing.assert_allclose(limit.std(axis=0)[moving], spread[moving], rtol=0.06)
     np.testing.assert_array_equal(limit[0].reshape(7, 7), limit[0].reshape(7, 7).T)
+    correlations = [np.corrcoef(drawn[:, moving], rowvar=False) for drawn in (exact, limit)]
+    assert np.abs(correlations[0] - correlations[1]).max() < 6 * np.sqrt(2 / draws)
 
 
-def test_the_limit_is_not_used_where_an_objective_varies_in_few_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
-    scores = np.random.default_rng(0).normal(5, 1, (40, 4, 2))
-    scores[3:, :, 1] = 5.0
+@pytest.mark.parametrize("difference", [0.0, 1.0])
+def test_the_limit_is_not_used_where_the_states_vary_in_few_sessions(difference: float) -> None:
+    rng = np.random.default_rng(0)
+    scores = rng.normal(5, 1, (40, 4, 2))
+    # The second objective, or its difference from the first, varies in three sessions.
+    scores[3:, :, 1] = 5.0 + difference * (scores[3:, :, 0] - 5.0)
     m = session_moments(Trajectories.from_arrays(scores, ["a", "b"]).steps())
-    exact = resample(m, 50, 0, "EF")
-    monkeypatch.setattr(bootstrap, "MULTINOMIAL_LIMIT", 1)
-    monkeypatch.setattr(bootstrap, "_WEIGHTS", 300)
-    np.testing.assert_allclose(resample(m, 50, 0, "EF"), exact, atol=1e-9)
+    assert effective_sessions(m) < bootstrap.WIDE_ENOUGH
+    assert (np.linalg.eigvalsh(resample(m, 2_000, 0, "EF")) > -1e-9).all()
+    scores = rng.normal(5, 1, (40, 4, 2))
+    assert 20 < effective_sessions(session_moments(Trajectories.from_arrays(scores, ["a", "b"]).steps())) < 40
 
 
 def test_intervals_are_wider_where_the_draws_are() -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,8 +9,10 @@ from simulated import panel
 from trimtab.core.trajectories import Trajectories
 from trimtab.errors import InputError
 from trimtab.estimation import moments as module
-from trimtab.estimation.least_squares import estimate
-from trimtab.estimation.moments import session_moments
+from trimtab.estimation.bootstrap import resample
+from trimtab.estimation.least_squares import cluster_covariance, estimate
+from trimtab.estimation.memory import memory_p_value
+from trimtab.estimation.moments import Moments, MomentSums, effective_sessions, session_moments, trajectory_moments
 
 
 def test_moments_are_the_sums_they_say() -> None:
@@ -49,3 +53,65 @@ def test_center_and_scale_drop_out() -> None:
     a, b = (estimate(m.total, m.center, m.scale) for m in (one, other))
     for name in ("A", "b", "Q", "step_covariance", "residual", "total_steps", "total_levels"):
         np.testing.assert_allclose(getattr(a, name), getattr(b, name), rtol=1e-6, atol=1e-7)
+
+
+def ragged(sessions: int = 60, seed: int = 0) -> Trajectories:
+    """Sessions of unequal length under two strategies, some switching midway, with scores missing and failed."""
+    rng = np.random.default_rng(seed)
+    arrays = [rng.normal(5, 1, (int(rng.integers(1, 14)), 3)) for _ in range(sessions)]
+    data = Trajectories.from_arrays(arrays, ["a", "b", "c"], [("EF", "SF")[s % 2] for s in range(sessions)])
+    strategy, scores, status = data.strategy.copy(), data.scores.copy(), data.status.copy()
+    strategy[rng.random(len(strategy)) < 0.1] = 1
+    holes = rng.random(scores.shape) < 0.02
+    scores[holes], status[holes] = np.nan, rng.integers(1, 3, int(holes.sum()))
+    iteration = data.iteration + np.cumsum(rng.random(len(strategy)) < 0.05)
+    return replace(data, scores=scores, status=status, strategy=strategy, iteration=iteration)
+
+
+@pytest.mark.parametrize("block", [1, 7, 50, 65_536])
+def test_moments_of_trajectories_are_those_of_their_steps(monkeypatch: pytest.MonkeyPatch, block: int) -> None:
+    data = ragged()
+    steps = data.steps()
+    monkeypatch.setattr(module, "_BLOCK", block)
+    for code in (None, 0, 1):
+        expected = session_moments(steps if code is None else steps.where(steps.strategy == code))
+        got = trajectory_moments(data, code)
+        assert isinstance(got, Moments)
+        np.testing.assert_allclose(got.outer, expected.outer, atol=1e-9)
+        np.testing.assert_array_equal(got.session, expected.session)
+        np.testing.assert_allclose(got.center, expected.center)
+        np.testing.assert_allclose(got.scale, expected.scale)
+
+
+def test_no_steps_give_no_moments() -> None:
+    got = trajectory_moments(Trajectories.from_arrays([np.zeros((1, 2))] * 3, ["a", "b"]))
+    assert (got.n_sessions, got.n_steps, got.n) == (0, 0, 2)
+
+
+def test_sums_alone_say_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = ragged(300)
+    own = trajectory_moments(data, seed=4)
+    monkeypatch.setattr(module, "MANY", 100)
+    monkeypatch.setattr(module, "_BLOCK", 100)
+    sums = trajectory_moments(data, seed=4)
+    assert isinstance(own, Moments)
+    assert isinstance(sums, MomentSums)
+    for a, b in ((own, sums), (own.part(np.array([0, 2])), sums.part(np.array([0, 2])))):
+        assert (a.n, a.n_sessions, a.n_steps) == (b.n, b.n_sessions, b.n_steps)
+        np.testing.assert_allclose(b.total, a.total, atol=1e-9)
+        np.testing.assert_allclose(b.spread(), a.spread(), atol=1e-8)
+        np.testing.assert_allclose(b.folds(4), a.folds(4), atol=1e-9)
+        np.testing.assert_allclose(effective_sessions(b), effective_sessions(a))
+        np.testing.assert_allclose(cluster_covariance(b), cluster_covariance(a), rtol=1e-6, atol=1e-12)
+        whole = resample(a, 20, 1, "EF"), resample(b, 20, 1, "EF")
+        np.testing.assert_allclose(*(drawn.std(axis=0) for drawn in whole), rtol=1.5, atol=1e-6)
+    assert memory_p_value(sums) == pytest.approx(memory_p_value(own), abs=0.05)
+
+
+def test_each_session_is_kept_where_few_vary(monkeypatch: pytest.MonkeyPatch) -> None:
+    scores = np.random.default_rng(0).normal(5, 1, (150, 5, 2))
+    scores[5:, :, 1] = 4.0
+    monkeypatch.setattr(module, "MANY", 100)
+    data = Trajectories.from_arrays(scores, ["a", "b"])
+    assert isinstance(trajectory_moments(data), Moments)
+    assert isinstance(trajectory_moments(data.select(objectives=["a"])), MomentSums)

@@ -7,44 +7,41 @@ import scipy.special
 from numpy.typing import NDArray
 
 from trimtab.core.streams import stream
-from trimtab.estimation.moments import Moments
+from trimtab.estimation.moments import WIDE_ENOUGH, AnyMoments, Moments, effective_sessions
 
 __all__ = ["normal_interval", "resample", "robust_interval"]
 
 Floats = NDArray[np.float64]
 
 MULTINOMIAL_LIMIT = 2_000
-"""Above this many sessions the weighted sums are drawn from their Gaussian limit instead."""
+"""Sessions above which estimators that weigh each session themselves draw Gaussian weights."""
 
-WIDE_ENOUGH = 200
-"""Sessions in which every objective has to vary for that limit to be near."""
-
-_WEIGHTS = 65_536  # weights held at once: few enough to stay in the cache
+_INDICES = 65_536  # sessions drawn at once: few enough for the cache
 
 
-def resample(moments: Moments, draws: int, seed: int, *key: str) -> Floats:
+def resample(moments: AnyMoments, draws: int, seed: int, *key: str) -> Floats:
     """Return `draws` bootstrap replicates of the moment total, (draws, 1 + 2n, 1 + 2n).
 
-    Each replicate is the sum over S sessions drawn with replacement. Above `MULTINOMIAL_LIMIT` sessions, if each
-    objective varies in at least `WIDE_ENOUGH` sessions, it is a draw from N(sum M_s, sum (M_s - mean)(M_s - mean)')
-    instead: the distribution of the sum under independent N(1, 1) weights, whose cost does not grow with S.
-    Replicates depend only on the moments, `seed` and `key`.
+    Where the states vary in at least `WIDE_ENOUGH` sessions, each replicate is a draw from
+    N(sum M_s, sum (M_s - mean)(M_s - mean)'): exactly the distribution of the sum under independent N(1, 1) weights on
+    the sessions, at a cost that does not grow with their number. Elsewhere it is the sum over S sessions drawn with
+    replacement, which is never indefinite. Replicates depend only on the moments, `seed` and `key`.
     """
     rng = stream(seed, "bootstrap", *key)
-    S, p = moments.outer.shape[:2]
+    total = moments.total
+    p = len(total)
     rows, columns = np.triu_indices(p)
-    packed = moments.outer[:, rows, columns]
-    if S <= MULTINOMIAL_LIMIT or _effective_sessions(moments) < WIDE_ENOUGH:
+    if isinstance(moments, Moments) and effective_sessions(moments) < WIDE_ENOUGH:
+        packed = moments.packed
         sums = np.empty((len(rows), draws))
-        block = max(1, _WEIGHTS // S)
+        block = max(1, _INDICES // len(packed))
         for at in range(0, draws, block):
-            size = min(block, draws - at)
-            sums[:, at : at + size] = packed.T @ _multiplicities(rng, size, S).T
+            part = sums[:, at : at + block]
+            part[:] = packed.T @ _multiplicities(rng, part.shape[1], len(packed)).T
     else:
-        centred = packed - packed.mean(axis=0)
-        values, vectors = np.linalg.eigh(centred.T @ centred)
+        values, vectors = np.linalg.eigh(moments.spread())
         root = vectors * np.sqrt(np.clip(values, 0, None))
-        sums = packed.sum(axis=0)[:, None] + root @ rng.standard_normal((draws, len(rows))).T
+        sums = total[rows, columns][:, None] + root @ rng.standard_normal((draws, len(rows))).T
     result = np.empty((p, p, draws))
     result[rows, columns] = sums
     result[columns, rows] = sums
@@ -56,14 +53,6 @@ def _multiplicities(rng: np.random.Generator, draws: int, S: int) -> Floats:
     chosen = rng.integers(0, S, size=(draws, S))
     chosen += S * np.arange(draws)[:, None]
     return np.bincount(chosen.ravel(), minlength=draws * S).reshape(draws, S).astype(np.float64)
-
-
-def _effective_sessions(moments: Moments) -> float:
-    """Return (sum v)^2 / sum v^2 over sessions, v being squared deviations, for the state where it is least."""
-    k = 1 + moments.n
-    v = np.einsum("sjj->sj", moments.outer[:, 1:k, 1:k])
-    v = v[:, v.sum(axis=0) > 0]
-    return float((v.sum(axis=0) ** 2 / (v**2).sum(axis=0)).min(initial=np.inf))
 
 
 def _around(estimate: Floats, spread: Floats, level: float, clusters: int) -> tuple[Floats, Floats]:

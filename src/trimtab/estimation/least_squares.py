@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trimtab.dynamics.small_matrices import batch_first, batch_last, cholesky_solve
-from trimtab.estimation.moments import Moments
+from trimtab.estimation.moments import AnyMoments
 
 __all__ = [
     "AffineEstimate",
@@ -194,19 +194,22 @@ def independent_objectives(total: Floats) -> Bools:
     return np.isin(np.arange(k - 1), kept)
 
 
-def cluster_covariance(moments: Moments) -> Floats:
+def cluster_covariance(moments: AnyMoments) -> Floats:
     """Return the CR1 cluster-robust covariance of vec(beta), ((1 + n) n, (1 + n) n), sessions being the clusters.
 
     With scores U_s = H_s - G_s beta, bread G^-1 and S clusters, Cov = S/(S - 1) (M - 1)/(M - n - 1) sum over s of
     vec(G^-1 U_s) vec(G^-1 U_s)', vec taken row by row. Units are those of the scaled regression. Needs S >= 2 and
     an identified design.
     """
-    k = 1 + moments.n
-    total, outer = moments.total, moments.outer
+    n, total = moments.n, moments.total
+    k, p = 1 + n, 1 + 2 * n
     beta, _ = coefficients(total)
-    scores = outer[:, :k, k:] - outer[:, :k, :k] @ beta
-    influence = np.linalg.solve(total[:k, :k], np.moveaxis(scores, 0, 1).reshape(k, -1)).reshape(k, len(scores), -1)
-    flat = np.moveaxis(influence, 1, 0).reshape(len(scores), -1)
+    # vec(G^-1 U_s) is a linear function of M_s: its coefficients are its values at matrices with a single entry.
+    rows, columns = np.triu_indices(p)
+    single = np.zeros((len(rows), p, p))
+    single[np.arange(len(rows)), rows, columns] = single[np.arange(len(rows)), columns, rows] = 1.0
+    scores = single[:, :k, k:] - single[:, :k, :k] @ beta
+    J = np.asarray(np.linalg.solve(total[:k, :k], scores), dtype=np.float64).reshape(len(rows), -1).T
     clusters, steps = moments.n_sessions, moments.n_steps
     correction = clusters / (clusters - 1) * (steps - 1) / max(steps - k, 1)
-    return np.asarray(correction * flat.T @ flat)
+    return np.asarray(correction * moments.products(J))

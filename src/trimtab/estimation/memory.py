@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from trimtab.core.trajectories import Steps
 from trimtab.estimation.least_squares import cluster_covariance, coefficients
-from trimtab.estimation.moments import Moments, session_moments
+from trimtab.estimation.moments import AnyMoments, Moments, session_moments
 
 __all__ = ["memory_p_value", "second_lag_p_value"]
 
@@ -18,7 +18,7 @@ _JACKKNIFED = 2_000  # sessions up to which each is left out in turn
 _PER_COEFFICIENT = 5  # sessions per tested coefficient below which only the objectives' own coefficients are tested
 
 
-def memory_p_value(moments: Moments) -> float:
+def memory_p_value(moments: AnyMoments) -> float:
     """Test the hypothesis I + A dt = 0, "the next score does not depend on the present one"; return its p-value.
 
     Hotelling's T2 = v' V^-1 v with v = vec(I + A dt) and V its covariance over sessions, from leaving out each session
@@ -66,10 +66,10 @@ def second_lag_p_value(steps: Steps) -> float:
     return _hotelling(beta.ravel()[own], _covariance(moments)[np.ix_(own, own)], moments.n_sessions)
 
 
-def _covariance(moments: Moments) -> Floats:
+def _covariance(moments: AnyMoments) -> Floats:
     """Return the covariance of vec(beta): by the jackknife over sessions, or CR1 where they are many."""
     S = moments.n_sessions
-    if S > _JACKKNIFED:
+    if S > _JACKKNIFED or not isinstance(moments, Moments):
         return cluster_covariance(moments)
     left_out, _ = coefficients(moments.total - moments.outer)
     flat = left_out.reshape(S, -1)

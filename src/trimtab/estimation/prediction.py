@@ -5,17 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from trimtab.core.streams import stream
 from trimtab.estimation import least_squares as ls
 from trimtab.estimation.bootstrap import normal_interval
 from trimtab.estimation.estimates import R2, Estimate
-from trimtab.estimation.moments import Moments
+from trimtab.estimation.moments import FOLDS, AnyMoments
 
-__all__ = ["r_squared"]
+__all__ = ["FOLDS", "r_squared"]
 
 Floats = NDArray[np.float64]
-
-FOLDS = 10
 
 
 def _mean_over(active: NDArray[np.bool_], residual: Floats, total: Floats) -> Floats:
@@ -27,7 +24,7 @@ def _mean_over(active: NDArray[np.bool_], residual: Floats, total: Floats) -> Fl
 
 
 def r_squared(
-    moments: Moments,
+    moments: AnyMoments,
     total: ls.AffineEstimate,
     drawn: ls.AffineEstimate | None,
     active: NDArray[np.bool_],
@@ -67,17 +64,14 @@ def r_squared(
     )
 
 
-def _held_out(moments: Moments, seed: int) -> tuple[Floats, Floats]:
+def _held_out(moments: AnyMoments, seed: int) -> tuple[Floats, Floats]:
     """Return held-out residual sums of squares (n,) of the fit and of the training mean of x_{t+1}."""
-    S, n = moments.n_sessions, moments.n
+    n = moments.n
     k = 1 + n
-    if S < 2:
+    if moments.n_sessions < 2:
         return np.full(n, np.nan), np.full(n, np.nan)
-    folds = min(FOLDS, S)
-    fold_of = stream(seed, "folds").permutation(S) % folds
-    parts = np.stack([moments.outer[fold_of == fold].sum(axis=0) for fold in range(folds)])
-    rest = moments.total - parts
-    beta, _ = ls.coefficients(rest)
+    parts = moments.folds(seed)
+    beta, _ = ls.coefficients(moments.total - parts)
     G, H, D = parts[:, :k, :k], parts[:, :k, k:], parts[:, k:, k:]
     model = (
         np.einsum("fjj->fj", D) - 2 * np.einsum("fij,fij->fj", beta, H) + np.einsum("fij,fik,fkj->fj", beta, G, beta)
