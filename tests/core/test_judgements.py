@@ -56,7 +56,9 @@ def test_a_label_has_one_place_in_all_cells() -> None:
 
 def test_labels_beyond_the_most_close_up_and_the_rest_is_counted() -> None:
     labels = np.concatenate([np.arange(100) * 10**7, [5, 999]])
-    found = fold(np.repeat([0, 1], [100, 2]), labels, np.concatenate([np.arange(100.0), [3, 4]]), 2)
+    mixed = np.random.default_rng(0).permutation(102)
+    values = np.concatenate([np.arange(100.0), [3, 4]])
+    found = fold(np.repeat([0, 1], [100, 2])[mixed], labels[mixed], values[mixed], 2)
     assert found.judgements is not None
     assert found.judgements.shape == (2, MOST_JUDGEMENTS)
     assert found.judgements[0].tolist() == list(range(MOST_JUDGEMENTS))
