@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trimtab.core.objectives import ObjectiveSpace
+from trimtab.estimation.dropout import MeanCurve
 from trimtab.estimation.estimates import ArrayEstimate, Estimate, RegimeEstimate
 from trimtab.estimation.results import Fit, StrategyFit
 from trimtab.estimation.rungs import Rung
@@ -112,12 +113,23 @@ def _strategy(one: StrategyFit, timings: bool) -> dict[str, Any]:
         "memory_p_value": _number(one.memory_p_value),
         "second_lag_p_value": _number(one.second_lag_p_value),
         "at_bound": _array(one.at_bound),
+        "mean_curve": _curve(one.curve),
         "warnings": [*one.warnings],
         "verdict_text": str(verdict),
         "verdict": {"label": verdict.label, "reasons": [*verdict.reasons]},
         "trusted": one.trusted,
         "trust": [*one.trust],
         "rungs": {name: _rung(rung, timings) for name, rung in one.rungs.items()},
+    }
+
+
+def _curve(curve: MeanCurve | None) -> dict[str, Any] | None:
+    if curve is None:
+        return None
+    return {
+        "observed": _array(curve.observed),
+        "corrected": _array(curve.corrected),
+        "runs": [int(count) for count in curve.runs],
     }
 
 

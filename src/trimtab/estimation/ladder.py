@@ -15,7 +15,8 @@ from trimtab.estimation.ground import Ground, state_space_rung
 from trimtab.estimation.panel import Panel
 from trimtab.estimation.rungs import RUNGS, Rung, RungName
 from trimtab.estimation.state_space.fit import StateSpaceFit, fit_state_space
-from trimtab.estimation.state_space.moments import panel_moments
+from trimtab.estimation.state_space.likelihood import Model
+from trimtab.estimation.state_space.moments import known_noise, panel_moments
 
 __all__ = ["ESTIMATORS", "Climbed", "Estimator", "climb"]
 
@@ -37,11 +38,12 @@ FEWEST_SESSIONS = 10
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Climbed:
-    """The rungs that the data allow, which one is trusted, and why."""
+    """The rungs that the data allow, which one is trusted and why, and the law of the state-space model, if any."""
 
     rungs: Mapping[RungName, Rung]
     trusted: RungName
     why: tuple[str, ...]
+    law: Model | None = None
 
 
 def climb(
@@ -49,6 +51,7 @@ def climb(
     plain: Rung,
     diagnosis: Diagnosis,
     panel: Panel,
+    judgements: Floats | None,
     bounds: Floats,
     estimator: Estimator,
     draws: int,
@@ -63,6 +66,8 @@ def climb(
         Least squares of the steps, and its rung.
     panel
         The strategy's runs on the active objectives.
+    judgements
+        (rows, n, r) repeated judgements of the strategy's scores, if there are any.
     bounds
         (n,) share of scores at a bound.
 
@@ -76,7 +81,7 @@ def climb(
         return Climbed(rungs, "least_squares", ("least squares was asked for",) if ground.design.identified else ())
     found: StateSpaceFit | None = None
     if estimator in ("auto", "state-space", "all"):
-        found = _state_space(ground, panel, draws, seed, key)
+        found = _state_space(ground, panel, judgements, draws, seed, key)
         if found is not None:
             rungs["state_space"] = state_space_rung(ground, found)
     if diagnosis.label == "dynamics":
@@ -84,12 +89,17 @@ def climb(
     if estimator == "state-space":
         if found is None:
             raise FitError(_needs(ground, panel))
-        return Climbed(rungs, "state_space", ("the state-space model was asked for",))
-    trusted, why = _trusted(ground, rungs, found, bounds)
-    return Climbed(rungs, trusted, (*why, *_disagreement(rungs, trusted, ground.dt)))
+        return Climbed(rungs, "state_space", ("the state-space model was asked for",), found.law)
+    if diagnosis.label != "dynamics":
+        return Climbed(rungs, "least_squares", ("no dynamics are shown, so that there is nothing to correct",))
+    trusted, why = _trusted(found)
+    law = None if found is None else found.law
+    return Climbed(rungs, trusted, (*why, *_disagreement(rungs, trusted, ground.dt)), law)
 
 
-def _state_space(ground: Ground, panel: Panel, draws: int, seed: int, key: tuple[str, ...]) -> StateSpaceFit | None:
+def _state_space(
+    ground: Ground, panel: Panel, judgements: Floats | None, draws: int, seed: int, key: tuple[str, ...]
+) -> StateSpaceFit | None:
     chosen = ground.chosen
     longer = sum(len(block.y) for block in panel.blocks if len(block.at) > 2)
     if len(chosen) > MOST_OBJECTIVES or panel.n_sessions < FEWEST_SESSIONS or longer < FEWEST_SESSIONS:
@@ -105,6 +115,7 @@ def _state_space(ground: Ground, panel: Panel, draws: int, seed: int, key: tuple
         draws=draws,
         seed=seed,
         key=key,
+        known=known_noise(None if judgements is None else judgements[:, chosen]),
     )
 
 
@@ -116,13 +127,17 @@ def _needs(ground: Ground, panel: Panel) -> str:
     )
 
 
-def _trusted(
-    ground: Ground, rungs: Mapping[RungName, Rung], found: StateSpaceFit | None, bounds: Floats
-) -> tuple[RungName, tuple[str, ...]]:
+def _trusted(found: StateSpaceFit | None) -> tuple[RungName, tuple[str, ...]]:
     if found is None:
         return "least_squares", ("nothing but least squares can be fitted to so few or so short sessions",)
     if not found.converged:
         return "least_squares", ("the search for the state-space model did not settle",)
+    if all(part.noise for part in found.parts):
+        sd = ", ".join(f"{value:.2g}" for value in np.sqrt(found.R))
+        shown = f"repeated judgements show score noise of standard deviation {sd}"
+        lasting = found.weight(sessions=True)
+        also = f", and sessions differ for good (weight {lasting:.0%})" if lasting > 0.5 else ""
+        return "state_space", (f"{shown}{also}, which least squares mistakes for dynamics",)
     p = found.plain_p_value
     if p >= PLAIN:
         return "least_squares", (f"neither score noise nor lasting differences show in the data (p = {p:.2f})",)

@@ -25,6 +25,9 @@ Floats = NDArray[np.float64]
 FEWEST = 5
 """Runs that an iteration must have for its mean to be taken off."""
 
+EARLY = 0.02
+"""Share of runs shorter than the longest from which on runs are taken to end early."""
+
 _LAGS = 20  # lags whose covariances are reported
 
 
@@ -98,54 +101,121 @@ def hotelling_mean(values: Floats, weights: Floats) -> float:
 
 
 def lag_tests(panel: Panel) -> LagTests:
-    """Compute autocovariances of the runs in `panel` and test whether they are there, fade, and about what."""
-    n = panel.n
+    """Compute autocovariances of the runs in `panel` and test whether they are there, fade, and about what.
+
+    Where runs are of equal length, products of scores at different iterations are compared. Where they end early, that
+    may depend on the scores, which ties those of a run to each other without any memory. Then each score is predicted
+    from those before it instead, which runs that ended do not disturb: from their mean (dependence), and from the last
+    one beside their mean (fading). A session that keeps its level makes all earlier scores tell equally much.
+    """
     parts = [_without_start(block.y) for block in panel.stretches()]
-    late = [start for _, start in parts]
-    y = [values for values, _ in parts]
-    means = _iteration_means(y, late, n)
-    K = min(max((values.shape[1] for values in y), default=1), _LAGS)
-    lagged, pairs = np.zeros((K, n)), np.zeros(K)
-    near, far, weights, moves, move_weights = [], [], [], [], []
-    for values, start in zip(y, late, strict=True):
-        mean = means[start : start + values.shape[1]]
-        known = np.isfinite(mean[:, 0])
-        e = (values - np.where(known[:, None], mean, 0.0))[:, known]
-        L = e.shape[1]
-        for k in range(min(K, L)):
-            lagged[k] += np.einsum("sti,sti->i", e[:, : L - k], e[:, k:])
-            pairs[k] += len(e) * (L - k)
-        if L >= 2:
-            moves.append((e[:, -1] + mean[known][-1] - e[:, 0] - mean[known][0]) / (L - 1))
-            move_weights.append(np.full(len(e), L - 1.0))
-        if L >= 3:
-            first = np.einsum("sti,sti->si", e[:, :-1], e[:, 1:])
-            every = (e.sum(axis=1) ** 2 - np.einsum("sti,sti->si", e, e)) / 2
-            later = (L - 1) * (L - 2) / 2
-            near.append(first / (L - 1))
-            far.append((every - first) / later)
-            weights.append(np.full(len(e), L - 1.0))
-    g = lagged / np.maximum(pairs, 1)[:, None]
+    y, late = [values for values, _ in parts], [start for _, start in parts]
+    means = _iteration_means(y, late, panel.n)
+    centred = [_centred(values, means[start:]) for values, start in zip(y, late, strict=True)]
+    g = _autocovariance(centred, panel.n)
+    trend = _trend(y, late)
+    lengths = np.concatenate([np.full(len(e), e.shape[1]) for e in centred]) if centred else np.empty(0)
+    even = len(lengths) == 0 or (lengths < lengths.max()).mean() <= EARLY
+    near, far, weight = _products(centred) if even else _predictions(centred)
     unknown = float("nan")
-    trend = hotelling_mean(np.concatenate(moves), np.concatenate(move_weights)) if moves else float("nan")
-    if not near:
+    if not len(near):
         return LagTests(g, unknown, unknown, unknown, unknown, trend, 0)
-    close, distant, weight = np.concatenate(near), np.concatenate(far), np.concatenate(weights)
-    difference = close - distant
+    difference = near - far
     share = weight / weight.sum()
     size = np.where(g[0] > 0, g[0], np.inf)
-    level, drops = float((share @ close / size).sum()), (difference / size).sum(axis=1)
+    level, drops = float((share @ near / size).sum()), (difference / size).sum(axis=1)
     drop = float(share @ drops)
     error = float(np.sqrt((((drops - drop) * share) ** 2).sum()))
     return LagTests(
         autocovariance=g,
-        dependence_p_value=hotelling_mean(np.hstack([close, distant]), weight),
+        dependence_p_value=hotelling_mean(np.hstack([near, far]), weight),
         fading_p_value=hotelling_mean(difference, weight),
         fading=drop / level if level > 0 else unknown,
         fading_error=error / level if level > 0 else unknown,
         trend_p_value=trend,
-        runs=len(close),
+        runs=len(near),
     )
+
+
+def _centred(values: Floats, means: Floats) -> Floats:
+    """Return values (U, L, n) about the means (longer, n) of their iterations, where those are known."""
+    mean = means[: values.shape[1]]
+    known = np.isfinite(mean[:, 0])
+    return values[:, known] - mean[known]
+
+
+def _trend(y: list[Floats], late: list[int]) -> float:
+    """Return the p-value of "scores have no slope over iterations", from each run's part in the pooled slope.
+
+    A score is counted when it is made, before a run may end because of it, so that ending leaves no slope where scores
+    are independent.
+    """
+    if not y:
+        return float("nan")
+    rows = sum(values.shape[0] * values.shape[1] for values in y)
+    times = [start + np.arange(values.shape[1]) for values, start in zip(y, late, strict=True)]
+    level = sum((values.sum(axis=(0, 1)) for values in y), np.zeros(y[0].shape[2])) / rows
+    middle = sum(float(at.sum()) * len(values) for at, values in zip(times, y, strict=True)) / rows
+    parts = [np.einsum("sti,t->si", values - level, at - middle) for values, at in zip(y, times, strict=True)]
+    scores = np.concatenate(parts)
+    return hotelling_mean(scores, np.ones(len(scores)))
+
+
+def _autocovariance(e: list[Floats], n: int) -> Floats:
+    K = min(max((values.shape[1] for values in e), default=1), _LAGS)
+    lagged, pairs = np.zeros((K, n)), np.zeros(K)
+    for values in e:
+        L = values.shape[1]
+        for k in range(min(K, L)):
+            lagged[k] += np.einsum("sti,sti->i", values[:, : L - k], values[:, k:])
+            pairs[k] += len(values) * (L - k)
+    return lagged / np.maximum(pairs, 1)[:, None]
+
+
+def _products(e: list[Floats]) -> tuple[Floats, Floats, Floats]:
+    """Return per run (U, n) the mean product of neighbouring scores and of all others, and weights (U,)."""
+    near, far, weights = [], [], []
+    for values in e:
+        L = values.shape[1]
+        if L < 3:
+            continue
+        first = np.einsum("sti,sti->si", values[:, :-1], values[:, 1:])
+        every = (values.sum(axis=1) ** 2 - np.einsum("sti,sti->si", values, values)) / 2
+        near.append(first / (L - 1))
+        far.append((every - first) / ((L - 1) * (L - 2) / 2))
+        weights.append(np.full(len(values), L - 1.0))
+    if not near:
+        return np.empty((0, 0)), np.empty((0, 0)), np.empty(0)
+    return np.concatenate(near), np.concatenate(far), np.concatenate(weights)
+
+
+def _predictions(e: list[Floats]) -> tuple[Floats, Floats, Floats]:
+    """Return per run (U, n) what the last score and what earlier ones on average tell of the next, and weights (U,).
+
+    At each iteration, over the runs still going: products of the next score with the last one and with the mean m of
+    all so far, where both products that involve the last one are of what [1, m] leaves of it and of the next score.
+    """
+    owner = np.concatenate([[0], np.cumsum([len(values) for values in e])])
+    n, runs = e[0].shape[2] if e else 0, int(owner[-1])
+    told, lasting, count = np.zeros((runs, n)), np.zeros((runs, n)), np.zeros(runs)
+    for t in range(1, max((values.shape[1] for values in e), default=0) - 1):
+        going = [(i, values) for i, values in enumerate(e) if values.shape[1] > t + 1]
+        who = np.concatenate([np.arange(owner[i], owner[i + 1]) for i, _ in going])
+        if len(who) < n + FEWEST:
+            break
+        following = np.concatenate([values[:, t + 1] for _, values in going])
+        last = np.concatenate([values[:, t] for _, values in going])
+        mean = np.concatenate([values[:, : t + 1].mean(axis=1) for _, values in going])
+        known = np.hstack([np.ones((len(who), 1)), mean])
+        left = following - known @ np.linalg.lstsq(known, following, rcond=None)[0]
+        own = last - known @ np.linalg.lstsq(known, last, rcond=None)[0]
+        told[who] += left * own
+        lasting[who] += (following - following.mean(axis=0)) * (mean - mean.mean(axis=0))
+        count[who] += 1
+    used = count > 0
+    steps = count[used][:, None]
+    told, lasting = told[used] / steps, lasting[used] / steps
+    return told + lasting, lasting, count[used]
 
 
 def _without_start(y: Floats) -> tuple[Floats, int]:

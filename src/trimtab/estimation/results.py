@@ -17,6 +17,7 @@ from trimtab.core.trajectories import Exclusion, Trajectories
 from trimtab.dynamics.affine import AffineSDE
 from trimtab.errors import FitError, InputError
 from trimtab.estimation.diagnosis import Diagnosis, Label
+from trimtab.estimation.dropout import MeanCurve
 from trimtab.estimation.estimates import R2, ArrayEstimate, Draws, Estimate, RegimeEstimate
 from trimtab.estimation.rungs import Rung, RungName
 
@@ -72,6 +73,8 @@ class StrategyFit:
         Of the hypotheses that the next score does not depend on the present one, and not on the one before it.
     at_bound
         (n,) share of the scores that the strategy produced or started from that lie at either bound.
+    curve
+        Mean active scores by iteration, as observed and corrected for sessions that end early; None where none does.
     """
 
     name: str
@@ -93,6 +96,7 @@ class StrategyFit:
     memory_p_value: float
     second_lag_p_value: float
     at_bound: Floats
+    curve: MeanCurve | None
     warnings: tuple[str, ...]
 
     def __repr__(self) -> str:

@@ -12,8 +12,9 @@ from trimtab.estimation import least_squares as ls
 from trimtab.estimation.bootstrap import resample
 from trimtab.estimation.cautions import Design, at_bound, cautions, rows_of
 from trimtab.estimation.diagnosis import diagnose
+from trimtab.estimation.dropout import MeanCurve, mean_curve, plain_law
 from trimtab.estimation.ground import Ground, least_squares_rung
-from trimtab.estimation.ladder import Estimator, climb
+from trimtab.estimation.ladder import Climbed, Estimator, climb
 from trimtab.estimation.lag_covariance import LagTests, lag_tests
 from trimtab.estimation.memory import memory_p_value, second_lag_p_value
 from trimtab.estimation.moments import Moments, session_moments
@@ -21,6 +22,7 @@ from trimtab.estimation.outcomes import end_levels, final_hypervolume, mean_effi
 from trimtab.estimation.panel import Panel
 from trimtab.estimation.prediction import r_squared
 from trimtab.estimation.results import StrategyFit
+from trimtab.estimation.state_space.moments import panel_moments
 
 __all__ = ["Options", "bootstrap_key", "fit_strategy"]
 
@@ -88,8 +90,9 @@ def fit_strategy(
     diagnosis = diagnose(design.identified, moments.n_sessions, memory, lags, left)
     # Steps pooled over strategies follow no one model, so that there is nothing to correct.
     estimator: Estimator = "least-squares" if code is None else options.estimator
+    judgements = None if trajectories.judgements is None else trajectories.judgements[rows & trajectories.complete]
     climbed = climb(
-        ground, plain, diagnosis, panel, bounds, estimator, options.draws, options.seed, bootstrap_key(name)
+        ground, plain, diagnosis, panel, judgements, bounds, estimator, options.draws, options.seed, bootstrap_key(name)
     )
     return StrategyFit(
         name="all strategies" if name is None else name,
@@ -111,6 +114,7 @@ def fit_strategy(
         memory_p_value=memory,
         second_lag_p_value=second_lag,
         at_bound=bounds,
+        curve=_curve(panel, climbed, chosen, dt) if design.identified else None,
         warnings=cautions(trajectories, sessions, rows, moments, design, memory, second_lag, lost),
     )
 
@@ -120,3 +124,17 @@ def _part(moments: Moments, chosen: NDArray[np.int64]) -> Moments:
     index = np.concatenate([[0], 1 + chosen, 1 + moments.n + chosen])
     outer = moments.outer[:, index[:, None], index]
     return Moments(outer, moments.session, moments.center[chosen], moments.scale[chosen])
+
+
+def _curve(panel: Panel, climbed: Climbed, chosen: NDArray[np.int64], dt: float) -> MeanCurve | None:
+    """Return the mean scores by iteration, corrected for sessions that end early by the trusted rung's dynamics."""
+    if len(panel.blocks) < 2:
+        return None
+    moments, rung = panel_moments(panel), climbed.rungs[climbed.trusted]
+    law = climbed.law
+    if climbed.trusted != "state_space" or law is None:
+        A, b, scale = rung.A[np.ix_(chosen, chosen)], rung.b[chosen], moments.scale
+        phi = np.eye(moments.n) + A * dt * scale / scale[:, None]
+        Q = rung.Q[np.ix_(chosen, chosen)] / scale / scale[:, None]
+        law = plain_law(moments, phi, (A @ moments.center + b) * dt / scale, Q)
+    return mean_curve(panel, moments, law)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from rich import box
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.markup import escape
@@ -15,7 +16,9 @@ from rich.table import Table
 from rich.text import Text
 
 from trimtab.estimation.cautions import CANNOT_IDENTIFY
-from trimtab.estimation.results import Estimate, Fit, StrategyFit
+from trimtab.estimation.estimates import Estimate
+from trimtab.estimation.results import Fit, StrategyFit
+from trimtab.estimation.rungs import RUNGS
 
 __all__ = ["Summary", "summary"]
 
@@ -43,11 +46,13 @@ class Summary:
         fit, narrow = self.fit, options.max_width < _WIDE_ENOUGH
         rows = [*fit.strategies.values()] + ([fit.pooled] if len(fit) > 1 else [])
         yield _dynamics(fit, rows, narrow)
+        if any(len(one.rungs) > 1 for one in rows):
+            yield _rungs(fit, narrow)
         yield _levels_by_objective(fit, rows) if narrow or fit.space.n > _MOST_COLUMNS else _levels(fit, rows)
         yield _interference(fit, rows, narrow)
         yield Text("What it means", style="bold")
         for one in fit.strategies.values():
-            yield _paragraph(f"[bold]{escape(one.name)}[/bold]  {escape(one.verdict)}")
+            yield _paragraph(f"[bold]{escape(one.name)}[/bold]  {_label(one)}. {escape(one.verdict)}")
         for heading, lines in (
             ("Warnings", _warnings(fit)),
             ("Left out", [*map(str, fit.exclusions)]),
@@ -105,26 +110,68 @@ def _table(title: str, columns: Iterable[str]) -> Table:
 def _dynamics(fit: Fit, rows: list[StrategyFit], narrow: bool) -> Table:
     if narrow:
         table = _table(
-            f"Dynamics (second lines: {fit.level:.0%} intervals)", ("strategy", "rate", "half-life", "regime")
+            f"Dynamics (second lines: {fit.level:.0%} intervals)",
+            ("strategy", "verdict", "rate", "half-life", "regime"),
         )
         for one in rows:
-            table.add_row(Text(one.name), _interval(one.rate, 3), _interval(one.half_life, 1), escape(str(one.regime)))
+            table.add_row(
+                Text(one.name),
+                _label(one),
+                _interval(one.rate, 3),
+                _interval(one.half_life, 1),
+                escape(str(one.regime)),
+            )
         return table
-    columns = ("strategy", "sessions", "steps", "rate", "half-life", "max |1+λ|", "regime", "R2 steps", "held out")
-    table = _table(f"Dynamics (second lines: {fit.level:.0%} intervals from resampled sessions)", columns)
+    columns = ("strategy", "verdict", "sessions", "rate", "half-life", "max |1+λ|", "regime", "R2 (held out)")
+    table = _table(f"Dynamics (second lines: {fit.level:.0%} intervals)", columns)
     for one in rows:
         table.add_row(
             Text(one.name),
+            _label(one),
             f"{one.sessions:,}",
-            f"{one.steps:,}",
             _interval(one.rate, 3),
             _interval(one.half_life, 1),
             _interval(one.spectral_radius),
             escape(str(one.regime)),
-            _interval(one.r2.steps),
-            _number(one.r2.steps_held_out),
+            _with_second(one.r2.steps, one.r2.steps_held_out),
         )
     return table
+
+
+def _with_second(value: Estimate, second: float) -> str:
+    first, _, interval = _interval(value).partition("\n")
+    return f"{first} ({_number(second)})" + (f"\n{interval}" if interval else "")
+
+
+def _label(one: StrategyFit) -> str:
+    label = one.diagnosis.label
+    return f"[bold]{label}[/bold]" if label == "dynamics" else f"[yellow]{label}[/yellow]"
+
+
+def _rungs(fit: Fit, narrow: bool) -> Table:
+    """Show the estimators side by side; the figures elsewhere are those of the trusted one."""
+    columns = ["strategy", "estimator", "rate", "average rate"]
+    columns += [] if narrow else ["regime", "score noise sd", "session sd"]
+    table = _table("Estimators side by side (* trusted)", columns)
+    for one in fit.strategies.values():
+        for i, (name, rung) in enumerate(one.rungs.items()):
+            cells = [_interval(rung.rate, 3), _interval(rung.smooth_rate, 3)]
+            if not narrow:
+                noise = None if rung.R is None else np.sqrt(rung.R)
+                cells += [rung.regime.label, _each(noise, one), _each(rung.session_sd, one)]
+            mark = " *" if name == one.trusted and len(one.rungs) > 1 else "" if rung.converged else " (not settled)"
+            table.add_row(Text(one.name if i == 0 else ""), RUNGS[name] + mark, *cells)
+    return table
+
+
+def _each(values: NDArray[np.float64] | None, one: StrategyFit) -> str:
+    """Return one number per active objective, or how far they reach where they are many."""
+    if values is None:
+        return ""
+    own = values[one.active]
+    if len(own) <= _MOST_COLUMNS:
+        return " ".join(f"{value:.2g}" for value in own)
+    return f"{own.min():.2g}..{own.max():.2g}"
 
 
 def _levels(fit: Fit, rows: list[StrategyFit]) -> Table:

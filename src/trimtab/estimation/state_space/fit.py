@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from trimtab.core.streams import stream
 from trimtab.estimation.state_space.likelihood import Model, log_likelihood
-from trimtab.estimation.state_space.moments import PanelMoments
+from trimtab.estimation.state_space.moments import KnownNoise, PanelMoments
 from trimtab.estimation.state_space.parameters import Layout
+from trimtab.estimation.threads import single_threaded
 
-__all__ = ["NoiseKnown", "Part", "StateSpaceFit", "fit_state_space"]
+__all__ = ["Part", "StateSpaceFit", "fit_state_space"]
 
 Floats = NDArray[np.float64]
 Objective = Callable[[Floats], tuple[float, Floats]]
@@ -26,24 +27,6 @@ _STEP = 1e-6  # of the differences that give the Hessian
 _CLOSE = 1e-3  # Newton decrement, twice the log posterior still to be gained, below which the search ends
 _SETTLED = 0.1  # decrement up to which a mode counts as found
 _NEWTON = 5
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class NoiseKnown:
-    """What repeated judgements say of the score noise: pooled squares within cells.
-
-    Parameters
-    ----------
-    squares, dof
-        (n,) sum of squares of judgements about their cell's mean, and its degrees of freedom.
-    judgements
-        (n,) harmonic mean of the number of judgements behind a score; the score's noise variance is that of one
-        judgement divided by it.
-    """
-
-    squares: Floats
-    dof: Floats
-    judgements: Floats
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,6 +75,8 @@ class StateSpaceFit:
         (draws, n, n), (draws, n) and (draws, n) from the normal approximations at the modes.
     parts
         The models themselves.
+    law
+        The one of the largest weight, in the units of the moments.
     """
 
     A: Floats
@@ -103,6 +88,7 @@ class StateSpaceFit:
     drawn_b: Floats
     drawn_R: Floats
     parts: tuple[Part, ...]
+    law: Model
     converged: bool
     seconds: float
 
@@ -141,7 +127,12 @@ class _Mode:
     log_likelihood: float
     converged: bool
 
+    @property
+    def model(self) -> Model:
+        return self.layout.model(self.vector)
 
+
+@single_threaded
 def fit_state_space(
     moments: PanelMoments,
     start_A: Floats,
@@ -152,7 +143,7 @@ def fit_state_space(
     draws: int = 2000,
     seed: int = 0,
     key: tuple[str, ...] = (),
-    known: NoiseKnown | None = None,
+    known: KnownNoise | None = None,
 ) -> StateSpaceFit | None:
     """Fit x_{t+1} = x_t + (A x_t + b + u) dt + w, y = x + v to whole runs; None where they are too short or too long.
 
@@ -193,6 +184,7 @@ def fit_state_space(
         drawn_b=drawn[1],
         drawn_R=drawn[2],
         parts=parts,
+        law=modes[int(np.argmax(weights))].model,
         converged=all(part.converged for part in parts if part.weight > 0.01),
         seconds=time.perf_counter() - began,
     )
@@ -219,7 +211,7 @@ def _start(moments: PanelMoments, A: Floats, b: Floats, Q: Floats, dt: float) ->
     )
 
 
-def _mode(layout: Layout, moments: PanelMoments, start: Floats, known: NoiseKnown | None) -> _Mode:
+def _mode(layout: Layout, moments: PanelMoments, start: Floats, known: KnownNoise | None) -> _Mode:
     mean, spread = layout.prior()
     at = layout.slices()
 
@@ -288,7 +280,7 @@ def _hessian(objective: Objective, vector: Floats, gradient: Floats) -> Floats:
 
 
 def _part(mode: _Mode, weight: float, moments: PanelMoments, dt: float) -> Part:
-    model, scale = mode.layout.model(mode.vector), moments.scale
+    model, scale = mode.model, moments.scale
     A, b = _drift(model.phi, model.c, moments, dt)
     unit = scale[:, None] * scale
     return Part(

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from trimtab.estimation.panel import Panel
 
-__all__ = ["PanelMoments", "Pattern", "panel_moments"]
+__all__ = ["KnownNoise", "PanelMoments", "Pattern", "known_noise", "panel_moments"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -75,3 +75,41 @@ def panel_moments(panel: Panel) -> PanelMoments:
         index = (block.at[:, None] * n + np.arange(n)).ravel()
         patterns.append(Pattern(index, len(z), z.sum(axis=0), z.T @ z))
     return PanelMoments(tuple(patterns), panel.span, n, center, scale, panel.n_sessions)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class KnownNoise:
+    """What repeated judgements say of the score noise: pooled squares within cells.
+
+    Parameters
+    ----------
+    squares, dof
+        (n,) sum of squares of judgements about their cell's mean, and its degrees of freedom.
+    judgements
+        (n,) harmonic mean of the number of judgements behind a score; the score's noise variance is that of one
+        judgement divided by it.
+    """
+
+    squares: Floats
+    dof: Floats
+    judgements: Floats
+
+
+def known_noise(judgements: Floats | None) -> KnownNoise | None:
+    """Pool the judgements (N, n, r); None where there are none, or no objective's noise shows.
+
+    Judges are taken to err independently of each other. What all of them get wrong alike is no part of it.
+    """
+    if judgements is None:
+        return None
+    known = np.isfinite(judgements)
+    count = known.sum(axis=2)
+    total = np.where(known, judgements, 0.0).sum(axis=2)
+    mean = total / np.maximum(count, 1)
+    squares = np.where(known, (judgements - mean[..., None]) ** 2, 0.0).sum(axis=(0, 2))
+    dof = np.maximum(count - 1, 0).sum(axis=0).astype(np.float64)
+    if not ((dof > 0) & (squares > 0)).all():
+        return None
+    scored = count > 0
+    harmonic = scored.sum(axis=0) / np.where(scored, 1.0 / np.maximum(count, 1), 0.0).sum(axis=0)
+    return KnownNoise(squares, dof, harmonic)
