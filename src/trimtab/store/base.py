@@ -70,7 +70,11 @@ class Store(Protocol):
         ...
 
     def trajectories(self, objectives: Iterable[str] | None = None) -> Trajectories:
-        """Return the scores as `Trajectories`, of all objectives or those named; ``SourceError`` if there are none."""
+        """Return the scores as `Trajectories`, of all objectives or those named; ``SourceError`` if there are none.
+
+        Repeats of a score stay apart as its judgements, and their mean is the score; those that failed or are unscored
+        are absent, and the score itself is so only where no repeat is ok.
+        """
         ...
 
     def close(self) -> None:
