@@ -13,7 +13,7 @@ __all__ = ["hypervolume", "non_dominated", "pareto_efficiencies", "pareto_effici
 Floats = NDArray[np.float64]
 
 _LONGEST_COMPARED = 64  # iterations up to which comparing every pair beats sorting
-_COMPARISONS = 4_000_000  # pairs x objectives held at once
+_HELD = 65_536  # numbers held at once
 
 
 def non_dominated(points: ArrayLike, sign: ArrayLike = 1.0) -> NDArray[np.bool_]:
@@ -54,13 +54,23 @@ def pareto_efficiencies(points: ArrayLike, offsets: NDArray[np.int64], sign: Arr
             for s in sessions:
                 result[s] = pareto_efficiency(z[offsets[s] : offsets[s + 1]])
             continue
-        block = max(1, _COMPARISONS // (int(length) ** 2 * z.shape[1]))
+        block = max(1, _HELD // (int(length) * z.shape[1]))
         for at in range(0, len(sessions), block):
             chosen = sessions[at : at + block]
             paths = z[offsets[chosen][:, None] + np.arange(length)]
-            one, other = paths[:, :, None, :], paths[:, None, :, :]
-            dominated = ((other >= one).all(axis=-1) & (other > one).any(axis=-1)).any(axis=-1)
-            result[chosen] = 1.0 - dominated.mean(axis=-1)
+            result[chosen] = 1.0 - _dominated(np.ascontiguousarray(paths.transpose(2, 1, 0))).mean(axis=0)
+    return result
+
+
+def _dominated(paths: Floats) -> NDArray[np.bool_]:
+    """Say which points of paths (n, T, B) another point of the same path dominates, (T, B)."""
+    result = np.zeros(paths.shape[1:], dtype=bool)
+    for t in range(paths.shape[1] - 1):
+        one, later = paths[:, t, None], paths[:, t + 1 :]
+        at_least, at_most = (one >= later).all(axis=0), (one <= later).all(axis=0)
+        # Points that are equal in all objectives are both.
+        result[t] |= (at_most > at_least).any(axis=0)
+        result[t + 1 :] |= at_least > at_most
     return result
 
 
@@ -83,4 +93,6 @@ def hypervolume(points: ArrayLike, low: ArrayLike, high: ArrayLike, sign: ArrayL
         return 0.0
     if z.shape[1] == 1:
         return float(z.max())
+    # The others add nothing, but their number adds to the time.
+    z = z[moocore.is_nondominated(z, maximise=True, keep_weakly=False)]
     return float(moocore.hypervolume(z, ref=np.zeros(z.shape[1]), maximise=True))

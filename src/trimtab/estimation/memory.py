@@ -14,6 +14,9 @@ __all__ = ["memory_p_value", "second_lag_p_value"]
 
 Floats = NDArray[np.float64]
 
+MOST_TESTED = 20_000
+"""Sessions that the test of the second lag looks at: with so many it misses nothing of any size."""
+
 _JACKKNIFED = 2_000  # sessions up to which each is left out in turn
 _PER_COEFFICIENT = 5  # sessions per tested coefficient below which only the objectives' own coefficients are tested
 
@@ -42,9 +45,14 @@ def second_lag_p_value(steps: Steps) -> float:
 
     In dx_t = A x_t + C x_{t-1} + b + e_t the diagonal of C is zero for a first-order loop. It is not when sessions
     differ in level for good or when scores are noisy: both make the past informative. Hotelling's test over sessions
-    as in `memory_p_value`, with q = n. Not-a-number where no two steps follow each other or sessions are too few.
+    as in `memory_p_value`, with q = n. Of more than `MOST_TESTED` sessions as many are looked at, evenly spread.
+    Not-a-number where no two steps follow each other or sessions are too few.
     """
     n = steps.x.shape[1]
+    place = np.cumsum(np.diff(steps.session, prepend=steps.session[:1]) != 0)
+    sessions = int(place[-1]) + 1 if len(place) else 0
+    if sessions > MOST_TESTED:
+        steps = steps.where((place + 1) * MOST_TESTED // sessions > place * MOST_TESTED // sessions)
     follows = (np.diff(steps.session) == 0) & (np.diff(steps.iteration) == 1) & (np.diff(steps.strategy) == 0)
     at = np.flatnonzero(follows) + 1
     if not len(at) or not n:

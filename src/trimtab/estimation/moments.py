@@ -288,15 +288,22 @@ def _sums(x: Floats, dx: Floats, cuts: Ints, center: Floats, scale: Floats) -> F
     return result.T
 
 
+def session_blocks(offsets: Ints) -> Iterator[tuple[int, int]]:
+    """Yield first and one past the last session of each block of about `_BLOCK` rows; a longer session is its own."""
+    first = 0
+    while first < len(offsets) - 1:
+        last = max(int(np.searchsorted(offsets, offsets[first] + _BLOCK, side="right")) - 1, first + 1)
+        yield first, last
+        first = last
+
+
 def step_blocks(trajectories: Trajectories, code: int | None = None) -> Iterator[Steps]:
     """Yield the complete steps of strategy `code` (None: of all) in blocks of whole sessions, without copying the rest.
 
     Together they are ``trajectories.steps()``, restricted to the strategy.
     """
     offsets = trajectories.offsets
-    first = 0
-    while first < trajectories.n_sessions:
-        last = max(int(np.searchsorted(offsets, offsets[first] + _BLOCK, side="right")) - 1, first + 1)
+    for first, last in session_blocks(offsets):
         rows = slice(int(offsets[first]), int(offsets[last]))
         status, iteration = trajectories.status[rows], trajectories.iteration[rows]
         strategy = trajectories.strategy[rows]
@@ -312,7 +319,6 @@ def step_blocks(trajectories: Trajectories, code: int | None = None) -> Iterator
             scores = trajectories.scores[rows]
             x = scores[at]
             yield Steps(x, scores[at + 1] - x, session[at], strategy[at + 1], iteration[at])
-        first = last
 
 
 def trajectory_moments(trajectories: Trajectories, code: int | None = None, *, seed: int = 0) -> AnyMoments:

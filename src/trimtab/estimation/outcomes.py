@@ -6,9 +6,10 @@ import numpy as np
 import scipy.special
 from numpy.typing import NDArray
 
-from trimtab.core.trajectories import Trajectories
-from trimtab.dynamics.pareto import hypervolume, pareto_efficiencies
+from trimtab.core.trajectories import OK, Trajectories
+from trimtab.dynamics.pareto import hypervolume, non_dominated, pareto_efficiencies
 from trimtab.estimation.estimates import ArrayEstimate, Estimate
+from trimtab.estimation.moments import session_blocks
 
 __all__ = ["end_levels", "end_scores", "final_hypervolume", "mean_efficiency", "session_efficiencies"]
 
@@ -17,6 +18,9 @@ Ints = NDArray[np.int64]
 
 MOST_DIMENSIONS = 5
 """Objectives up to which a hypervolume is computed."""
+
+MOST_POINTS = {4: 50_000, 5: 10_000}
+"""Final scores up to which it is where that takes more than sorting them: about a second if none beats another."""
 
 
 def _mean_interval(values: Floats, level: float) -> tuple[Floats, Floats, Floats]:
@@ -36,12 +40,26 @@ def end_scores(trajectories: Trajectories, sessions: Ints, *, first: bool = Fals
 
     An iteration that failed on one objective counts on none, so that its ends belong to one and the same artefact.
     """
-    ends = np.full((trajectories.n_sessions, trajectories.space.n), np.nan)
-    rows = np.flatnonzero(trajectories.complete)
+    rows = trajectories.offsets[sessions] if first else trajectories.offsets[sessions + 1] - 1
+    ends = trajectories.scores[rows]
+    missing = np.flatnonzero((trajectories.status[rows] != OK).any(axis=1))
+    if len(missing):
+        ends[missing] = _inner_ends(trajectories, sessions[missing], first=first)
+    return np.asarray(ends)
+
+
+def _inner_ends(trajectories: Trajectories, sessions: Ints, *, first: bool) -> Floats:
+    """Return what `end_scores` does, looking at every row of the sessions."""
+    lengths = trajectories.lengths[sessions]
+    owner = np.repeat(np.arange(len(sessions)), lengths)
+    before = np.cumsum(lengths) - lengths
+    rows = np.arange(len(owner)) + (trajectories.offsets[sessions] - before)[owner]
+    kept = np.flatnonzero((trajectories.status[rows] == OK).all(axis=1))
+    kept = kept[::-1] if first else kept
+    ends = np.full((len(sessions), trajectories.space.n), np.nan)
     # Where a session repeats, the last assignment stays.
-    rows = rows[::-1] if first else rows
-    ends[trajectories.session[rows]] = trajectories.scores[rows]
-    return np.asarray(ends[sessions])
+    ends[owner[kept]] = trajectories.scores[rows[kept]]
+    return ends
 
 
 def end_levels(trajectories: Trajectories, sessions: Ints, level: float, *, first: bool = False) -> ArrayEstimate:
@@ -51,9 +69,14 @@ def end_levels(trajectories: Trajectories, sessions: Ints, level: float, *, firs
 
 def session_efficiencies(trajectories: Trajectories) -> Floats:
     """Return the Pareto efficiency of each session's completely scored iterations, (S,); nan where there is none."""
-    complete = trajectories.complete
-    offsets = np.concatenate([[0], np.cumsum(complete)])[trajectories.offsets]
-    return pareto_efficiencies(trajectories.scores[complete], offsets, trajectories.space.sign)
+    offsets, sign = trajectories.offsets, trajectories.space.sign
+    result = np.empty(trajectories.n_sessions)
+    for first, last in session_blocks(offsets):
+        rows = slice(int(offsets[first]), int(offsets[last]))
+        complete = (trajectories.status[rows] == OK).all(axis=1)
+        kept = np.concatenate([[0], np.cumsum(complete)])[offsets[first : last + 1] - offsets[first]]
+        result[first:last] = pareto_efficiencies(trajectories.scores[rows][complete], kept, sign)
+    return result
 
 
 def mean_efficiency(efficiencies: Floats, level: float) -> Estimate:
@@ -65,11 +88,17 @@ def mean_efficiency(efficiencies: Floats, level: float) -> Estimate:
 def final_hypervolume(trajectories: Trajectories, sessions: Ints) -> float:
     """Return the share of the objective box that the final scores dominate together.
 
-    Not-a-number where a bound is open, and above `MOST_DIMENSIONS` objectives, where an exact volume takes too long.
+    Not-a-number where a bound is open, and above `MOST_DIMENSIONS` objectives or `MOST_POINTS` final scores that no
+    other beats, where an exact volume takes too long.
     """
     space = trajectories.space
+    if not all(objective.bounded for objective in space) or space.n > MOST_DIMENSIONS:
+        return float("nan")
     finals = end_scores(trajectories, sessions)
     finals = finals[np.isfinite(finals).all(axis=1)]
-    if not all(objective.bounded for objective in space) or not len(finals) or space.n > MOST_DIMENSIONS:
+    most = MOST_POINTS.get(space.n)
+    if most is not None and len(finals) > most:
+        finals = finals[non_dominated(np.clip(finals, space.low, space.high), space.sign)]
+    if not len(finals) or (most is not None and len(finals) > most):
         return float("nan")
     return hypervolume(finals, space.low, space.high, space.sign)

@@ -13,7 +13,7 @@ from trimtab.dynamics.spectrum import REGIMES
 from trimtab.estimation.bootstrap import normal_interval
 from trimtab.estimation.estimates import ArrayEstimate, Estimate, RegimeEstimate
 
-__all__ = ["AGREEMENT", "NO_MEMORY", "SECOND_LAG", "SpectralFigures"]
+__all__ = ["AGREEMENT", "NO_MEMORY", "SECOND_LAG", "SpectralFigures", "nearly_repeated"]
 
 Floats = NDArray[np.float64]
 Complexes = NDArray[np.complex128]
@@ -26,6 +26,37 @@ SECOND_LAG = 0.01
 
 AGREEMENT = 0.8
 """Share of bootstrap replicates that must show a regime for it to be named."""
+
+
+MEETING = 0.025
+"""Share of replicates on the far side of a meeting of eigenvalues from which on they count as nearly repeated."""
+
+
+def nearly_repeated(lam: Complexes, draws: Complexes) -> bool:
+    """Say whether the eigenvalue that sets the rate cannot be told from another one.
+
+    Where eigenvalues meet, the rate is no smooth function of A: two real ones turn into a pair, or a pair and a real
+    one change places, at the front. Every interval of the rate then covers too seldom, and the smooth rate -tr(A)/n is
+    the figure to read. The sign of it is that in more than `MEETING` of the replicates the eigenvalue of largest real
+    part is complex where the estimate's is real, or real where it is complex: the replicates reach across the meeting,
+    which therefore lies within about two standard errors. The gap between the eigenvalues beside its own standard
+    deviation is a worse sign, because it is folded at zero: it misses half of the cases.
+
+    Parameters
+    ----------
+    lam
+        (k,) eigenvalues of the estimate.
+    draws
+        (draws, k) eigenvalues of its replicates; without any, the answer is no.
+    """
+    if not len(lam) or not len(draws):
+        return False
+    return bool((_front_is_complex(draws) != _front_is_complex(lam)).mean() > MEETING)
+
+
+def _front_is_complex(lam: Complexes) -> NDArray[np.bool_]:
+    at = np.expand_dims(lam.real.argmax(axis=-1), -1)
+    return np.asarray(np.take_along_axis(lam.imag, at, axis=-1)[..., 0] != 0)
 
 
 @dataclass(frozen=True, slots=True)
