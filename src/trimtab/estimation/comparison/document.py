@@ -1,0 +1,94 @@
+"""A comparison as one JSON document, described by the JSON Schema ``comparison.schema.json`` beside this file."""
+
+from __future__ import annotations
+
+import json
+import math
+from importlib.resources import files
+from typing import Any
+
+from trimtab.estimation.comparison.results import Comparison, DriftTest, Row, StrategyComparison
+
+__all__ = ["SCHEMA", "document", "json_schema"]
+
+SCHEMA = "trimtab.comparison/1"
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema (draft 2020-12) of the document."""
+    text = files("trimtab.estimation.comparison").joinpath("comparison.schema.json").read_text(encoding="utf-8")
+    loaded: dict[str, Any] = json.loads(text)
+    return loaded
+
+
+def document(comparison: Comparison) -> dict[str, Any]:
+    """Return `comparison` as plain Python values; numbers that are unknown or infinite are None."""
+    return {
+        "schema": SCHEMA,
+        "a": comparison.names[0],
+        "b": comparison.names[1],
+        "objectives": [
+            {"name": o.name, "low": _number(o.low), "high": _number(o.high), "direction": o.direction}
+            for o in comparison.space
+        ],
+        "dt": comparison.dt,
+        "level": comparison.level,
+        "seed": comparison.seed,
+        "adjustment": "holm",
+        "strategies": {name: _strategy(one) for name, one in comparison.strategies.items()},
+        "warnings": [*comparison.warnings],
+        "exclusions": [
+            {"reason": e.reason, "count": e.count, "unit": e.unit, "examples": [*e.examples]}
+            for e in comparison.exclusions
+        ],
+        "notes": [*comparison.notes],
+    }
+
+
+def _number(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def _strategy(one: StrategyComparison) -> dict[str, Any]:
+    return {
+        "paired": one.paired,
+        "by": one.by,
+        "units": [*one.units],
+        "sessions": [*one.sessions],
+        "steps": [*one.steps],
+        "tests": {"drift": _test(one.drift), "matrix": _test(one.matrix)},
+        "figures": [_row(row) for row in one.rows],
+        "regimes": {"a": dict(one.regimes[0]), "b": dict(one.regimes[1])},
+        "memory_p_value": [_number(p) for p in one.memory],
+        "second_lag_p_value": [_number(p) for p in one.second_lag],
+        "warnings": [*one.warnings],
+        "verdict_text": one.verdict,
+    }
+
+
+def _test(test: DriftTest) -> dict[str, Any]:
+    return {
+        "entries": test.entries,
+        "statistic": _number(test.statistic),
+        "dof": test.dof,
+        "error_dof": _number(test.error_dof),
+        "p_value": _number(test.p_value),
+        "p_adjusted": _number(test.p_adjusted),
+    }
+
+
+def _row(row: Row) -> dict[str, Any]:
+    return {
+        "figure": row.figure,
+        "objectives": [*row.objectives],
+        "a": _number(row.a),
+        "b": _number(row.b),
+        "kind": row.kind,
+        "difference": {
+            "estimate": _number(row.difference),
+            "low": _number(row.difference.low),
+            "high": _number(row.difference.high),
+        },
+        "p_value": _number(row.p_value),
+        "p_adjusted": _number(row.p_adjusted),
+    }
