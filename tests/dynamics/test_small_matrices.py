@@ -5,7 +5,8 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from trimtab.dynamics.small_matrices import batch_first, batch_last, cholesky_solve, closed_form_eigenvalues
+from trimtab.dynamics.equilibrium import equilibria
+from trimtab.dynamics.small_matrices import batch_first, batch_last, cholesky_solve, closed_form_eigenvalues, solve
 from trimtab.dynamics.spectrum import eigenvalues
 
 MATRICES = 2_000
@@ -95,6 +96,32 @@ def test_singular_and_indefinite_matrices_are_not_trusted() -> None:
     S = np.stack([np.ones((2, 2)), [[1.0, 2.0], [2.0, 1.0]], np.full((2, 2), np.nan), [[1.0, 0.5], [0.5, 1.0]]])
     _, trusted = cholesky_solve(batch_last(S), batch_last(np.ones((4, 2, 1))), 1e-6)
     assert trusted.tolist() == [False, False, False, True]
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 5])
+def test_any_regular_matrix_is_solved_and_no_singular_one(n: int) -> None:
+    rng = np.random.default_rng(n)
+    A, b = rng.standard_normal((500, n, n)), rng.standard_normal((500, n))
+    # A zero where the first pivot is looked for, and rows that are no basis.
+    A[:100, 0, 0] = 0.0 if n > 1 else 1.0
+    A[:50, -1] = 2 * A[:50, 0] if n > 1 else 0.0
+    x = solve(batch_last(A), batch_last(b[..., None])[:, 0], 1e-12).T
+    assert np.isnan(x[:50]).all()
+    np.testing.assert_allclose(x[50:], np.linalg.solve(A[50:], b[50:, :, None])[..., 0], rtol=1e-7, atol=1e-7)
+
+
+def test_equilibria_are_where_the_drift_vanishes_whatever_the_units() -> None:
+    rng = np.random.default_rng(0)
+    A, b = rng.standard_normal((4, 25, 3, 3)), rng.standard_normal((4, 25, 3))
+    A[2, 3] = np.diag([1.0, 0.0, 1.0])
+    x = equilibria(A, b)
+    assert np.isnan(x[2, 3]).all()
+    assert np.isfinite(x).all(axis=-1).sum() == 99
+    np.testing.assert_allclose((A @ x[..., None])[..., 0] + b, np.where(np.isnan(x), np.nan, 0), atol=1e-9)
+    unit = np.array([1e-9, 1.0, 1e9])
+    np.testing.assert_allclose(equilibria(A * unit[:, None] / unit, b * unit, unit), x * unit, rtol=1e-7)
+    np.testing.assert_allclose(equilibria(A[0, 0], b[0, 0]), x[0, 0])
+    assert equilibria(np.empty((5, 0, 0)), np.empty((5, 0))).shape == (5, 0)
 
 
 def test_batches_come_back_in_their_shape() -> None:

@@ -13,7 +13,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["batch_first", "batch_last", "cholesky_solve", "closed_form_eigenvalues"]
+__all__ = ["batch_first", "batch_last", "cholesky_solve", "closed_form_eigenvalues", "solve"]
 
 Floats = NDArray[np.float64]
 Complexes = NDArray[np.complex128]
@@ -71,6 +71,43 @@ def cholesky_solve(S: Floats, C: Floats, smallest: float) -> tuple[Floats, Bools
             B[j] /= L[j, j]
         # A pivot that is not positive leaves not-a-number behind.
         return B, np.asarray((determinant >= smallest) & np.isfinite(B).all(axis=(0, 1)))
+
+
+def solve(A: Floats, b: Floats, smallest: float) -> Floats:
+    """Solve A x = b for any square A by elimination with partial pivoting.
+
+    Parameters
+    ----------
+    A, b
+        (n, n, batch), its rows and columns of similar size, and (n, batch).
+    smallest
+        Share of the largest pivot below which another one means that A is singular.
+
+    Returns
+    -------
+    NDArray
+        x (n, batch), not-a-number where A is singular.
+    """
+    n = len(A)
+    M = np.concatenate([A, b[:, None]], axis=1)
+    pivots = np.empty(b.shape)
+    each = np.arange(b.shape[1])
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        for j in range(n):
+            if j < n - 1:
+                at = j + np.abs(M[j:, j]).argmax(axis=0)
+                row = M[at, :, each].T
+                M[at, :, each] = M[j].T
+                M[j] = row
+            pivots[j] = np.abs(M[j, j])
+            M[j, j + 1 :] /= M[j, j]
+            for i in range(j + 1, n):
+                M[i, j + 1 :] -= M[i, j] * M[j, j + 1 :]
+        x = M[:, n]
+        for j in reversed(range(n)):
+            for i in range(j + 1, n):
+                x[j] -= M[j, i] * x[i]
+        return np.where(pivots.min(axis=0) > smallest * pivots.max(axis=0), x, np.nan)
 
 
 def closed_form_eigenvalues(A: Floats, precision: float) -> tuple[Complexes, Bools]:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trimtab.dynamics import spectrum
+from trimtab.dynamics.equilibrium import equilibria
 from trimtab.dynamics.interference import interference_from_covariance
 from trimtab.estimation.bootstrap import normal_interval, robust_interval
 from trimtab.estimation.cautions import Design
@@ -132,11 +133,8 @@ class Ground:
             return ArrayEstimate(point, low, high)
         point[chosen] = -np.linalg.solve(square, b[chosen] / scale) * scale
         if len(draws.A):
-            batch = draws.A[:, chosen[:, None], chosen] * scale / scale[:, None]
-            regular = np.linalg.cond(batch) < 1e12
-            solved = np.linalg.solve(batch[regular], draws.b[regular][:, chosen, None] / scale[:, None])
-            ends = robust_interval(point[chosen], -solved[..., 0] * scale, self.level, self.moments.n_sessions)
-            low[chosen], high[chosen] = ends
+            drawn = equilibria(draws.A[:, chosen[:, None], chosen], draws.b[:, chosen], scale)
+            low[chosen], high[chosen] = robust_interval(point[chosen], drawn, self.level, self.moments.n_sessions)
         return ArrayEstimate(point, low, high)
 
     def interference(self, R: Floats | None = None, drawn_R: Floats | None = None) -> ArrayEstimate:
