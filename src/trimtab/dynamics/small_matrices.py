@@ -27,13 +27,13 @@ _ROUNDING = 16 * float(
 
 def batch_last(matrices: Floats) -> Floats:
     """Return matrices (..., p, q) as (p, q, batch), contiguous in memory."""
-    shape = matrices.shape[-2:]
-    return np.ascontiguousarray(np.moveaxis(matrices.reshape(-1, *shape) if matrices.ndim != 3 else matrices, 0, -1))
+    flat = matrices.reshape(-1, *matrices.shape[-2:]) if matrices.ndim != 3 else matrices
+    return np.ascontiguousarray(flat.transpose(1, 2, 0))
 
 
 def batch_first(arrays: NDArray[Scalar], lead: tuple[int, ...]) -> NDArray[Scalar]:
     """Return arrays (..., batch) as (*lead, ...), lead being the axes that the batch was made of."""
-    moved = np.moveaxis(arrays, -1, 0)
+    moved = arrays.transpose(-1, *range(arrays.ndim - 1))
     return moved if lead == moved.shape[:1] else moved.reshape(*lead, *moved.shape[1:])
 
 

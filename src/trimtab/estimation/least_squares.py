@@ -174,7 +174,7 @@ def estimate(
 
 def _diagonal(T: Floats) -> Floats:
     """Return the diagonals (n, B) of (n, n, B)."""
-    return np.moveaxis(np.diagonal(T), -1, 0)
+    return np.diagonal(T).T
 
 
 def varying_objectives(total: Floats) -> Bools:
