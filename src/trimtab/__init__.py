@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from trimtab.core.trajectories import Trajectories as Trajectories
     from trimtab.dynamics.affine import AffineSDE as AffineSDE
     from trimtab.errors import TrimtabError as TrimtabError
+    from trimtab.estimation.audit.audit import audit as audit
+    from trimtab.estimation.comparison.compare import Comparison as Comparison
+    from trimtab.estimation.comparison.compare import compare as compare
     from trimtab.estimation.fit import Fit as Fit
     from trimtab.estimation.fit import fit as fit
     from trimtab.estimation.fit import interference as interference
@@ -22,11 +25,14 @@ if TYPE_CHECKING:
 
 _WHERE = {
     "AffineSDE": "trimtab.dynamics.affine",
+    "Comparison": "trimtab.estimation.comparison.compare",
     "Fit": "trimtab.estimation.fit",
     "Objective": "trimtab.core.objectives",
     "ObjectiveSpace": "trimtab.core.objectives",
     "Trajectories": "trimtab.core.trajectories",
     "TrimtabError": "trimtab.errors",
+    "audit": "trimtab.estimation.audit.audit",
+    "compare": "trimtab.estimation.comparison.compare",
     "fit": "trimtab.estimation.fit",
     "interference": "trimtab.estimation.fit",
     "load": "trimtab.store.load",
