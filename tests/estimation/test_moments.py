@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from simulated import panel
+from trimtab.core.objectives import ObjectiveSpace
 from trimtab.core.trajectories import Trajectories
 from trimtab.errors import InputError
 from trimtab.estimation import moments as module
@@ -115,3 +117,36 @@ def test_each_session_is_kept_where_few_vary(monkeypatch: pytest.MonkeyPatch) ->
     data = Trajectories.from_arrays(scores, ["a", "b"])
     assert isinstance(trajectory_moments(data), Moments)
     assert isinstance(trajectory_moments(data.select(objectives=["a"])), MomentSums)
+
+
+def peak(sessions: int, iterations: int) -> int:
+    """Return the bytes that forming the moments of so many scores takes at once."""
+    scores = np.random.default_rng(0).normal(5, 1, (sessions * iterations, 3))
+    data = Trajectories(
+        space=ObjectiveSpace(["a", "b", "c"]),
+        scores=scores,
+        status=np.zeros(scores.shape, dtype=np.int8),
+        iteration=np.tile(np.arange(iterations), sessions),
+        strategy=np.zeros(len(scores), dtype=np.int64),
+        offsets=np.arange(sessions + 1) * iterations,
+        session_ids=tuple(map(str, range(sessions))),
+        strategies=("EF",),
+    )
+    tracemalloc.start()
+    try:
+        found = trajectory_moments(data)
+        assert found.n_steps == sessions * (iterations - 1)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_memory_grows_with_neither_rows_nor_very_many_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MANY", 2_000)
+    monkeypatch.setattr(module, "_BLOCK", 4_096)
+    small = peak(3_000, 5)
+    # Ten times the scores take 12 MB more themselves.
+    assert peak(3_000, 50) < small + 1e6
+    assert peak(30_000, 5) < small + 1e6
+    monkeypatch.setattr(module, "MANY", 10**9)
+    assert peak(30_000, 5) > small + 1e6
