@@ -12,6 +12,8 @@ from trimtab.estimation.cautions import BOUND_SHARE, at_bound, rows_of
 
 __all__ = ["at_bounds", "coarse", "unchanged"]
 
+_MORE = 1.5  # times as many as chance makes from which on something else is at work
+
 LEVELS = 10
 """Distinct scores of an objective below which its grid counts as coarse."""
 
@@ -76,7 +78,14 @@ def unchanged(sample: Sample) -> Answer:
     j = int(by_objective.argmax())
     one = f"{percent(by_objective[j])} leave {named(names[j])} as it was"
     figures = f"{percent(share)} of the steps change no score, and {one}"
-    if share > UNCHANGED:
-        text = f"{figures}: the model mixes steps that do nothing with steps that do."
-        return Answer(share, text, holds=False)
-    return Answer(share, f"{figures}.", holds=True)
+    if share <= UNCHANGED:
+        return Answer(share, f"{figures}.", holds=True)
+    # Where scores stand still independently of each other, all of them do by coincidence.
+    chance = float(by_objective.prod())
+    if len(names) == 1:
+        why = "either the scores are coarse, or steps that do nothing are mixed with steps that do"
+    elif share > _MORE * chance:
+        why = f"coarse scores explain {percent(chance)}, so that steps that do nothing are mixed with steps that do"
+    else:
+        why = "coarse scores alone explain as many"
+    return Answer(share, f"{figures}: {why}.", holds=False)

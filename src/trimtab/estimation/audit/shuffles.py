@@ -6,6 +6,7 @@ Scores that are independent draws around a level, lasting or not, are as likely 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,8 @@ __all__ = ["Figures", "shuffled_figures", "shuffled_orders"]
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-_BLOCK = 4_000_000  # numbers held at once
+_NUMBERS = 4_000_000  # numbers held at once
+_ROWS = 2_000  # rows looked at at once
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,17 +87,20 @@ def shuffled_figures(steps: Steps, center: Floats, scale: Floats, shuffles: int,
     values = (values - center) / scale
     n = values.shape[1]
     rng = stream(seed, "shuffles")
-    block = max(1, _BLOCK // (len(steps) * (2 * n + 1)))
-    observed = _outer(values, np.arange(len(values))[None], at)
-    totals = [observed]
-    for first in range(0, shuffles, block):
-        orders = shuffled_orders(session, min(block, shuffles - first), rng)
-        totals.append(_outer(values, orders, at))
-    fitted = ls.estimate(np.concatenate(totals), center, scale)
+    totals = np.zeros((1 + shuffles, 1 + 2 * n, 1 + 2 * n))
+    # Some sessions at a time, so that what is looked at stays in the processor's cache.
+    for first, last in pairwise(_cuts(session).tolist()):
+        own, here = values[first:last], at[np.searchsorted(at, first) : np.searchsorted(at, last)] - first
+        totals[0] += _outer(own, np.arange(last - first)[None], here)[0]
+        block = max(1, _NUMBERS // (len(here) * (1 + 2 * n)))
+        for k in range(1, 1 + shuffles, block):
+            orders = shuffled_orders(session[first:last], min(block, 1 + shuffles - k), rng)
+            totals[k : k + block] += _outer(own, orders, here)
+    fitted = ls.estimate(totals, center, scale)
     usable = fitted.rank == n
     if not usable[0] or usable.mean() < 0.5:
         raise CannotSayError("in random order the scores no longer identify a fit")
-    lam = np.linalg.eigvals(fitted.A[usable])
+    lam = spectrum.eigenvalues(fitted.A[usable])
     with np.errstate(invalid="ignore", divide="ignore"):
         explained = 1 - fitted.residual / np.where(fitted.total_steps > 0, fitted.total_steps, np.nan)
     varies = (fitted.total_steps > 0).all(axis=0)
@@ -104,6 +109,13 @@ def shuffled_figures(steps: Steps, center: Floats, scale: Floats, shuffles: int,
     figures = (spectrum.rate(lam), r2, np.abs(lam.imag).max(axis=1), strongest)
     rate, share, turning, together = ((float(values[0]), values[1:]) for values in figures)
     return Figures(rate, share, turning, together)
+
+
+def _cuts(session: Ints) -> Ints:
+    """Return where to cut the rows so that parts hold whole sessions and about `_ROWS` rows each."""
+    starts = np.flatnonzero(np.diff(session, prepend=session[:1] - 1) != 0)
+    first = starts[np.diff(starts // _ROWS, prepend=-1) != 0]
+    return np.append(first, len(session))
 
 
 def _outer(values: Floats, orders: Ints, at: Ints) -> Floats:
