@@ -92,7 +92,7 @@ def climb(
         return Climbed(rungs, "state_space", ("the state-space model was asked for",), found.law)
     if diagnosis.label != "dynamics":
         return Climbed(rungs, "least_squares", ("no dynamics are shown, so that there is nothing to correct",))
-    trusted, why = _trusted(found)
+    trusted, why = _trusted(found, rungs)
     law = None if found is None else found.law
     return Climbed(rungs, trusted, (*why, *_disagreement(rungs, trusted, ground.dt)), law)
 
@@ -127,7 +127,7 @@ def _needs(ground: Ground, panel: Panel) -> str:
     )
 
 
-def _trusted(found: StateSpaceFit | None) -> tuple[RungName, tuple[str, ...]]:
+def _trusted(found: StateSpaceFit | None, rungs: Mapping[RungName, Rung]) -> tuple[RungName, tuple[str, ...]]:
     if found is None:
         return "least_squares", ("nothing but least squares can be fitted to so few or so short sessions",)
     if not found.converged:
@@ -139,8 +139,11 @@ def _trusted(found: StateSpaceFit | None) -> tuple[RungName, tuple[str, ...]]:
         also = f", and sessions differ for good (weight {lasting:.0%})" if lasting > 0.5 else ""
         return "state_space", (f"{shown}{also}, which least squares mistakes for dynamics",)
     p = found.plain_p_value
-    if p >= PLAIN:
+    if p >= PLAIN and _near(rungs["least_squares"], rungs["state_space"]):
         return "least_squares", (f"neither score noise nor lasting differences show in the data (p = {p:.2f})",)
+    if p >= PLAIN:
+        unsure = f"score noise and lasting differences do not show clearly (p = {p:.2f}), but allowing for them changes"
+        return "state_space", (f"{unsure} the rate",)
     noise, sessions = found.weight(noise=True), found.weight(sessions=True)
     what = []
     if noise > 0.5:
@@ -150,6 +153,12 @@ def _trusted(found: StateSpaceFit | None) -> tuple[RungName, tuple[str, ...]]:
         what.append(f"sessions that differ for good (weight {sessions:.0%})")
     shown = " and ".join(what) or "score noise or lasting differences"
     return "state_space", (f"the data show {shown}, which least squares mistakes for dynamics",)
+
+
+def _near(plain: Rung, full: Rung) -> bool:
+    """Say whether rate and average rate of two rungs agree within one standard error of the plain one."""
+    pairs = ((plain.rate, full.rate), (plain.smooth_rate, full.smooth_rate))
+    return all(abs(one - other) <= (one.high - one.low) / 4 for one, other in pairs)
 
 
 def _disagreement(rungs: Mapping[RungName, Rung], trusted: RungName, dt: float) -> tuple[str, ...]:

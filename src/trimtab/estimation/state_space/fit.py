@@ -27,6 +27,7 @@ _STEP = 1e-6  # of the differences that give the Hessian
 _CLOSE = 1e-3  # Newton decrement, twice the log posterior still to be gained, below which the search ends
 _SETTLED = 0.1  # decrement up to which a mode counts as found
 _NEWTON = 5
+_FEW = 20  # sessions at which the normal approximation understates the variance by half
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -313,12 +314,15 @@ def _draws(
     counts = np.floor(weights * draws).astype(int)
     counts[np.argsort(-(weights * draws - counts), kind="stable")[: draws - counts.sum()]] += 1
     phi, c, r = [], [], []
+    # Normal approximations ignore how uncertain variances and the weights of the models are, which matters where
+    # sessions are few. By simulation (docs/calibration.md), 20 sessions need about twice the variance.
+    widening = 1 + (_FEW / moments.clusters) ** 2
     for mode, count in zip(modes, counts, strict=True):
         layout = mode.layout
         name = f"sessions={layout.sessions}, tied={layout.tied}, noise={layout.noise}"
         normal = stream(seed, "state space", *key, name).standard_normal((count, mode.layout.size))
         values, vectors = np.linalg.eigh(mode.covariance)
-        drawn = mode.vector + normal @ (vectors * np.sqrt(np.maximum(values, 0))).T
+        drawn = mode.vector + normal @ (vectors * np.sqrt(np.maximum(values, 0) * widening)).T
         at = mode.layout.slices()
         phi.append(drawn[:, at["phi"]].reshape(count, n, n))
         c.append(drawn[:, at["c"]])

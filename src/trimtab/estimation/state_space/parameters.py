@@ -24,6 +24,7 @@ _PRIOR = {
     "log_sd": (-0.7, 2.0),
     "log_sd_session": (-2.5, 3.0),
     "log_sd_noise": (-1.5, 1.5),
+    "tie": (0.0, 0.3),
     "off": (0.0, 1.0),
 }
 
@@ -68,6 +69,8 @@ class Layout:
                 mean[at], spread[at] = _PRIOR[name]
             if name == "phi":
                 mean[at] = (_PRIOR["phi"][0] * np.eye(n)).ravel()
+            if name == "G":
+                mean[at], spread[at] = _PRIOR["tie"]
             if name == "r":
                 mean[at], spread[at] = _PRIOR["log_sd_noise"]
             if name in ("Q", "P", "U"):
