@@ -16,6 +16,7 @@ from trimtab.estimation import least_squares as ls
 from trimtab.estimation.fit import fit
 from trimtab.estimation.moments import session_moments
 from trimtab.estimation.panel import Panel
+from trimtab.estimation.score_noise import score_noise
 from trimtab.estimation.state_space.fit import StateSpaceFit, fit_state_space
 from trimtab.estimation.state_space.likelihood import Model, log_likelihood, stacked_law
 from trimtab.estimation.state_space.moments import PanelMoments, known_noise, panel_moments
@@ -182,7 +183,8 @@ def test_judgements_tell_the_noise_by_themselves() -> None:
     rng = np.random.default_rng(0)
     x = panel(REAL, seed=1).scores.reshape(100, 11, 3)
     judged = Trajectories.from_arrays(None, NAMES, judgements=x[..., None] + 0.7 * rng.normal(size=(*x.shape, 2)))
-    known = known_noise(judged.judgements)
+    assert judged.judgements is not None
+    known = known_noise(score_noise(judged.judgements), np.arange(3))
     assert known is not None
     np.testing.assert_allclose(known.squares / known.dof, 0.49, rtol=0.2)
     np.testing.assert_allclose(known.judgements, 2.0)

@@ -17,10 +17,10 @@ from trimtab.estimation.estimates import ArrayEstimate, Draws
 from trimtab.estimation.least_squares import AffineEstimate
 from trimtab.estimation.moments import Moments
 from trimtab.estimation.rungs import Rung, RungName
-from trimtab.estimation.spectral import SpectralFigures
+from trimtab.estimation.spectral import SpectralFigures, nearly_repeated
 from trimtab.estimation.state_space.fit import StateSpaceFit
 
-__all__ = ["Ground", "least_squares_rung", "state_space_rung"]
+__all__ = ["REGULAR", "Ground", "least_squares_rung", "state_space_rung"]
 
 Floats = NDArray[np.float64]
 
@@ -85,7 +85,7 @@ class Ground:
             period=float(spectrum.period(spectrum.slowest(lam, dt))) if identified else float("nan"),
             stable_continuous=bool(spectrum.stable_continuous(lam)) if identified else None,
             stable_discrete=bool(spectrum.stable_discrete(lam, dt)) if identified else None,
-            nearly_repeated=False,
+            nearly_repeated=nearly_repeated(lam, draws.eigenvalues),
             regime=figures.regime(dynamics=False),
             equilibrium=self.equilibrium(A, b, draws),
             interference=interference,

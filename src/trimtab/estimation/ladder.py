@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from trimtab.core.trajectories import Steps, Trajectories
 from trimtab.errors import FitError
+from trimtab.estimation import random_effects, tobit
+from trimtab.estimation.cautions import BOUND_SHARE
 from trimtab.estimation.diagnosis import Diagnosis
-from trimtab.estimation.ground import Ground, state_space_rung
+from trimtab.estimation.estimates import Draws
+from trimtab.estimation.ground import REGULAR, Ground, state_space_rung
 from trimtab.estimation.panel import Panel
 from trimtab.estimation.rungs import RUNGS, Rung, RungName
+from trimtab.estimation.score_noise import ScoreNoise, score_noise
 from trimtab.estimation.state_space.fit import StateSpaceFit, fit_state_space
 from trimtab.estimation.state_space.likelihood import Model
 from trimtab.estimation.state_space.moments import known_noise, panel_moments
 
-__all__ = ["ESTIMATORS", "Climbed", "Estimator", "climb"]
+__all__ = ["ESTIMATORS", "Climbed", "Data", "Estimator", "climb"]
 
 Floats = NDArray[np.float64]
 
@@ -35,6 +41,8 @@ MOST_OBJECTIVES = 8
 FEWEST_SESSIONS = 10
 """Sessions from which on it is fitted."""
 
+_REPEATS_DRAWS = 1000  # each of them iterates
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Climbed:
@@ -46,13 +54,32 @@ class Climbed:
     law: Model | None = None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Data:
+    """What the rungs above least squares are fitted to.
+
+    Parameters
+    ----------
+    trajectories, code, steps
+        The strategy's code (None: all steps) and its steps.
+    panel
+        Its runs on the active objectives.
+    bounds
+        (n,) share of scores at a bound.
+    """
+
+    trajectories: Trajectories
+    code: int | None
+    steps: Steps
+    panel: Panel
+    bounds: Floats
+
+
 def climb(
     ground: Ground,
     plain: Rung,
     diagnosis: Diagnosis,
-    panel: Panel,
-    judgements: Floats | None,
-    bounds: Floats,
+    data: Data,
     estimator: Estimator,
     draws: int,
     seed: int,
@@ -64,12 +91,6 @@ def climb(
     ----------
     ground, plain
         Least squares of the steps, and its rung.
-    panel
-        The strategy's runs on the active objectives.
-    judgements
-        (rows, n, r) repeated judgements of the strategy's scores, if there are any.
-    bounds
-        (n,) share of scores at a bound.
 
     Raises
     ------
@@ -77,35 +98,120 @@ def climb(
         Where the one rung that was asked for cannot be fitted.
     """
     rungs: dict[RungName, Rung] = {"least_squares": plain}
-    if estimator == "least-squares" or not ground.design.identified:
-        return Climbed(rungs, "least_squares", ("least squares was asked for",) if ground.design.identified else ())
+    if not ground.design.identified:
+        return Climbed(rungs, "least_squares", ())
+    noise = _judged_noise(data)
     found: StateSpaceFit | None = None
+    limited = np.isfinite(_limits(data)).any(axis=0) & ground.design.active
+    bounded = bool((data.bounds[limited] > BOUND_SHARE).any())
+    if estimator in ("tobit", "all") or (estimator == "auto" and bounded):
+        _try(rungs, estimator, lambda: _tobit(ground, data, draws, seed, key))
+    if estimator in ("repeats", "all") or (estimator == "auto" and noise is not None):
+        _try(rungs, estimator, lambda: _repeats(ground, data, noise, draws, seed, key))
     if estimator in ("auto", "state-space", "all"):
-        found = _state_space(ground, panel, judgements, draws, seed, key)
+        found = _state_space(ground, data.panel, noise, draws, seed, key)
         if found is not None:
             rungs["state_space"] = state_space_rung(ground, found)
+        elif estimator == "state-space":
+            raise FitError(_needs(ground, data.panel))
     if diagnosis.label == "dynamics":
         rungs = {name: ground.named(rung) for name, rung in rungs.items()}
-    if estimator == "state-space":
-        if found is None:
-            raise FitError(_needs(ground, panel))
-        return Climbed(rungs, "state_space", ("the state-space model was asked for",), found.law)
+    law = None if found is None else found.law
+    for name in RUNGS:
+        if estimator == name.replace("_", "-"):
+            return Climbed(rungs, name, (f"the {RUNGS[name]} estimate was asked for",), law)
     if diagnosis.label != "dynamics":
         return Climbed(rungs, "least_squares", ("no dynamics are shown, so that there is nothing to correct",))
     trusted, why = _trusted(found, rungs)
-    law = None if found is None else found.law
     return Climbed(rungs, trusted, (*why, *_disagreement(rungs, trusted, ground.dt)), law)
 
 
+def _judged_noise(data: Data) -> ScoreNoise | None:
+    judgements = data.trajectories.judgements
+    if judgements is None or not (np.isfinite(judgements).sum(axis=2) > 1).any():
+        return None
+    return score_noise(judgements)
+
+
+def _try(rungs: dict[RungName, Rung], estimator: Estimator, make: Callable[[], Rung]) -> None:
+    """Add the rung, unless the data do not allow it and it is not the one that was asked for."""
+    try:
+        rung = make()
+    except FitError:
+        if estimator not in ("auto", "all"):
+            raise
+    else:
+        rungs[rung.name] = rung
+
+
+def _tobit(ground: Ground, data: Data, draws: int, seed: int, key: tuple[str, ...]) -> Rung:
+    began = time.perf_counter()
+    chosen, estimate = ground.chosen, ground.estimate
+    own = Steps(
+        data.steps.x[:, chosen], data.steps.dx[:, chosen], data.steps.session, data.steps.strategy, data.steps.iteration
+    )
+    low, high = _limits(data)
+    found = tobit.estimate(own, low[chosen], high[chosen], ground.dt)
+    return ground.rung(
+        "tobit",
+        ground.whole(found.A, estimate.A),
+        ground.whole(found.b, estimate.b),
+        ground.whole(found.Q, estimate.Q),
+        _usable_draws(ground, *found.draws(draws, seed, *key)),
+        ground.interference(),
+        seconds=time.perf_counter() - began,
+    )
+
+
+def _repeats(ground: Ground, data: Data, noise: ScoreNoise | None, draws: int, seed: int, key: tuple[str, ...]) -> Rung:
+    if noise is None:
+        raise FitError(
+            "the repeats estimate needs scores that were judged at least twice, but none was: name the column of the "
+            "repeats, or choose another estimator"
+        )
+    began = time.perf_counter()
+    chosen, estimate, zero = ground.chosen, ground.estimate, np.zeros(len(ground.design.active))
+    found = random_effects.estimate(data.trajectories, data.code, noise, chosen, ground.dt)
+    R = ground.whole(np.diagonal(found.R), zero)
+    return ground.rung(
+        "repeats",
+        ground.whole(found.A, estimate.A),
+        ground.whole(found.b, estimate.b),
+        ground.whole(found.Q, estimate.Q),
+        _usable_draws(ground, *found.draws(min(draws, _REPEATS_DRAWS), seed, *key)),
+        ground.interference(R),
+        R=R,
+        session_sd=ground.whole(found.session_sd, zero),
+        converged=found.converged,
+        seconds=time.perf_counter() - began,
+    )
+
+
+def _limits(data: Data) -> tuple[Floats, Floats]:
+    """Return the bounds (n,) that cut scores off, infinite where scores beyond them show that they do not."""
+    space, start = data.trajectories.space, data.steps.x
+    end = start + data.steps.dx
+    below = np.minimum(start.min(axis=0), end.min(axis=0)) < space.low
+    above = np.maximum(start.max(axis=0), end.max(axis=0)) > space.high
+    return np.where(below, -np.inf, space.low), np.where(above, np.inf, space.high)
+
+
+def _usable_draws(ground: Ground, A: Floats, b: Floats) -> Draws:
+    usable = np.flatnonzero(np.isfinite(A).all(axis=(1, 2)) & np.isfinite(b).all(axis=1))
+    if len(usable) < REGULAR * len(A):
+        usable = usable[:0]
+    estimate = ground.estimate
+    return ground.draws(ground.whole(A[usable], estimate.A), ground.whole(b[usable], estimate.b))
+
+
 def _state_space(
-    ground: Ground, panel: Panel, judgements: Floats | None, draws: int, seed: int, key: tuple[str, ...]
+    ground: Ground, panel: Panel, noise: ScoreNoise | None, draws: int, seed: int, key: tuple[str, ...]
 ) -> StateSpaceFit | None:
-    chosen = ground.chosen
+    chosen, estimate = ground.chosen, ground.estimate
     longer = sum(len(block.y) for block in panel.blocks if len(block.at) > 2)
     if len(chosen) > MOST_OBJECTIVES or panel.n_sessions < FEWEST_SESSIONS or longer < FEWEST_SESSIONS:
         return None
     square = np.ix_(chosen, chosen)
-    estimate = ground.estimate
     return fit_state_space(
         panel_moments(panel),
         estimate.A[square],
@@ -115,7 +221,7 @@ def _state_space(
         draws=draws,
         seed=seed,
         key=key,
-        known=known_noise(None if judgements is None else judgements[:, chosen]),
+        known=known_noise(noise, chosen),
     )
 
 
@@ -128,6 +234,14 @@ def _needs(ground: Ground, panel: Panel) -> str:
 
 
 def _trusted(found: StateSpaceFit | None, rungs: Mapping[RungName, Rung]) -> tuple[RungName, tuple[str, ...]]:
+    if "tobit" in rungs:
+        why = "scores sit at the bounds, which least squares mistakes for coming to rest there"
+        if found is not None and found.plain_p_value < PLAIN:
+            doubt = (
+                "score noise or lasting differences show as well, or the bounds look like them: no estimate has both"
+            )
+            return "tobit", (why, doubt)
+        return "tobit", (why,)
     if found is None:
         return "least_squares", ("nothing but least squares can be fitted to so few or so short sessions",)
     if not found.converged:

@@ -14,7 +14,7 @@ from trimtab.estimation.cautions import Design, at_bound, cautions, rows_of
 from trimtab.estimation.diagnosis import diagnose
 from trimtab.estimation.dropout import MeanCurve, mean_curve, plain_law
 from trimtab.estimation.ground import Ground, least_squares_rung
-from trimtab.estimation.ladder import Climbed, Estimator, climb
+from trimtab.estimation.ladder import Climbed, Data, Estimator, climb
 from trimtab.estimation.lag_covariance import LagTests, lag_tests
 from trimtab.estimation.memory import memory_p_value, second_lag_p_value
 from trimtab.estimation.moments import Moments, session_moments
@@ -90,10 +90,8 @@ def fit_strategy(
     diagnosis = diagnose(design.identified, moments.n_sessions, memory, lags, left)
     # Steps pooled over strategies follow no one model, so that there is nothing to correct.
     estimator: Estimator = "least-squares" if code is None else options.estimator
-    judgements = None if trajectories.judgements is None else trajectories.judgements[rows & trajectories.complete]
-    climbed = climb(
-        ground, plain, diagnosis, panel, judgements, bounds, estimator, options.draws, options.seed, bootstrap_key(name)
-    )
+    data = Data(trajectories, code, steps, panel, bounds)
+    climbed = climb(ground, plain, diagnosis, data, estimator, options.draws, options.seed, bootstrap_key(name))
     return StrategyFit(
         name="all strategies" if name is None else name,
         space=trajectories.space,

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trimtab.estimation.panel import Panel
+from trimtab.estimation.score_noise import ScoreNoise
 
 __all__ = ["KnownNoise", "PanelMoments", "Pattern", "known_noise", "panel_moments"]
 
@@ -95,21 +96,15 @@ class KnownNoise:
     judgements: Floats
 
 
-def known_noise(judgements: Floats | None) -> KnownNoise | None:
-    """Pool the judgements (N, n, r); None where there are none, or no objective's noise shows.
+def known_noise(noise: ScoreNoise | None, chosen: NDArray[np.int64]) -> KnownNoise | None:
+    """Return what `noise` says of the `chosen` objectives; None where the noise of one of them does not show.
 
     Judges are taken to err independently of each other. What all of them get wrong alike is no part of it.
     """
-    if judgements is None:
+    if noise is None:
         return None
-    known = np.isfinite(judgements)
-    count = known.sum(axis=2)
-    total = np.where(known, judgements, 0.0).sum(axis=2)
-    mean = total / np.maximum(count, 1)
-    squares = np.where(known, (judgements - mean[..., None]) ** 2, 0.0).sum(axis=(0, 2))
-    dof = np.maximum(count - 1, 0).sum(axis=0).astype(np.float64)
-    if not ((dof > 0) & (squares > 0)).all():
+    variance, dof = noise.variance[chosen], noise.dof[chosen]
+    if not ((dof > 0) & (variance > 0)).all():
         return None
-    scored = count > 0
-    harmonic = scored.sum(axis=0) / np.where(scored, 1.0 / np.maximum(count, 1), 0.0).sum(axis=0)
-    return KnownNoise(squares, dof, harmonic)
+    left = np.diagonal(noise.share, axis1=1, axis2=2)[:, chosen].mean(axis=0)
+    return KnownNoise(variance * dof, dof, 1 / left)
