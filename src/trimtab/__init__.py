@@ -15,11 +15,13 @@ if TYPE_CHECKING:
     from trimtab.dynamics.affine import AffineSDE as AffineSDE
     from trimtab.errors import TrimtabError as TrimtabError
     from trimtab.estimation.audit.audit import audit as audit
+    from trimtab.estimation.bayes import sample as sample
     from trimtab.estimation.comparison.compare import Comparison as Comparison
     from trimtab.estimation.comparison.compare import compare as compare
     from trimtab.estimation.fit import Fit as Fit
     from trimtab.estimation.fit import fit as fit
     from trimtab.estimation.fit import interference as interference
+    from trimtab.estimation.posterior import Posterior as Posterior
     from trimtab.store.load import load as load
     from trimtab.store.load import save as save
 
@@ -29,6 +31,7 @@ _WHERE = {
     "Fit": "trimtab.estimation.fit",
     "Objective": "trimtab.core.objectives",
     "ObjectiveSpace": "trimtab.core.objectives",
+    "Posterior": "trimtab.estimation.posterior",
     "Trajectories": "trimtab.core.trajectories",
     "TrimtabError": "trimtab.errors",
     "audit": "trimtab.estimation.audit.audit",
@@ -36,6 +39,7 @@ _WHERE = {
     "fit": "trimtab.estimation.fit",
     "interference": "trimtab.estimation.fit",
     "load": "trimtab.store.load",
+    "sample": "trimtab.estimation.bayes",
     "save": "trimtab.store.load",
 }
 
