@@ -99,8 +99,9 @@ def open_report(browser: Browser, report: tuple[Fit, Path]) -> Visit:
 
 
 def test_every_figure_is_drawn_without_a_sound(open_report):
-    # Four strategies: trajectories of three objectives, eigenvalues, interference and pooled, phase, one scatter.
-    assert drawn(open_report.page) == [12 + 4 + 5 + 4 + 1] * 2
+    # Four strategies: trajectories of three objectives, eigenvalues, interference and its parts with pooled, phase, one
+    # scatter.
+    assert drawn(open_report.page) == [12 + 4 + 5 + 5 + 4 + 1] * 2
     page = open_report.page
     assert page.locator(".waiting").count() == 0
     assert page.locator('[data-figure="trajectory-3-2"] .scatterlayer .trace').count() == 4
@@ -159,6 +160,25 @@ def test_hovering_tells_mean_interval_and_sessions(open_report):
     assert "iteration 5" in text
     assert "95% interval" in text
     assert "30 sessions" in text
+
+
+def test_parts_of_interference_are_stacked_and_say_what_they_are(open_report):
+    page = open_report.page
+    place = page.locator('[data-figure="interference-parts-1"]')
+    # Five parts of three pairs, and the correlations beside them.
+    assert place.locator(".barlayer .trace").count() == 5
+    assert place.locator(".barlayer .point path").count() == 15
+    assert place.locator(".scatterlayer .point").count() == 3
+    place.scroll_into_view_if_needed()
+    box = place.locator(".barlayer .trace").first.locator(".point path").first.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    hover = place.locator(".hoverlayer .hovertext")
+    hover.first.wait_for()
+    text = hover.first.text_content() or ""
+    assert "security × efficiency" in text
+    assert "own pull" in text
+    assert "each objective is pulled back" in text
 
 
 def test_a_narrow_dark_screen_and_its_print(browser, report):

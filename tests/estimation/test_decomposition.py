@@ -298,3 +298,34 @@ def test_an_interval_widens_with_its_level() -> None:
         return float(one.high[0, 1] - one.low[0, 1])
 
     assert all(width(wide.shares[name]) > 3 * width(narrow.shares[name]) for name in wide.shares)
+
+
+def test_interference_of_the_states_leaves_the_variance_of_noise_out() -> None:
+    rng = np.random.default_rng(0)
+    steps = panel(REAL, 400).steps()
+    y = REAL.simulate(rng.normal(5, 1, (400, 3)), 10, rng) + rng.normal(0, 0.5, (400, 11, 3))
+    scored = Trajectories.from_arrays(y, NAMES).steps()
+    R = 0.25 * np.eye(3)
+    parts = interference_parts(scored, score_noise=R, of_states=True)
+    C = np.cov(scored.dx, rowvar=False, bias=True) - 2 * R
+    size = np.sqrt(np.diag(C))
+    expected = np.where(np.eye(3), 0, C / size / size[:, None])
+    np.testing.assert_allclose(parts.interference.estimate, expected, atol=1e-12)
+    np.testing.assert_allclose(total(parts.shares), expected, atol=1e-12)
+    np.testing.assert_allclose(total(parts.variances), 1)
+    assert "score noise" not in parts.shares
+    # As if there had been no noise, but less precisely.
+    calm = interference_parts(steps)
+    for name, share in parts.shares.items():
+        error = np.hypot(share.high - share.low, calm.shares[name].high - calm.shares[name].low) / 2 / 1.966
+        off = ~np.eye(3, dtype=bool)
+        assert (np.abs(share.estimate - calm.shares[name].estimate)[off] < 6 * error[off]).all()
+    assert "score noise" in interference_parts(scored, score_noise=R + 0.05, of_states=True).shares
+    # Whether there is a correlation does not depend on the scale it is put on.
+    np.testing.assert_array_equal(parts.p_value, interference_parts(scored).p_value)
+
+
+def test_noise_beyond_the_variance_of_steps_leaves_a_hundredth_of_it() -> None:
+    parts = interference_parts(noise(n=2).steps(), score_noise=9 * np.eye(2), of_states=True)
+    np.testing.assert_allclose(total(parts.shares)[0, 1], 100 * interference_matrix(noise(n=2).steps().dx)[0, 1])
+    assert abs(parts.interference[0, 1]) <= 1

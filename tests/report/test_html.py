@@ -108,7 +108,7 @@ def test_every_place_for_a_figure_has_its_figure(page):
         for suffix in ([f"-{pair}" for pair in pairs] if "data-pairs" in attrs else [""])
     }
     assert wanted == names
-    assert len(names) == 12 + 4 + 5 + 4 * 3 + 3
+    assert len(names) == 12 + 4 + 5 + 5 + 4 * 3 + 3
 
 
 def test_figures_have_descriptions(page):

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from trimtab.core.trajectories import Steps
 from trimtab.errors import InputError
 from trimtab.estimation.results import ArrayEstimate
-from trimtab.estimation.step_parts import BETWEEN, DRIFT_PARTS, NOISE, PARTS, UNEQUAL, StepParts, artanh, step_parts
+from trimtab.estimation.step_parts import BETWEEN, DRIFT_PARTS, NOISE, PARTS, UNEQUAL, StepParts, step_parts
 
 __all__ = ["PARTS", "InterferenceParts", "interference_parts", "parts_document"]
 
@@ -66,7 +66,9 @@ class InterferenceParts:
     sessions: int
 
 
-def interference_parts(steps: Steps, *, score_noise: ArrayLike | None = None, level: float = 0.95) -> InterferenceParts:
+def interference_parts(
+    steps: Steps, *, score_noise: ArrayLike | None = None, of_states: bool = False, level: float = 0.95
+) -> InterferenceParts:
     """Split the interference of `steps` into additive parts.
 
     With D = diag A, and C_transient, C_session and C_within the parts of Cov(x), these covariances sum to Cov(dx):
@@ -99,6 +101,9 @@ def interference_parts(steps: Steps, *, score_noise: ArrayLike | None = None, le
         R, (n, n): covariance of the error of one recorded score, where it is known in full. R is then taken from
         C_within, 2 R from innovations, and A is that of the scores without noise, (Cov(dx, x) + R) (Cov(x) - R)^-1,
         unless R makes up nearly all of Cov(x). It counts as known exactly.
+    of_states
+        Divide by the standard deviations of steps without scoring noise, the roots of Var(dx_j) - 2 R_jj, as the
+        interference of an estimator that knows of noise does. A diagonal R leaves no part of its own then.
     level
         Coverage of the intervals.
 
@@ -113,14 +118,14 @@ def interference_parts(steps: Steps, *, score_noise: ArrayLike | None = None, le
         raise InputError(f"level must lie strictly between 0 and 1, for example 0.95, but got {level:g}")
     if not len(steps):
         raise InputError("interference is a correlation of steps, but there is no complete step")
-    found = step_parts(steps, noise)
+    diagonal = np.eye(n, dtype=bool)
+    found = step_parts(steps, noise, of_states=of_states)
     present = {
         UNEQUAL: bool((np.abs(found.shares[PARTS.index(UNEQUAL)]) > _PRESENT).any()),
-        NOISE: noise is not None,
+        NOISE: noise is not None and (not of_states or bool(noise[~diagonal].any())),
         BETWEEN: found.strategies > 1,
     }
     half = scipy.special.stdtrit(max(found.sessions - 1, 1), 0.5 + level / 2) * found.errors
-    diagonal = np.eye(n, dtype=bool)
 
     def pairs(at: int) -> ArrayEstimate:
         share = found.shares[at]
@@ -139,7 +144,7 @@ def interference_parts(steps: Steps, *, score_noise: ArrayLike | None = None, le
         interference=ArrayEstimate(*(np.clip(part, -1, 1) for part in (total.estimate, total.low, total.high))),
         p_value=_p_values(found),
         shares={name: pairs(at) for name, at in fine.items()},
-        variances={name: own(at) for name, at in fine.items()},
+        variances={name: own(at) for name, at in fine.items() if not (of_states and name == NOISE)},
         drift_shares={name: pairs(at) for name, at in coarse.items()},
         sessions=found.sessions,
     )
@@ -160,7 +165,7 @@ def parts_document(parts: InterferenceParts) -> dict[str, Any]:
 
 
 def _p_values(found: StepParts) -> Floats:
-    fisher, error = np.abs(artanh(found.shares[-1])), found.fisher_error
+    fisher, error = np.abs(found.fisher), found.fisher_error
     if found.sessions < FEWEST:
         return np.full_like(fisher, np.nan)
     # Without any spread between sessions a correlation is exact: perfect, or none.

@@ -18,7 +18,7 @@ from trimtab.dynamics.interference import pull_and_coupling, step_covariance_par
 from trimtab.estimation.least_squares import independent_objectives
 from trimtab.estimation.two_way import two_way
 
-__all__ = ["BETWEEN", "DRIFT_PARTS", "NOISE", "PARTS", "UNEQUAL", "StepParts", "artanh", "step_parts"]
+__all__ = ["BETWEEN", "DRIFT_PARTS", "NOISE", "PARTS", "UNEQUAL", "StepParts", "step_parts"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -52,14 +52,15 @@ class StepParts:
         (14, n, n). The diagonals are shares of variances; nan for an objective whose steps are all alike.
     errors
         (14, n, n), their standard errors over sessions; nan for a single session.
-    fisher_error
-        (n, n), the same for artanh of the correlations of steps.
+    fisher, fisher_error
+        (n, n): artanh of the correlations of steps as they were recorded, and its standard errors.
     sessions, strategies
         Numbers of those with a step.
     """
 
     shares: Floats
     errors: Floats
+    fisher: Floats
     fisher_error: Floats
     sessions: int
     strategies: int
@@ -107,8 +108,17 @@ class _Sample:
     strategies: list[_Strategy]
 
 
-def step_parts(steps: Steps, noise: Floats | None) -> StepParts:
-    """Split the covariance of `steps`; `noise` (n, n) is the covariance of the error of one score, if known."""
+def step_parts(steps: Steps, noise: Floats | None, *, of_states: bool = False) -> StepParts:
+    """Split the covariance of `steps`.
+
+    Parameters
+    ----------
+    noise
+        (n, n) covariance of the error of one score, if known.
+    of_states
+        Take the standard deviations of steps without that error, so that correlations are those of the states behind
+        the scores where errors are independent between objectives.
+    """
     sample = _sample(steps, noise)
     M = len(sample.x)
     S = len(np.unique(sample.session))
@@ -119,43 +129,49 @@ def step_parts(steps: Steps, noise: Floats | None) -> StepParts:
     between = (weight * shift.T) @ shift
     for at in (PARTS.index(BETWEEN), len(PARTS) + DRIFT_PARTS.index(BETWEEN), -1):
         parts[at] += between
-    variance = np.diagonal(parts[-1])
+    recorded = np.diagonal(parts[-1])
     # Steps that are all alike, such as a counter's, vary by rounding error only.
-    variance = np.where(variance * sample.unit**2 > _TINY * _mean(steps.dx) ** 2, variance, np.nan)
-    scale = np.sqrt(variance[:, None] * variance)
-    shares = parts / scale
+    recorded = np.where(recorded * sample.unit**2 > _TINY * _mean(steps.dx) ** 2, recorded, np.nan)
+    fisher = _artanh(parts[-1] / np.sqrt(recorded[:, None] * recorded))
+    error = 2 * np.diagonal(sample.noise) if of_states else np.zeros_like(recorded)
+    variance = _remaining(recorded, error)
+    shares = parts / np.sqrt(variance[:, None] * variance)
     squares = np.zeros_like(parts)
-    fisher = artanh(shares[-1])
     moved, moved_squares = np.zeros_like(fisher), np.zeros_like(fisher)
     for u, changes, count in _contributions(sample, shift):
         # What remains of the sums without session s; the number of steps cancels.
         rest = parts[:, None] - u / M
-        change = _correlations(rest, rest[-1]) - shares[:, None]
+        left = np.maximum(M - count, 1.0)
+        own = _remaining(np.einsum("sii->si", rest[-1]), error * left[:, None] / M)
+        change = rest / _roots(own) - shares[:, None]
         squares += np.einsum("psij,psij->pij", change, change)
         # Of the whole covariance exactly: without session s the mean is another one.
-        left = np.maximum(M - count, 1.0)[:, None, None]
-        exact = rest[-1] - changes[:, :, None] * changes[:, None, :] / left / M
-        move = artanh(_correlations(exact, exact)) - fisher
+        exact = rest[-1] - changes[:, :, None] * changes[:, None, :] / left[:, None, None] / M
+        move = _artanh(exact / _roots(np.einsum("sii->si", exact))) - fisher
         moved += move.sum(axis=0)
         moved_squares += (move**2).sum(axis=0)
     if S == 1:
         nothing = np.full_like(shares, np.nan)
-        return StepParts(shares, nothing, nothing[0], S, len(sample.strategies))
+        return StepParts(shares, nothing, fisher, nothing[0], S, len(sample.strategies))
     errors = np.sqrt(squares * (S - 1) / S)
     fisher_error = np.sqrt(np.maximum(moved_squares - moved**2 / S, 0.0) * (S - 1) / S)
-    return StepParts(shares, errors, fisher_error, S, len(sample.strategies))
+    return StepParts(shares, errors, fisher, fisher_error, S, len(sample.strategies))
 
 
-def artanh(correlation: Floats) -> Floats:
+def _artanh(correlation: Floats) -> Floats:
     """Return Fisher's z, finite also for a perfect correlation."""
     return np.arctanh(np.clip(correlation, -PERFECT, PERFECT))
 
 
-def _correlations(covariance: Floats, total: Floats) -> Floats:
-    """Return covariances (..., S, n, n) over the standard deviations in `total` (S, n, n); nan where these are 0."""
-    variance = np.einsum("sii->si", total)
+def _remaining(variance: Floats, error: Floats) -> Floats:
+    """Return variances without those of errors; at least a hundredth is left."""
+    return np.maximum(variance - error, 0.01 * variance)
+
+
+def _roots(variance: Floats) -> Floats:
+    """Return products of standard deviations (S, n, n) from variances (S, n); nan where these are 0."""
     deviation = np.sqrt(np.where(variance > _TINY, variance, np.nan))
-    return np.asarray(covariance / (deviation[:, :, None] * deviation[:, None, :]))
+    return np.asarray(deviation[:, :, None] * deviation[:, None, :])
 
 
 def _sample(steps: Steps, noise: Floats | None) -> _Sample:

@@ -19,6 +19,7 @@ from trimtab.errors import InputError
 from trimtab.estimation.results import Estimate, Fit, StrategyFit
 from trimtab.report import heading
 from trimtab.report.figures.interference import panel_width
+from trimtab.report.figures.interference_parts import bars_width
 from trimtab.report.palette import Look, look
 from trimtab.report.panels import Panel, Panels, choose_pairs, make_panels
 from trimtab.report.quality import lengths_differ, quality
@@ -139,6 +140,7 @@ def render_report(
             first_shown=FIRST_SHOWN,
             total=len(fit),
             cell_width=panel_width(fit.space.n),
+            bars_width=bars_width,
             bounded=all(objective.bounded for objective in fit.space),
         )
     )

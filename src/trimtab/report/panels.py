@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import plotly.graph_objects as go
 
+from trimtab.core.trajectories import Steps
 from trimtab.errors import InputError
+from trimtab.estimation.decomposition import PARTS, InterferenceParts, interference_parts
+from trimtab.estimation.multiplicity import interference_tests
 from trimtab.estimation.results import ArrayEstimate, Fit, StrategyFit
 from trimtab.report.bands import Band, band
 from trimtab.report.figures.eigenvalues import eigenvalue_figure, plane
 from trimtab.report.figures.interference import color_limit, interference_figure, is_clear
+from trimtab.report.figures.interference_parts import (
+    COLORS,
+    MEANINGS,
+    Adjusted,
+    bar_range,
+    explanations,
+    interference_parts_figure,
+    strongest_pairs,
+)
 from trimtab.report.figures.pareto import Finals, finals, finals_figure, pareto_figure
 from trimtab.report.figures.phase import drift_figure, held_at, phase_figure, sample_paths, state_ranges
 from trimtab.report.figures.trajectories import score_range, trajectory_figure
@@ -86,6 +98,25 @@ class Book:
 
 
 @dataclass(frozen=True, slots=True)
+class PartsPanels:
+    """Where interference comes from: the key, and for each strategy its panel, if any, and what it says in words.
+
+    Parameters
+    ----------
+    key
+        (colour, part, meaning) of the parts that any of the figures shows.
+    widest
+        Most pairs of objectives in one figure.
+    panels
+        (strategy, panel, explanations), the strategy being ``all`` or its position.
+    """
+
+    key: tuple[tuple[str, str, str], ...]
+    widest: int
+    panels: tuple[tuple[str, Panel | None, tuple[tuple[str, str], ...]], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Panels:
     """All panels of a page; those per strategy in the order of the strategies shown."""
 
@@ -94,6 +125,7 @@ class Panels:
     trajectories: tuple[tuple[Panel, ...], ...]
     eigenvalues: tuple[Panel, ...]
     interference: tuple[tuple[str, Panel], ...]
+    interference_parts: PartsPanels
     phase: tuple[Panel, ...]
     pareto: Panel | None
     finals: Finals
@@ -135,6 +167,7 @@ def make_panels(fit: Fit, shown: Sequence[StrategyFit], looks: Sequence[Look], p
         trajectories=_trajectories(book, fit, shown, looks, bands),
         eigenvalues=_eigenvalues(book, fit, shown, looks),
         interference=_interference(book, fit, shown),
+        interference_parts=_interference_parts(book, fit, shown),
         phase=_phase(book, fit, shown, looks, pairs),
         pareto=_pareto(book, fit, shown, looks, pairs, found),
         finals=found,
@@ -215,6 +248,62 @@ def _pairs_text(matrix: ArrayEstimate, fit: Fit) -> str:
         + (", interval excludes 0" if is_clear(matrix, i, j) else "")
         for i, j in sorted(pairs, key=lambda pair: strength[pair])[:6]
     )
+
+
+def _interference_parts(book: Book, fit: Fit, shown: Sequence[StrategyFit]) -> PartsPanels:
+    if fit.space.n < 2:
+        return PartsPanels((), 0, ())
+    found = parts_of(fit)
+    wanted: list[tuple[str, str | None, ArrayEstimate]] = [("all", None, fit.interference)]
+    if len(fit) > 1:
+        wanted += [(str(k), one.name, one.interference) for k, one in enumerate(shown)]
+    drawn = [(found[name], matrix) for _, name, matrix in wanted if name in found and strongest_pairs(found[name])]
+    tests = _adjusted(found)
+    y = bar_range(drawn)
+    panels: list[tuple[str, Panel | None, tuple[tuple[str, str], ...]]] = []
+    for key, strategy, matrix in wanted:
+        parts = found.get(strategy)
+        if parts is None or not strongest_pairs(parts):
+            panels.append((key, None, ()))
+            continue
+        said = explanations(parts, matrix, tests[strategy], fit.space)
+        name = f"interference-parts-{key}"
+        height = book.add(name, interference_parts_figure(parts, matrix, tests[strategy], fit.space, y))
+        whose = "all strategies pooled" if strategy is None else shorten(strategy, 60)
+        heard = " ".join(f"{pair}: {text}" for pair, text in said)
+        panels.append((key, Panel(name, f"Where interference comes from, {whose}: {heard}", height), said))
+    present = [part for part in PARTS if any(part in parts.shares for parts, _ in drawn)]
+    widest = max((len(strongest_pairs(parts)) for parts, _ in drawn), default=1)
+    return PartsPanels(tuple((COLORS[part], part, MEANINGS[part]) for part in present), widest, tuple(panels))
+
+
+def _adjusted(found: Mapping[str | None, InterferenceParts]) -> dict[str | None, Adjusted]:
+    """Adjust p-values: every pair of every strategy is one family of tests; those of all steps pooled are another."""
+    tests = {}
+    for family in ([None], [name for name in found if name is not None]):
+        adjusted = interference_tests([found[name] for name in family]).adjusted_p_value
+        compared = int(np.isfinite(adjusted).sum()) // 2
+        tests.update({name: Adjusted(p, compared) for name, p in zip(family, adjusted, strict=True)})
+    return tests
+
+
+def parts_of(fit: Fit) -> dict[str | None, InterferenceParts]:
+    """Return the parts of the interference of each strategy, and of all steps pooled under None."""
+    steps = fit.trajectories.steps()
+    found: dict[str | None, InterferenceParts] = {None: _parts(fit.pooled, steps, fit.level)}
+    for code, name in enumerate(fit.trajectories.strategies):
+        own = steps.where(steps.strategy == code)
+        if len(own):
+            found[name] = _parts(fit[name], own, fit.level)
+    return found
+
+
+def _parts(one: StrategyFit, steps: Steps, level: float) -> InterferenceParts:
+    """Split the interference of the estimator that is trusted, which may know of scoring noise."""
+    R = one.rung.R
+    if R is None:
+        return interference_parts(steps, level=level)
+    return interference_parts(steps, score_noise=np.diag(R), of_states=True, level=level)
 
 
 def _phase(
