@@ -26,6 +26,7 @@ Bools = NDArray[np.bool_]
 _ROUNDS = 100
 _SETTLED = 1e-10  # Newton decrement, in units of log-likelihood, at which the search ends
 _SINGULAR = 1e-10  # eigenvalue of a correlation matrix that counts as zero
+_ROUNDING = 1e-9  # distance from a bound, in units of a score's spread, that is rounding error
 _HIGHEST = 0.99  # largest correlation of innovations that is looked for
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(32)
 
@@ -101,7 +102,7 @@ def estimate(steps: Steps, low: ArrayLike, high: ArrayLike, dt: float = 1.0) -> 
     steps
         Complete steps, ordered by session.
     low, high
-        (n,) bounds, infinite where there is none. Scores beyond a bound count as being at it.
+        () or (n,) bounds, infinite where there is none. Scores beyond a bound count as being at it.
     dt
         Time between iterations.
 
@@ -115,9 +116,14 @@ def estimate(steps: Steps, low: ArrayLike, high: ArrayLike, dt: float = 1.0) -> 
     """
     M, n = steps.x.shape
     k = 1 + n
-    bounds = np.array([np.broadcast_to(np.asarray(bound, dtype=np.float64), n) for bound in (low, high)])
+    given = [np.asarray(bound, dtype=np.float64) for bound in (low, high)]
+    if any(bound.shape not in ((), (n,)) for bound in given):
+        raise InputError(
+            f"one bound or {n} bounds are needed at each end, but the shapes are {given[0].shape}, {given[1].shape}"
+        )
+    bounds = np.stack([np.broadcast_to(bound, n) for bound in given])
     if not (bounds[0] < bounds[1]).all():
-        raise InputError("every objective needs low < high")
+        raise InputError(f"every objective needs low < high, but got {bounds[0].tolist()} and {bounds[1].tolist()}")
     if n + 2 > M:
         raise FitError(f"{n} objectives need at least {n + 2} complete steps, but there are {M}")
     center, scale = steps.x.mean(axis=0), steps.x.std(axis=0)
@@ -128,9 +134,11 @@ def estimate(steps: Steps, low: ArrayLike, high: ArrayLike, dt: float = 1.0) -> 
     if np.linalg.eigvalsh(gram / M)[0] < _SINGULAR:
         raise FitError("no objective may be a linear combination of others: leave out one of them")
     y = steps.x + steps.dx
-    side = np.where(y <= bounds[0], 1, np.where(y >= bounds[1], -1, 0))
+    # x + (y - x) may miss y, and so the bound, by a rounding error.
+    near = _ROUNDING * scale
+    side = np.where(y <= bounds[0] + near, 1, np.where(y >= bounds[1] - near, -1, 0))
     # A score beyond a bound says that the state is there or further out, not where.
-    u = (np.clip(y, *bounds) - center) / scale
+    u = (np.where(side > 0, bounds[0], np.where(side < 0, bounds[1], y)) - center) / scale
     starts = np.unique(steps.session, return_index=True)[1]
     S = len(starts)
     theta, sigma = np.empty((n, k)), np.empty(n)
@@ -152,7 +160,7 @@ def estimate(steps: Steps, low: ArrayLike, high: ArrayLike, dt: float = 1.0) -> 
             rows = np.linalg.solve(gram, (z * residual[:, None]).T).T
         influence[:, j] = np.add.reduceat(rows, starts, axis=0)
     free = M / max(M - k, 1)
-    Q = free * _correlation(e, side) * (sigma * scale)[:, None] * (sigma * scale)
+    Q = free * _correlation(e, side) * np.outer(sigma * scale, sigma * scale)
     flat = _unscaled(influence, center, scale, dt).reshape(S, n * k)
     factor = S / (S - 1) * (M - 1) / max(M - k, 1) if S > 1 else np.nan
     coefficients = _unscaled(theta - np.hstack([np.zeros((n, 1)), np.eye(n)]), center, scale, dt)
