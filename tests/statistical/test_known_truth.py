@@ -53,7 +53,7 @@ def coverage(model: AffineSDE, experiments: int, sessions: int, *, wrong_cluster
             one = fit_rows(data)
             hits[0] += one[0] < model.rate < one[1]
             continue
-        one = fit(data, draws=400)["EF"]
+        one = fit(data, draws=400, estimator="least-squares")["EF"]
         hits += [
             one.rate.low < model.rate < one.rate.high,
             one.interference.low[0, 1] < interference < one.interference.high[0, 1],

@@ -13,9 +13,6 @@ __all__ = ["normal_interval", "resample", "robust_interval"]
 
 Floats = NDArray[np.float64]
 
-MULTINOMIAL_LIMIT = 2_000
-"""Sessions above which estimators that weigh each session themselves draw Gaussian weights."""
-
 _INDICES = 65_536  # sessions drawn at once: few enough for the cache
 
 
