@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from trimtab.core.trajectories import Trajectories
 from trimtab.estimation.score_noise import ScoreNoise
 
-__all__ = ["Runs", "Sample", "Sums", "by_session", "run_sample", "weighted_sums"]
+__all__ = ["Runs", "Sample", "Sums", "run_sample", "weighted_sums"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -245,21 +245,3 @@ def _noise_moments(inside: Floats, first: Floats, last: Floats, T: int, V: Float
             into[..., one, other] = what
             into[..., other, one] = np.swapaxes(what, -1, -2)
     return full, between
-
-
-def by_session(sample: Sample) -> tuple[Floats, Floats]:
-    """Return each session's sums of w_t w_t' and of w_t w_s' over steps t != s of one run, (S, p, p) each.
-
-    The noise is taken out as the whole sample shows it.
-    """
-    degrees = sample.degrees.sum(axis=0)
-    covariance = np.where(degrees > 0, sample.products.sum(axis=0) / np.maximum(degrees, 1.0), sample.covariance)
-    p = 1 + 2 * sample.n + sample.m
-    full, crossed = np.zeros((sample.n_sessions, p, p)), np.zeros((sample.n_sessions, p, p))
-    for runs in sample.runs:
-        inside, first, last = np.moveaxis(runs.shares * covariance, 1, 0)
-        of_full, of_between = _noise_moments(inside, first, last, runs.T, sample.V)
-        own = runs.full - of_full
-        np.add.at(full, runs.session, own)
-        np.add.at(crossed, runs.session, runs.T * (runs.between - of_between) - own)
-    return full, crossed
