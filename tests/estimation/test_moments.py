@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from simulated import panel
+from trimtab.core import trajectories
 from trimtab.core.objectives import ObjectiveSpace
 from trimtab.core.trajectories import Trajectories
 from trimtab.errors import InputError
@@ -74,7 +75,7 @@ def ragged(sessions: int = 60, seed: int = 0) -> Trajectories:
 def test_moments_of_trajectories_are_those_of_their_steps(monkeypatch: pytest.MonkeyPatch, block: int) -> None:
     data = ragged()
     steps = data.steps()
-    monkeypatch.setattr(module, "_BLOCK", block)
+    monkeypatch.setattr(trajectories, "BLOCK", block)
     for code in (None, 0, 1):
         expected = session_moments(steps if code is None else steps.where(steps.strategy == code))
         got = trajectory_moments(data, code)
@@ -94,7 +95,7 @@ def test_sums_alone_say_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     data = ragged(300)
     own = trajectory_moments(data, seed=4)
     monkeypatch.setattr(module, "MANY", 100)
-    monkeypatch.setattr(module, "_BLOCK", 100)
+    monkeypatch.setattr(trajectories, "BLOCK", 100)
     sums = trajectory_moments(data, seed=4)
     assert isinstance(own, Moments)
     assert isinstance(sums, MomentSums)
@@ -143,7 +144,7 @@ def peak(sessions: int, iterations: int) -> int:
 
 def test_memory_grows_with_neither_rows_nor_very_many_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MANY", 2_000)
-    monkeypatch.setattr(module, "_BLOCK", 4_096)
+    monkeypatch.setattr(trajectories, "BLOCK", 4_096)
     small = peak(3_000, 5)
     # Ten times the scores take 12 MB more themselves.
     assert peak(3_000, 50) < small + 1e6

@@ -5,9 +5,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from trimtab.core import trajectories
 from trimtab.core.trajectories import Trajectories
 from trimtab.dynamics.pareto import hypervolume, pareto_efficiency
-from trimtab.estimation import moments, outcomes
+from trimtab.estimation import outcomes
 from trimtab.estimation.outcomes import end_scores, final_hypervolume, session_efficiencies
 
 
@@ -37,7 +38,7 @@ def test_ends_are_the_first_and_last_complete_rows(first: bool) -> None:
 @pytest.mark.parametrize("block", [1, 10, 65_536])
 def test_efficiencies_are_each_sessions_own(monkeypatch: pytest.MonkeyPatch, block: int) -> None:
     data = holed()
-    monkeypatch.setattr(moments, "_BLOCK", block)
+    monkeypatch.setattr(trajectories, "BLOCK", block)
     expected = [pareto_efficiency(path, data.space.sign) for path in complete_rows(data)]
     np.testing.assert_allclose(session_efficiencies(data), expected)
 

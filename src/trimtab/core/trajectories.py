@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -16,6 +16,9 @@ from trimtab.errors import InputError
 __all__ = ["FAILED", "OK", "UNSCORED", "Exclusion", "Steps", "Trajectories"]
 
 OK, UNSCORED, FAILED = 0, 1, 2
+
+BLOCK = 65_536
+"""Rows that are looked at at once where all are looked at."""
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -252,10 +255,23 @@ class Trajectories:
         """Code of the strategy of each session's last iteration, shape (S,)."""
         return self.strategy[self.offsets[1:] - 1]
 
+    def blocks(self) -> Iterator[tuple[int, int]]:
+        """Yield first and one past the last session of each block of about `BLOCK` rows; a longer session is its own.
+
+        What looks at all rows does so block by block, so that it needs no memory for all of them at once.
+        """
+        first = 0
+        while first < self.n_sessions:
+            beyond = int(np.searchsorted(self.offsets, self.offsets[first] + BLOCK, side="right"))
+            last = max(beyond - 1, first + 1)
+            yield first, last
+            first = last
+
     def _pairs(self) -> NDArray[np.bool_]:
         """Say for each row i whether the next row is in the same session, shape (N - 1,)."""
-        session = self.session
-        return np.asarray(session[1:] == session[:-1])
+        pairs = np.ones(self.n_rows - 1, dtype=bool)
+        pairs[self.offsets[1:-1] - 1] = False
+        return pairs
 
     def steps(self) -> Steps:
         """Return all complete steps; see `lost_steps` for what is not among them."""
@@ -272,15 +288,24 @@ class Trajectories:
 
     def lost_steps(self) -> tuple[Exclusion, ...]:
         """Count the pairs of neighbouring rows that are no complete step, by reason."""
-        pairs = self._pairs()
-        gap = pairs & (np.diff(self.iteration) != 1)
-        complete = self.complete
-        missing = pairs & ~gap & ~(complete[1:] & complete[:-1])
-        failed = pairs & ~gap & ((self.status == FAILED).any(axis=1)[1:] | (self.status == FAILED).any(axis=1)[:-1])
+        gaps = failures = absences = 0
+        for first, last in self.blocks():
+            rows = slice(int(self.offsets[first]), int(self.offsets[last]))
+            pairs = np.ones(rows.stop - rows.start - 1, dtype=bool)
+            pairs[self.offsets[first + 1 : last] - rows.start - 1] = False
+            gap = pairs & (np.diff(self.iteration[rows]) != 1)
+            gaps += int(gap.sum())
+            status = self.status[rows]
+            if not status.any():
+                continue
+            complete, failed = (status == OK).all(axis=1), (status == FAILED).any(axis=1)
+            missing = pairs & ~gap & ~(complete[1:] & complete[:-1])
+            failures += int((missing & (failed[1:] | failed[:-1])).sum())
+            absences += int((missing & ~(failed[1:] | failed[:-1])).sum())
         counts = (
-            ("a gap in the iteration numbers", int(gap.sum())),
-            ("a score failed at one end", int((missing & failed).sum())),
-            ("a score is missing at one end", int((missing & ~failed).sum())),
+            ("a gap in the iteration numbers", gaps),
+            ("a score failed at one end", failures),
+            ("a score is missing at one end", absences),
         )
         return tuple(Exclusion(reason, count, "steps") for reason, count in counts if count)
 

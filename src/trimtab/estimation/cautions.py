@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from trimtab.core.trajectories import FAILED, OK, Trajectories
 from trimtab.estimation import least_squares as ls
-from trimtab.estimation.moments import Moments
+from trimtab.estimation.moments import AnyMoments
 from trimtab.estimation.spectral import NO_MEMORY, SECOND_LAG
 
 __all__ = ["CANNOT_IDENTIFY", "Design", "at_bound", "cautions", "rows_of"]
@@ -52,7 +52,7 @@ class Design:
         return self.enough and bool(self.active.any())
 
     @classmethod
-    def of(cls, moments: Moments) -> Design:
+    def of(cls, moments: AnyMoments) -> Design:
         """Return what `moments` can identify."""
         if moments.n_steps <= moments.n + 1:
             none = np.empty(0, dtype=np.int64)
@@ -67,23 +67,27 @@ def rows_of(trajectories: Trajectories, code: int | None) -> Bools:
         return np.ones(trajectories.n_rows, dtype=bool)
     own = trajectories.strategy == code
     before = np.zeros_like(own)
-    before[:-1] = own[1:] & (np.diff(trajectories.session) == 0)
+    before[:-1] = own[1:]
+    before[trajectories.offsets[1:] - 1] = False
     return np.asarray(own | before)
 
 
 def at_bound(trajectories: Trajectories, rows: Bools) -> Floats:
     """Return the share of the known scores in `rows` that lie at or beyond a bound, (n,); nan where none is known."""
-    scores, known = trajectories.scores[rows], trajectories.status[rows] == OK
-    edge = known & ((scores <= trajectories.space.low) | (scores >= trajectories.space.high))
-    count = known.sum(axis=0)
-    return np.where(count > 0, edge.sum(axis=0) / np.maximum(count, 1), np.nan)
+    edge, count = np.zeros(trajectories.space.n), np.zeros(trajectories.space.n)
+    for first, last in trajectories.blocks():
+        block = slice(int(trajectories.offsets[first]), int(trajectories.offsets[last]))
+        scores, known = trajectories.scores[block], (trajectories.status[block] == OK) & rows[block, None]
+        edge += (known & ((scores <= trajectories.space.low) | (scores >= trajectories.space.high))).sum(axis=0)
+        count += known.sum(axis=0)
+    return np.where(count > 0, edge / np.maximum(count, 1), np.nan)
 
 
 def cautions(
     trajectories: Trajectories,
     sessions: Ints,
     rows: Bools,
-    moments: Moments,
+    moments: AnyMoments,
     design: Design,
     memory: float,
     second_lag: float,
@@ -145,7 +149,7 @@ def _identification(names: tuple[str, ...], design: Design) -> list[str]:
     return found
 
 
-def _sessions(moments: Moments, design: Design, memory: float) -> list[str]:
+def _sessions(moments: AnyMoments, design: Design, memory: float) -> list[str]:
     if moments.n_sessions < 2:
         return ["only one session: no intervals, no held-out figures, no regime; sessions are what is resampled"]
     if not design.identified:
@@ -169,15 +173,16 @@ def _shapes(trajectories: Trajectories, sessions: Ints, rows: Bools) -> list[str
             f"sessions differ in length ({lengths.min()} to {lengths.max()} iterations): if they stop when they are "
             "good enough, the late iterations show the hard cases, and means and equilibrium speak of different ones"
         )
-    first, last = trajectories.offsets[sessions], trajectories.offsets[sessions + 1] - 1
-    changes = np.concatenate([[0], np.cumsum(np.diff(trajectories.strategy) != 0)])
+    changed = np.zeros(trajectories.n_rows, dtype=bool)
+    changed[1:] = trajectories.strategy[1:] != trajectories.strategy[:-1]
     # The row at t = 0 carries the session's own strategy, so a change after it is a switch.
-    if (changes[last] != changes[first]).any():
+    changed[trajectories.offsets[:-1]] = False
+    if np.logical_or.reduceat(changed, trajectories.offsets[:-1])[sessions].any():
         found.append(
             "some sessions switch strategy midway: their start and end levels, Pareto efficiency and hypervolume count "
             "for the strategy in force at their end"
         )
-    failed = int((trajectories.status[rows] == FAILED).any(axis=1).sum())
+    failed = int(((trajectories.status == FAILED).any(axis=1) & rows).sum())
     if failed:
         noun = "iteration" if failed == 1 else "iterations"
         found.append(f"{failed:,} {noun} failed: the steps from and to them are lost")

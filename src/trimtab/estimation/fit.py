@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Iterable
 from typing import Any
-
-import numpy as np
 
 from trimtab.core.trajectories import Exclusion, Trajectories
 from trimtab.errors import FitError, InputError
@@ -14,10 +13,10 @@ from trimtab.estimation.bootstrap import resample
 from trimtab.estimation.cautions import Design
 from trimtab.estimation.ground import Ground
 from trimtab.estimation.ladder import ESTIMATORS
-from trimtab.estimation.moments import session_moments
+from trimtab.estimation.moments import stepping_sessions, trajectory_moments
 from trimtab.estimation.outcomes import session_efficiencies
-from trimtab.estimation.results import ArrayEstimate, Fit
-from trimtab.estimation.strategy import Options, bootstrap_key, fit_strategy
+from trimtab.estimation.results import ArrayEstimate, Fit, StrategyFit
+from trimtab.estimation.strategy import MOST_PATHS, Options, bootstrap_key, fit_strategy
 from trimtab.estimation.threads import single_threaded
 
 __all__ = ["Fit", "fit", "interference"]
@@ -80,9 +79,10 @@ def fit(
     """
     options = _options(dt, level, draws, seed, estimator)
     trajectories = _trajectories(data, objectives)
-    steps = trajectories.steps()
+    # A session without a step tells where it started and nothing about where the strategy leads.
+    stepping = stepping_sessions(trajectories)
     lost = trajectories.lost_steps()
-    if not len(steps):
+    if not len(stepping):
         reasons = "; ".join(map(str, (*lost, *trajectories.exclusions)))
         raise FitError(
             "a fit needs at least one session with two consecutive iterations scored on every objective "
@@ -91,8 +91,6 @@ def fit(
             + ". Choose fewer objectives with --objective, or give longer sessions"
         )
     efficiencies = session_efficiencies(trajectories)
-    # A session without a step tells where it started and nothing about where the strategy leads.
-    stepping = np.unique(steps.session)
     if len(stepping) < trajectories.n_sessions:
         idle = trajectories.n_sessions - len(stepping)
         lost = (*lost, Exclusion("without a complete step, and left out of all figures", idle, "sessions"))
@@ -100,8 +98,8 @@ def fit(
     strategies = {}
     for code, name in enumerate(trajectories.strategies):
         if (trajectories.strategy == code).any():
-            own, sessions = steps.where(steps.strategy == code), stepping[ended_under == code]
-            strategies[name] = fit_strategy(trajectories, own, code, sessions, efficiencies, options)
+            sessions = stepping[ended_under == code]
+            strategies[name] = fit_strategy(trajectories, code, sessions, efficiencies, options)
     return Fit(
         space=trajectories.space,
         dt=options.dt,
@@ -109,11 +107,22 @@ def fit(
         seed=options.seed,
         estimator=options.estimator,
         strategies=strategies,
-        pooled=fit_strategy(trajectories, steps, None, stepping, efficiencies, options),
+        pooled=fit_strategy(trajectories, None, stepping, efficiencies, options),
         warnings=tuple(f"{name}: {text}" for name, one in strategies.items() for text in one.warnings),
         exclusions=(*trajectories.exclusions, *lost),
-        notes=trajectories.notes,
+        notes=(*trajectories.notes, *_sampled(strategies.values())),
         trajectories=trajectories,
+    )
+
+
+def _sampled(strategies: Iterable[StrategyFit]) -> tuple[str, ...]:
+    """Say where only some sessions were looked at as whole paths."""
+    many = [one.name for one in strategies if one.sessions > MOST_PATHS]
+    if not many:
+        return ()
+    return (
+        f"{MOST_PATHS:,} sessions each stand for all of {', '.join(many)} in the tests of memory and in every "
+        "estimator but least squares.",
     )
 
 
@@ -126,7 +135,7 @@ def interference(
     I_ij = Corr(dx_i, dx_j) for i != j, and 0 on the diagonal. Parameters are those of `fit`, and so are the numbers.
     """
     options = _options(1.0, level, draws, seed)
-    moments = session_moments(_trajectories(data, objectives).steps())
+    moments = trajectory_moments(_trajectories(data, objectives), seed=options.seed)
     if moments.n_steps < 2:
         raise FitError(f"interference needs at least two complete steps, but there are {moments.n_steps}")
     estimate = ls.estimate(moments.total, moments.center, moments.scale)

@@ -15,7 +15,7 @@ from trimtab.estimation.bootstrap import normal_interval, robust_interval
 from trimtab.estimation.cautions import Design
 from trimtab.estimation.estimates import ArrayEstimate, Draws
 from trimtab.estimation.least_squares import AffineEstimate
-from trimtab.estimation.moments import Moments
+from trimtab.estimation.moments import AnyMoments
 from trimtab.estimation.rungs import Rung, RungName
 from trimtab.estimation.spectral import SpectralFigures, nearly_repeated
 from trimtab.estimation.state_space.fit import StateSpaceFit
@@ -38,7 +38,7 @@ class Ground:
         Bootstrap replicates, or None where there are too few sessions.
     """
 
-    moments: Moments
+    moments: AnyMoments
     design: Design
     estimate: AffineEstimate
     drawn: AffineEstimate | None

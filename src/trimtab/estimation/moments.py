@@ -46,7 +46,7 @@ WIDE_ENOUGH = 12.0
 """Effective sessions from which on the bootstrap is drawn from its Gaussian limit."""
 
 _TINY = 1e-10  # share of a correlation matrix's size below which an eigenvalue counts as zero
-_BLOCK = 65_536  # rows looked at at once, so that memory does not grow with their number
+_BLOCK = 65_536  # steps whose products are held at once, so that memory does not grow with their number
 
 
 @cache
@@ -288,22 +288,13 @@ def _sums(x: Floats, dx: Floats, cuts: Ints, center: Floats, scale: Floats) -> F
     return result.T
 
 
-def session_blocks(offsets: Ints) -> Iterator[tuple[int, int]]:
-    """Yield first and one past the last session of each block of about `_BLOCK` rows; a longer session is its own."""
-    first = 0
-    while first < len(offsets) - 1:
-        last = max(int(np.searchsorted(offsets, offsets[first] + _BLOCK, side="right")) - 1, first + 1)
-        yield first, last
-        first = last
-
-
 def step_blocks(trajectories: Trajectories, code: int | None = None) -> Iterator[Steps]:
     """Yield the complete steps of strategy `code` (None: of all) in blocks of whole sessions, without copying the rest.
 
     Together they are ``trajectories.steps()``, restricted to the strategy.
     """
     offsets = trajectories.offsets
-    for first, last in session_blocks(offsets):
+    for first, last in trajectories.blocks():
         rows = slice(int(offsets[first]), int(offsets[last]))
         iteration, strategy = trajectories.iteration[rows], trajectories.strategy[rows]
         follows = np.ones(len(iteration) - 1, dtype=bool) if code is None else strategy[1:] == code
@@ -319,6 +310,27 @@ def step_blocks(trajectories: Trajectories, code: int | None = None) -> Iterator
             scores = trajectories.scores[rows]
             x = scores.take(at, axis=0)  # four times as fast as an index
             yield Steps(x, scores.take(at + 1, axis=0) - x, session[at], strategy[at + 1], iteration[at])
+
+
+def steps_of(trajectories: Trajectories, code: int | None = None) -> Steps:
+    """Return all that `step_blocks` yields as one."""
+    parts = list(step_blocks(trajectories, code))
+    n = trajectories.space.n
+    none = np.empty(0, dtype=np.int64)
+    if not parts:
+        return Steps(np.empty((0, n)), np.empty((0, n)), none, none, none)
+    return Steps(*(np.concatenate([getattr(part, name) for part in parts]) for name in Steps.__dataclass_fields__))
+
+
+def stepping_sessions(trajectories: Trajectories, code: int | None = None) -> Ints:
+    """Return the sessions that hold a complete step of strategy `code` (None: of any), in increasing order."""
+    found = [steps.session[_starts(steps.session)] for steps in step_blocks(trajectories, code)]
+    return np.concatenate(found) if found else np.empty(0, dtype=np.int64)
+
+
+def _starts(session: Ints) -> Ints:
+    """Return where each session's steps begin among steps ordered by session."""
+    return np.concatenate([[0], np.flatnonzero(np.diff(session)) + 1])
 
 
 def trajectory_moments(trajectories: Trajectories, code: int | None = None, *, seed: int = 0) -> AnyMoments:
@@ -364,7 +376,7 @@ def _blocks_of_sums(
 ) -> Iterator[tuple[Ints, Floats]]:
     """Yield sessions and their packed moments, block by block."""
     for steps in step_blocks(trajectories, code):
-        cuts = np.concatenate([[0], np.flatnonzero(np.diff(steps.session)) + 1])
+        cuts = _starts(steps.session)
         yield steps.session[cuts], _sums(steps.x, steps.dx, cuts, center, scale)
 
 

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from trimtab.core.trajectories import OK, Trajectories
 from trimtab.dynamics.pareto import hypervolume, non_dominated, pareto_efficiencies
 from trimtab.estimation.estimates import ArrayEstimate, Estimate
-from trimtab.estimation.moments import session_blocks
 
 __all__ = ["end_levels", "end_scores", "final_hypervolume", "mean_efficiency", "session_efficiencies"]
 
@@ -71,7 +70,7 @@ def session_efficiencies(trajectories: Trajectories) -> Floats:
     """Return the Pareto efficiency of each session's completely scored iterations, (S,); nan where there is none."""
     offsets, sign = trajectories.offsets, trajectories.space.sign
     result = np.empty(trajectories.n_sessions)
-    for first, last in session_blocks(offsets):
+    for first, last in trajectories.blocks():
         rows = slice(int(offsets[first]), int(offsets[last]))
         complete = (trajectories.status[rows] == OK).all(axis=1)
         kept = np.concatenate([[0], np.cumsum(complete)])[offsets[first : last + 1] - offsets[first]]

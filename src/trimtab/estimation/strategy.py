@@ -17,16 +17,20 @@ from trimtab.estimation.ground import Ground, least_squares_rung
 from trimtab.estimation.ladder import Climbed, Data, Estimator, climb
 from trimtab.estimation.lag_covariance import LagTests, lag_tests
 from trimtab.estimation.memory import memory_p_value, second_lag_p_value
-from trimtab.estimation.moments import Moments, session_moments
+from trimtab.estimation.moments import stepping_sessions, steps_of, trajectory_moments
 from trimtab.estimation.outcomes import end_levels, final_hypervolume, mean_efficiency
 from trimtab.estimation.panel import Panel
 from trimtab.estimation.prediction import r_squared
 from trimtab.estimation.results import StrategyFit
 from trimtab.estimation.state_space.moments import panel_moments
 
-__all__ = ["Options", "bootstrap_key", "fit_strategy"]
+__all__ = ["MOST_PATHS", "Options", "bootstrap_key", "fit_strategy"]
 
 Floats = NDArray[np.float64]
+
+MOST_PATHS = 20_000
+"""Sessions of a strategy that are looked at as whole paths, by the tests of memory and by all rungs but least squares:
+with so many, their standard errors are small beside what else may be wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +51,12 @@ def bootstrap_key(name: str | None) -> tuple[str, ...]:
 
 def fit_strategy(
     trajectories: Trajectories,
-    steps: Steps,
     code: int | None,
     sessions: NDArray[np.int64],
     efficiencies: Floats,
     options: Options,
 ) -> StrategyFit:
-    """Fit one set of steps.
+    """Fit the steps of one strategy.
 
     Parameters
     ----------
@@ -66,7 +69,7 @@ def fit_strategy(
     """
     name = None if code is None else trajectories.strategies[code]
     dt, level = options.dt, options.level
-    moments = session_moments(steps)
+    moments = trajectory_moments(trajectories, code, seed=options.seed)
     design = Design.of(moments)
     estimate = ls.estimate(moments.total, moments.center, moments.scale, dt, design.active)
     drawn = None
@@ -76,9 +79,10 @@ def fit_strategy(
     chosen = np.flatnonzero(design.active)
     memory = second_lag = float("nan")
     lags: LagTests | None = None
-    panel = Panel.of(trajectories, code, chosen)
+    seen = _seen(trajectories, code)
+    steps, panel = steps_of(seen, code), Panel.of(seen, code, chosen)
     if design.identified:
-        memory = memory_p_value(_part(moments, chosen))
+        memory = memory_p_value(moments.part(chosen))
         lagged = Steps(steps.x[:, chosen], steps.dx[:, chosen], steps.session, steps.strategy, steps.iteration)
         second_lag = second_lag_p_value(lagged)
         lags = lag_tests(panel)
@@ -90,7 +94,7 @@ def fit_strategy(
     diagnosis = diagnose(design.identified, moments.n_sessions, memory, lags, left)
     # Steps pooled over strategies follow no one model, so that there is nothing to correct.
     estimator: Estimator = "least-squares" if code is None else options.estimator
-    data = Data(trajectories, code, steps, panel, bounds)
+    data = Data(seen, code, steps, panel, bounds)
     climbed = climb(ground, plain, diagnosis, data, estimator, options.draws, options.seed, bootstrap_key(name))
     return StrategyFit(
         name="all strategies" if name is None else name,
@@ -117,11 +121,15 @@ def fit_strategy(
     )
 
 
-def _part(moments: Moments, chosen: NDArray[np.int64]) -> Moments:
-    """Return the moments of the chosen objectives alone."""
-    index = np.concatenate([[0], 1 + chosen, 1 + moments.n + chosen])
-    outer = moments.outer[:, index[:, None], index]
-    return Moments(outer, moments.session, moments.center[chosen], moments.scale[chosen])
+def _seen(trajectories: Trajectories, code: int | None) -> Trajectories:
+    """Return the sessions that are looked at as whole paths: all, or `MOST_PATHS` of the strategy's, evenly spread."""
+    if trajectories.n_sessions <= MOST_PATHS:
+        return trajectories
+    own = stepping_sessions(trajectories, code)
+    if not len(own):
+        return trajectories
+    count = min(MOST_PATHS, len(own))
+    return trajectories.select(own[np.arange(count) * len(own) // count])
 
 
 def _curve(panel: Panel, climbed: Climbed, chosen: NDArray[np.int64], dt: float) -> MeanCurve | None:
