@@ -8,7 +8,7 @@ from simulated import NAMES, REAL
 from trimtab.core.trajectories import Trajectories
 from trimtab.dynamics.affine import AffineSDE
 from trimtab.estimation.coarse.choice import Coarse, coarse_fit
-from trimtab.estimation.strategy import Options
+from trimtab.estimation.options import Options
 
 
 def stalling(

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from trimtab.estimation.fit import Fit as Fit
     from trimtab.estimation.fit import fit as fit
     from trimtab.estimation.fit import interference as interference
+    from trimtab.estimation.pooling.pool import pool as pool
     from trimtab.estimation.posterior import Posterior as Posterior
     from trimtab.store.load import load as load
     from trimtab.store.load import save as save
@@ -39,6 +40,7 @@ _WHERE = {
     "fit": "trimtab.estimation.fit",
     "interference": "trimtab.estimation.fit",
     "load": "trimtab.store.load",
+    "pool": "trimtab.estimation.pooling.pool",
     "sample": "trimtab.estimation.bayes",
     "save": "trimtab.store.load",
 }

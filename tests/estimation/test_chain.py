@@ -12,7 +12,7 @@ from trimtab.estimation.coarse.chain import Chain, chain_fit, smoothed
 from trimtab.estimation.coarse.levels import levels_of
 from trimtab.estimation.coarse.states import RARE, States, states_of
 from trimtab.estimation.coarse.wording import chain_behaviour
-from trimtab.estimation.strategy import Options
+from trimtab.estimation.options import Options
 
 STAY = np.array([[0.7, 0.2, 0.1], [0.3, 0.5, 0.2], [0.1, 0.3, 0.6]])
 TURN = np.array([[0.1, 0.8, 0.1], [0.1, 0.1, 0.8], [0.8, 0.1, 0.1]])

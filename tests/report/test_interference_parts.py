@@ -8,19 +8,19 @@ import pytest
 from report_fits import ODD, fitted, simulated
 from trimtab.core.objectives import ObjectiveSpace
 from trimtab.estimation.decomposition import PARTS, InterferenceParts, interference_parts
+from trimtab.estimation.multiplicity import Adjusted
 from trimtab.estimation.results import ArrayEstimate
 from trimtab.report.figures.interference_parts import (
     COLORS,
     MEANINGS,
     PAIRS,
-    Adjusted,
     bar_range,
     explanations,
     interference_parts_figure,
     strongest_pairs,
 )
 from trimtab.report.palette import look
-from trimtab.report.panels import choose_pairs, make_panels, parts_of
+from trimtab.report.panels import choose_pairs, make_panels
 
 SPACE = ObjectiveSpace(["quality", "cost"])
 
@@ -155,7 +155,7 @@ def test_of_many_pairs_the_strongest_are_shown_and_few_explained() -> None:
 )
 def test_bars_add_up_to_the_correlations_of_the_matrix_above(name: str) -> None:
     fit = fitted(ODD[name]())
-    for strategy, parts in parts_of(fit).items():
+    for strategy, parts in fit.interference_parts.items():
         if not parts.shares:
             continue
         one = fit.pooled if strategy is None else fit[strategy]

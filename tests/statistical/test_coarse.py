@@ -18,7 +18,7 @@ from trimtab.estimation.coarse.document import coarse_document
 from trimtab.estimation.coarse.hurdle import Hurdle
 from trimtab.estimation.least_squares import cluster_covariance, coefficients, estimate
 from trimtab.estimation.moments import session_moments
-from trimtab.estimation.strategy import Options
+from trimtab.estimation.options import Options
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 OPTIONS = Options(dt=1.0, level=0.95, draws=100, seed=0)

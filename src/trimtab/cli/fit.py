@@ -40,10 +40,22 @@ Chosen = Annotated[
 ]
 
 
-def _fit(trajectories: Trajectories, dt: float, level: float, draws: int, seed: int, estimator: str) -> Fit:
+Group = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COLUMN",
+        help="Also pool sessions by this column, such as task_id or model: a population, and each group's own figures.",
+        show_default=False,
+    ),
+]
+
+
+def _fit(
+    trajectories: Trajectories, dt: float, level: float, draws: int, seed: int, estimator: str, group: str | None
+) -> Fit:
     from trimtab.estimation.fit import fit as fit_trajectories
 
-    return fit_trajectories(trajectories, dt=dt, level=level, draws=draws, seed=seed, estimator=estimator)
+    return fit_trajectories(trajectories, dt=dt, level=level, draws=draws, seed=seed, estimator=estimator, group=group)
 
 
 def fit(
@@ -65,10 +77,11 @@ def fit(
     draws: Draws = 2000,
     seed: Seed = 0,
     estimator: Chosen = "auto",
+    group: Group = None,
 ) -> None:
     """Fit the dynamics of every strategy in SOURCE and print what they are and how sure that is."""
     names = columns(session_column, strategy_column, iteration_column, objective_column, value_column, repeat_column)
-    result = _fit(read(source, objective, names, judgements), dt, level, draws, seed, estimator)
+    result = _fit(read(source, objective, names, judgements), dt, level, draws, seed, estimator, group)
     if out is not None:
         from trimtab.cli.output import write_text
 
@@ -103,6 +116,7 @@ def report(
     draws: Draws = 2000,
     seed: Seed = 0,
     estimator: Chosen = "auto",
+    group: Group = None,
 ) -> None:
     """Fit SOURCE and write one self-contained HTML file with the verdicts, figures and tables."""
     from trimtab.errors import InputError
@@ -114,7 +128,7 @@ def report(
             raise InputError(f"--pair needs two objectives as NAME,NAME, but got {pair!r}")
         chosen = (parts[0], parts[1])
     names = columns(session_column, strategy_column, iteration_column, objective_column, value_column, repeat_column)
-    result = _fit(read(source, objective, names, judgements), dt, level, draws, seed, estimator)
+    result = _fit(read(source, objective, names, judgements), dt, level, draws, seed, estimator, group)
     from trimtab.cli.source_facts import run_settings
 
     written = result.report(out, title=title or source, pair=chosen, run=run_settings(source))

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from trimtab.core.trajectories import Steps
 from trimtab.errors import InputError
-from trimtab.estimation.results import ArrayEstimate
+from trimtab.estimation.estimates import ArrayEstimate
 from trimtab.estimation.step_parts import BETWEEN, DRIFT_PARTS, NOISE, PARTS, UNEQUAL, StepParts, step_parts
 
 __all__ = ["PARTS", "InterferenceParts", "interference_parts", "parts_document"]

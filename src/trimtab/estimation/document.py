@@ -11,8 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trimtab.core.objectives import ObjectiveSpace
+from trimtab.estimation.audit.finding import Finding
+from trimtab.estimation.coarse.document import coarse_document
+from trimtab.estimation.decomposition import InterferenceParts, parts_document
 from trimtab.estimation.dropout import MeanCurve
 from trimtab.estimation.estimates import ArrayEstimate, Estimate, RegimeEstimate
+from trimtab.estimation.multiplicity import Adjusted
 from trimtab.estimation.results import Fit, StrategyFit
 from trimtab.estimation.rungs import Rung
 
@@ -28,11 +32,14 @@ def json_schema() -> dict[str, Any]:
     return loaded
 
 
-def document(fit: Fit, *, timings: bool = False) -> dict[str, Any]:
+def document(fit: Fit, *, timings: bool = False, audit: bool = True) -> dict[str, Any]:
     """Return `fit` as plain Python values; numbers that are unknown or infinite are None.
 
-    What each rung cost is the one figure that differs from run to run; it is None unless `timings` asks for it.
+    What each rung cost is the one figure that differs from run to run; it is None unless `timings` asks for it. The
+    findings of the audit cost a few tenths of a second; without `audit` their lists are empty.
     """
+    findings = {name: [*one] for name, one in fit.audit().strategies.items()} if audit else {}
+    tests = fit.interference_tests
     return {
         "schema": SCHEMA,
         "objectives": _objectives(fit.space),
@@ -46,8 +53,12 @@ def document(fit: Fit, *, timings: bool = False) -> dict[str, Any]:
         ],
         "notes": [*fit.notes],
         "interference": _interval(fit.interference),
-        "strategies": {name: _strategy(one, timings) for name, one in fit.strategies.items()},
-        "pooled": _strategy(fit.pooled, timings),
+        "strategies": {
+            name: _strategy(one, timings, findings.get(name, []), tests.get(name))
+            for name, one in fit.strategies.items()
+        },
+        "pooled": _strategy(fit.pooled, timings, [], tests.get(None)),
+        "pooling": None if fit.pooling is None else fit.pooling.to_dict(),
     }
 
 
@@ -67,7 +78,7 @@ def _interval(value: Estimate | ArrayEstimate) -> dict[str, Any]:
     return {name: _array(np.asarray(getattr(value, name))) for name in ("estimate", "low", "high")}
 
 
-def _strategy(one: StrategyFit, timings: bool) -> dict[str, Any]:
+def _strategy(one: StrategyFit, timings: bool, findings: list[Finding], tests: Adjusted | None) -> dict[str, Any]:
     r2, verdict = one.r2, one.verdict
     return {
         "sessions": one.sessions,
@@ -120,6 +131,30 @@ def _strategy(one: StrategyFit, timings: bool) -> dict[str, Any]:
         "trusted": one.trusted,
         "trust": [*one.trust],
         "rungs": {name: _rung(rung, timings) for name, rung in one.rungs.items()},
+        "coarse": coarse_document(one.coarse),
+        "interference_parts": _parts(one.interference_parts, tests),
+        "audit": [_finding(finding) for finding in findings],
+    }
+
+
+def _parts(parts: InterferenceParts | None, tests: Adjusted | None) -> dict[str, Any] | None:
+    if parts is None or tests is None:
+        return None
+    return parts_document(parts) | {
+        "p_value": _array(parts.p_value),
+        "adjusted_p_value": _array(tests.p_value),
+        "adjustment": "Holm",
+        "compared": tests.compared,
+    }
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {
+        "name": finding.name,
+        "statistic": _number(finding.statistic),
+        "p_value": _number(finding.p_value),
+        "holds": finding.holds,
+        "says": finding.says,
     }
 
 

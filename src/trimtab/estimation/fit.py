@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterable
 from typing import Any
 
-from trimtab.core.trajectories import Exclusion, Trajectories
-from trimtab.errors import FitError, InputError
+from trimtab.core.trajectories import Exclusion
+from trimtab.errors import FitError
 from trimtab.estimation import least_squares as ls
 from trimtab.estimation.bootstrap import resample
 from trimtab.estimation.cautions import Design
 from trimtab.estimation.ground import Ground
-from trimtab.estimation.ladder import ESTIMATORS
-from trimtab.estimation.moments import stepping_sessions, trajectory_moments
+from trimtab.estimation.moments import MOST_PATHS, stepping_sessions, trajectory_moments
+from trimtab.estimation.options import Options, trajectories_of
 from trimtab.estimation.outcomes import session_efficiencies
+from trimtab.estimation.pooling.pool import pool
 from trimtab.estimation.results import ArrayEstimate, Fit, StrategyFit
-from trimtab.estimation.strategy import MOST_PATHS, Options, bootstrap_key, fit_strategy
+from trimtab.estimation.strategy import bootstrap_key, fit_strategy
 from trimtab.estimation.threads import single_threaded
 
 __all__ = ["Fit", "fit", "interference"]
-
-SHORTEST = 1e-6
-MOST_DRAWS = 1_000_000
 
 
 @single_threaded
@@ -35,6 +32,7 @@ def fit(
     draws: int = 2000,
     seed: int = 0,
     estimator: str = "auto",
+    group: str | None = None,
 ) -> Fit:
     """Fit an affine stochastic differential equation to each strategy (paper, eq. 5): dx_t = (A x_t + b) dt + e_t.
 
@@ -56,6 +54,8 @@ def fit(
         ``"auto"`` fits every rung that the data call for and trusts the one that they speak for; ``"all"`` fits every
         rung that can be fitted. ``"least-squares"`` is exactly the paper's estimator; any other name adds that rung and
         trusts it.
+    group
+        A column such as ``"task_id"`` or ``"model"`` over which sessions are pooled as well, see `trimtab.pool`.
 
     Returns
     -------
@@ -77,8 +77,8 @@ def fit(
     >>> round(tt.fit(tt.Trajectories.from_arrays(paths, ["quality"]))["all"].rate, 1)
     0.4
     """
-    options = _options(dt, level, draws, seed, estimator)
-    trajectories = _trajectories(data, objectives)
+    options = Options.checked(dt, level, draws, seed, estimator)
+    trajectories = trajectories_of(data, objectives)
     # A session without a step tells where it started and nothing about where the strategy leads.
     stepping = stepping_sessions(trajectories)
     lost = trajectories.lost_steps()
@@ -112,6 +112,9 @@ def fit(
         exclusions=(*trajectories.exclusions, *lost),
         notes=(*trajectories.notes, *_sampled(strategies.values())),
         trajectories=trajectories,
+        pooling=None
+        if group is None
+        else pool(trajectories, group, dt=options.dt, level=options.level, draws=options.draws, seed=options.seed),
     )
 
 
@@ -121,7 +124,7 @@ def _sampled(strategies: Iterable[StrategyFit]) -> tuple[str, ...]:
     if not many:
         return ()
     return (
-        f"{MOST_PATHS:,} sessions each stand for all of {', '.join(many)} in the tests of memory and in every "
+        f"{MOST_PATHS:,} sessions each stand for all of {', '.join(many)} in tests, parts of interference and every "
         "estimator but least squares.",
     )
 
@@ -134,8 +137,8 @@ def interference(
 
     I_ij = Corr(dx_i, dx_j) for i != j, and 0 on the diagonal. Parameters are those of `fit`, and so are the numbers.
     """
-    options = _options(1.0, level, draws, seed)
-    moments = trajectory_moments(_trajectories(data, objectives), seed=options.seed)
+    options = Options.checked(1.0, level, draws, seed)
+    moments = trajectory_moments(trajectories_of(data, objectives), seed=options.seed)
     if moments.n_steps < 2:
         raise FitError(f"interference needs at least two complete steps, but there are {moments.n_steps}")
     estimate = ls.estimate(moments.total, moments.center, moments.scale)
@@ -144,35 +147,3 @@ def interference(
         replicates = resample(moments, options.draws, options.seed, *bootstrap_key(None))
         drawn = ls.estimate(replicates, moments.center, moments.scale)
     return Ground(moments, Design.of(moments), estimate, drawn, options.dt, options.level).interference()
-
-
-def _options(dt: float, level: float, draws: int, seed: int, estimator: str = "auto") -> Options:
-    """Check the options of a fit; ``InputError`` where one makes no sense."""
-    try:
-        dt, level = float(dt), float(level)
-        draws, seed = operator.index(draws), operator.index(seed)
-    except (TypeError, ValueError):
-        raise InputError(
-            "dt and level must be numbers, draws and seed whole numbers, but got "
-            f"dt={dt!r}, level={level!r}, draws={draws!r} and seed={seed!r}"
-        ) from None
-    if not SHORTEST <= dt <= 1 / SHORTEST:
-        raise InputError(f"dt must be positive, from {SHORTEST:g} to {1 / SHORTEST:g}, but got {dt:g}")
-    if not 0 < level < 1:
-        raise InputError(f"level must lie strictly between 0 and 1, for example 0.95, but got {level:g}")
-    if not 10 <= draws <= MOST_DRAWS:
-        raise InputError(f"from 10 to {MOST_DRAWS:,} draws are possible, but got {draws:,}")
-    chosen = next((name for name in ESTIMATORS if name == estimator), None)
-    if chosen is None:
-        raise InputError(f"estimator must be one of {', '.join(ESTIMATORS)}, but got {estimator!r}")
-    return Options(dt=dt, level=level, draws=draws, seed=seed, estimator=chosen)
-
-
-def _trajectories(data: Any, objectives: Any) -> Trajectories:
-    if isinstance(objectives, str):
-        objectives = [objectives]
-    if not isinstance(data, Trajectories):
-        from trimtab.store.load import load
-
-        return load(data, objectives=objectives)
-    return data if objectives is None else data.select(objectives=[str(name) for name in objectives])

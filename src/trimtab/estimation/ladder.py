@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +16,7 @@ from trimtab.estimation.cautions import BOUND_SHARE
 from trimtab.estimation.diagnosis import Diagnosis
 from trimtab.estimation.estimates import Draws
 from trimtab.estimation.ground import REGULAR, Ground, state_space_rung
+from trimtab.estimation.options import Estimator
 from trimtab.estimation.panel import Panel
 from trimtab.estimation.rungs import RUNGS, Rung, RungName
 from trimtab.estimation.score_noise import ScoreNoise, score_noise
@@ -24,13 +24,9 @@ from trimtab.estimation.state_space.fit import StateSpaceFit, fit_state_space
 from trimtab.estimation.state_space.likelihood import Model
 from trimtab.estimation.state_space.moments import known_noise, panel_moments
 
-__all__ = ["ESTIMATORS", "Climbed", "Data", "Estimator", "climb"]
+__all__ = ["Climbed", "Data", "climb"]
 
 Floats = NDArray[np.float64]
-
-Estimator = Literal["auto", "least-squares", "tobit", "repeats", "state-space", "all"]
-
-ESTIMATORS: tuple[Estimator, ...] = get_args(Estimator)
 
 PLAIN = 0.05
 """p-value of "neither score noise nor lasting differences" from which on least squares is trusted."""

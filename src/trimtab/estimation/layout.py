@@ -44,7 +44,7 @@ def listed(heading: str, lines: Iterable[str]) -> Iterable[RenderableType]:
     return [Text(heading, style="bold"), *found] if found else []
 
 
-def table(title: str, columns: Iterable[str]) -> Table:
+def table(title: str, columns: Iterable[str | Text]) -> Table:
     """Return an empty table whose first column is text and whose others are numbers."""
     made = Table(
         title=Text(plain(title)), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False
@@ -52,7 +52,7 @@ def table(title: str, columns: Iterable[str]) -> Table:
     for i, column in enumerate(columns):
         # Names may be long and are folded; numbers and short headings never break.
         made.add_column(
-            Text(plain(column)),
+            Text(plain(column)) if isinstance(column, str) else column,
             justify="left" if i == 0 else "right",
             overflow="fold",
             no_wrap=i > 0 and len(column) < 20,

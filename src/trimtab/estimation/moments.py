@@ -45,6 +45,10 @@ MANY = 20_000
 WIDE_ENOUGH = 12.0
 """Effective sessions from which on the bootstrap is drawn from its Gaussian limit."""
 
+MOST_PATHS = 20_000
+"""Sessions of a strategy that are looked at as whole paths, by every test and by all rungs but least squares: with so
+many, their standard errors are small beside what else may be wrong."""
+
 _TINY = 1e-10  # share of a correlation matrix's size below which an eigenvalue counts as zero
 _BLOCK = 65_536  # steps whose products are held at once, so that memory does not grow with their number
 
@@ -326,6 +330,17 @@ def stepping_sessions(trajectories: Trajectories, code: int | None = None) -> In
     """Return the sessions that hold a complete step of strategy `code` (None: of any), in increasing order."""
     found = [steps.session[_starts(steps.session)] for steps in step_blocks(trajectories, code)]
     return np.concatenate(found) if found else np.empty(0, dtype=np.int64)
+
+
+def path_sample(trajectories: Trajectories, code: int | None = None) -> Trajectories:
+    """Return the sessions that are looked at as whole paths: all, or `MOST_PATHS` of the strategy's, evenly spread."""
+    if trajectories.n_sessions <= MOST_PATHS:
+        return trajectories
+    own = stepping_sessions(trajectories, code)
+    if not len(own):
+        return trajectories
+    count = min(MOST_PATHS, len(own))
+    return trajectories.select(own[np.arange(count) * len(own) // count])
 
 
 def _starts(session: Ints) -> Ints:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from trimtab.errors import InputError
 from trimtab.estimation.decomposition import InterferenceParts
 
-__all__ = ["InterferenceTests", "holm", "interference_tests"]
+__all__ = ["Adjusted", "InterferenceTests", "adjusted_interference", "holm", "interference_tests"]
 
 Floats = NDArray[np.float64]
 
@@ -54,6 +54,28 @@ def interference_tests(sets: Sequence[InterferenceParts]) -> InterferenceTests:
     adjusted = np.full_like(p, np.nan)
     adjusted[:, rows, columns] = adjusted[:, columns, rows] = holm(p[:, rows, columns])
     return InterferenceTests(p, adjusted)
+
+
+@dataclass(frozen=True, slots=True)
+class Adjusted:
+    """p-values (n, n) of the correlations, adjusted for the number of pairs they were `compared` with."""
+
+    p_value: Floats
+    compared: int
+
+
+def adjusted_interference(found: Mapping[str | None, InterferenceParts]) -> dict[str | None, Adjusted]:
+    """Adjust p-values by strategy; None stands for all steps pooled.
+
+    Every pair of objectives under every strategy is one family of tests; those of all steps pooled are another.
+    """
+    tests: dict[str | None, Adjusted] = {}
+    for family in ([name for name in found if name is None], [name for name in found if name is not None]):
+        if family:
+            adjusted = interference_tests([found[name] for name in family]).adjusted_p_value
+            compared = int(np.isfinite(adjusted).sum()) // 2
+            tests.update({name: Adjusted(p, compared) for name, p in zip(family, adjusted, strict=True)})
+    return tests
 
 
 def holm(p_values: Floats) -> Floats:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +16,17 @@ from trimtab.core.objectives import ObjectiveSpace
 from trimtab.core.trajectories import Exclusion, Trajectories
 from trimtab.dynamics.affine import AffineSDE
 from trimtab.errors import FitError, InputError
+from trimtab.estimation.coarse.choice import Coarse
+from trimtab.estimation.decomposition import InterferenceParts
 from trimtab.estimation.diagnosis import Diagnosis, Label
 from trimtab.estimation.dropout import MeanCurve
 from trimtab.estimation.estimates import R2, ArrayEstimate, Draws, Estimate, RegimeEstimate
+from trimtab.estimation.multiplicity import Adjusted, adjusted_interference
+from trimtab.estimation.pooling.results import Pooling
 from trimtab.estimation.rungs import Rung, RungName
+
+if TYPE_CHECKING:
+    from trimtab.estimation.audit.audit import Audit
 
 __all__ = ["R2", "ArrayEstimate", "Draws", "Estimate", "Fit", "RegimeEstimate", "StrategyFit", "Verdict"]
 
@@ -75,6 +82,11 @@ class StrategyFit:
         (n,) share of the scores that the strategy produced or started from that lie at either bound.
     curve
         Mean active scores by iteration, as observed and corrected for sessions that end early; None where none does.
+    coarse
+        Steps that stand still and scores on few levels: how many, and whether a hurdle or a Markov chain predicts
+        unseen sessions better than the affine step, of which all other fields speak.
+    interference_parts
+        Where the interference comes from; None for a single objective and without a step.
     """
 
     name: str
@@ -97,6 +109,8 @@ class StrategyFit:
     second_lag_p_value: float
     at_bound: Floats
     curve: MeanCurve | None
+    coarse: Coarse
+    interference_parts: InterferenceParts | None
     warnings: tuple[str, ...]
 
     def __repr__(self) -> str:
@@ -212,7 +226,8 @@ class StrategyFit:
 class Fit:
     """The fits of all strategies, and of all steps pooled.
 
-    ``fit["EF"]`` is the fit of strategy EF; iterating gives the names.
+    ``fit["EF"]`` is the fit of strategy EF; iterating gives the names. `pooling` is what grouping sessions adds, where
+    that was asked for.
     """
 
     space: ObjectiveSpace
@@ -226,6 +241,7 @@ class Fit:
     exclusions: tuple[Exclusion, ...]
     notes: tuple[str, ...]
     trajectories: Trajectories
+    pooling: Pooling | None = None
 
     @property
     def interference(self) -> ArrayEstimate:
@@ -247,26 +263,46 @@ class Fit:
     def __len__(self) -> int:
         return len(self.strategies)
 
+    @property
+    def interference_parts(self) -> dict[str | None, InterferenceParts]:
+        """Where interference comes from, by strategy, and for all steps pooled under None; those that are known."""
+        parts = {None: self.pooled.interference_parts} | {
+            n: one.interference_parts for n, one in self.strategies.items()
+        }
+        return {name: found for name, found in parts.items() if found is not None}
+
+    @property
+    def interference_tests(self) -> dict[str | None, Adjusted]:
+        """p-values of the same, adjusted for the number of pairs and strategies."""
+        return adjusted_interference(self.interference_parts)
+
+    def audit(self, *, shuffles: int = 200) -> Audit:
+        """Ask of the same trajectories what a sceptical referee asks, see `trimtab.audit`."""
+        from trimtab.estimation.audit.audit import audit
+
+        return audit(self.trajectories, level=self.level, seed=self.seed, shuffles=shuffles)
+
     def summary(self) -> str:
         """Return the figures and the verdicts as text for a terminal."""
         from trimtab.estimation.summary import summary
 
         return summary(self)
 
-    def to_dict(self, *, timings: bool = False) -> dict[str, Any]:
+    def to_dict(self, *, timings: bool = False, audit: bool = True) -> dict[str, Any]:
         """Return the document described by the JSON Schema ``trimtab.fit/1``, as plain Python values.
 
-        The same fit gives the same document, unless `timings` asks for what each rung cost.
+        The same fit gives the same document, unless `timings` asks for what each rung cost. Without `audit` the lists
+        of findings are empty, which saves a few tenths of a second.
         """
         from trimtab.estimation.document import document
 
-        return document(self, timings=timings)
+        return document(self, timings=timings, audit=audit)
 
-    def to_json(self, *, indent: int | None = 2, timings: bool = False) -> str:
+    def to_json(self, *, indent: int | None = 2, timings: bool = False, audit: bool = True) -> str:
         """Return the document of `to_dict` as JSON; unknown numbers are null."""
         import json
 
-        return json.dumps(self.to_dict(timings=timings), indent=indent, allow_nan=False)
+        return json.dumps(self.to_dict(timings=timings, audit=audit), indent=indent, allow_nan=False)
 
     def report(self, path: str | Path, **options: Any) -> Path:
         """Write a report and return its path.

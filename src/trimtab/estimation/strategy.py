@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,37 +9,26 @@ from trimtab.core.trajectories import Steps, Trajectories
 from trimtab.estimation import least_squares as ls
 from trimtab.estimation.bootstrap import resample
 from trimtab.estimation.cautions import Design, at_bound, cautions, rows_of
+from trimtab.estimation.coarse.choice import coarse_fit
+from trimtab.estimation.decomposition import InterferenceParts, interference_parts
 from trimtab.estimation.diagnosis import diagnose
 from trimtab.estimation.dropout import MeanCurve, mean_curve, plain_law
 from trimtab.estimation.ground import Ground, least_squares_rung
-from trimtab.estimation.ladder import Climbed, Data, Estimator, climb
+from trimtab.estimation.ladder import Climbed, Data, climb
 from trimtab.estimation.lag_covariance import LagTests, lag_tests
 from trimtab.estimation.memory import memory_p_value, second_lag_p_value
-from trimtab.estimation.moments import stepping_sessions, steps_of, trajectory_moments
+from trimtab.estimation.moments import path_sample, steps_of, trajectory_moments
+from trimtab.estimation.options import Estimator, Options
 from trimtab.estimation.outcomes import end_levels, final_hypervolume, mean_efficiency
 from trimtab.estimation.panel import Panel
 from trimtab.estimation.prediction import r_squared
 from trimtab.estimation.results import StrategyFit
+from trimtab.estimation.rungs import Rung
 from trimtab.estimation.state_space.moments import panel_moments
 
-__all__ = ["MOST_PATHS", "Options", "bootstrap_key", "fit_strategy"]
+__all__ = ["bootstrap_key", "fit_strategy"]
 
 Floats = NDArray[np.float64]
-
-MOST_PATHS = 20_000
-"""Sessions of a strategy that are looked at as whole paths, by the tests of memory and by all rungs but least squares:
-with so many, their standard errors are small beside what else may be wrong."""
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """The options of `fit` that concern one strategy."""
-
-    dt: float
-    level: float
-    draws: int
-    seed: int
-    estimator: Estimator = "auto"
 
 
 def bootstrap_key(name: str | None) -> tuple[str, ...]:
@@ -79,7 +66,7 @@ def fit_strategy(
     chosen = np.flatnonzero(design.active)
     memory = second_lag = float("nan")
     lags: LagTests | None = None
-    seen = _seen(trajectories, code)
+    seen = path_sample(trajectories, code)
     steps, panel = steps_of(seen, code), Panel.of(seen, code, chosen)
     if design.identified:
         memory = memory_p_value(moments.part(chosen))
@@ -96,6 +83,7 @@ def fit_strategy(
     estimator: Estimator = "least-squares" if code is None else options.estimator
     data = Data(seen, code, steps, panel, bounds)
     climbed = climb(ground, plain, diagnosis, data, estimator, options.draws, options.seed, bootstrap_key(name))
+    coarse = coarse_fit(seen, steps, code, options)
     return StrategyFit(
         name="all strategies" if name is None else name,
         space=trajectories.space,
@@ -117,19 +105,22 @@ def fit_strategy(
         second_lag_p_value=second_lag,
         at_bound=bounds,
         curve=_curve(panel, climbed, chosen, dt) if design.identified else None,
-        warnings=cautions(trajectories, sessions, rows, moments, design, memory, second_lag, lost),
+        coarse=coarse,
+        interference_parts=_parts(steps, climbed.rungs[climbed.trusted], level),
+        warnings=(
+            *cautions(trajectories, sessions, rows, moments, design, memory, second_lag, lost),
+            *coarse.cautions,
+        ),
     )
 
 
-def _seen(trajectories: Trajectories, code: int | None) -> Trajectories:
-    """Return the sessions that are looked at as whole paths: all, or `MOST_PATHS` of the strategy's, evenly spread."""
-    if trajectories.n_sessions <= MOST_PATHS:
-        return trajectories
-    own = stepping_sessions(trajectories, code)
-    if not len(own):
-        return trajectories
-    count = min(MOST_PATHS, len(own))
-    return trajectories.select(own[np.arange(count) * len(own) // count])
+def _parts(steps: Steps, rung: Rung, level: float) -> InterferenceParts | None:
+    """Split the interference of the estimator that is trusted, which may know of score noise."""
+    if steps.x.shape[1] < 2 or not len(steps):
+        return None
+    if rung.R is None:
+        return interference_parts(steps, level=level)
+    return interference_parts(steps, score_noise=np.diag(rung.R), of_states=True, level=level)
 
 
 def _curve(panel: Panel, climbed: Climbed, chosen: NDArray[np.int64], dt: float) -> MeanCurve | None:

@@ -28,6 +28,9 @@ def verdict(fit: StrategyFit) -> str:
         return f"Nothing can be said: {reason}."
     if fit.diagnosis.label != "dynamics":
         return " ".join(filter(None, [_no_dynamics(fit), _outcome(fit)]))
+    if fit.coarse.chosen != "affine":
+        # Affine figures would average standing still with moving, or numbers with states.
+        return " ".join(filter(None, [_outcome(fit), fit.coarse.says, fit.coarse.behaviour, _trade_offs(fit)]))
     parts = [_outcome(fit), _behaviour(fit), _trust(fit), _destination(fit), _prediction(fit), _trade_offs(fit)]
     return " ".join(filter(None, parts))
 

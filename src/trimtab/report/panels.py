@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import plotly.graph_objects as go
 
-from trimtab.core.trajectories import Steps
 from trimtab.errors import InputError
-from trimtab.estimation.decomposition import PARTS, InterferenceParts, interference_parts
-from trimtab.estimation.multiplicity import interference_tests
+from trimtab.estimation.decomposition import PARTS
 from trimtab.estimation.results import ArrayEstimate, Fit, StrategyFit
 from trimtab.report.bands import Band, band
 from trimtab.report.figures.eigenvalues import eigenvalue_figure, plane
@@ -19,7 +17,6 @@ from trimtab.report.figures.interference import color_limit, interference_figure
 from trimtab.report.figures.interference_parts import (
     COLORS,
     MEANINGS,
-    Adjusted,
     bar_range,
     explanations,
     interference_parts_figure,
@@ -253,12 +250,12 @@ def _pairs_text(matrix: ArrayEstimate, fit: Fit) -> str:
 def _interference_parts(book: Book, fit: Fit, shown: Sequence[StrategyFit]) -> PartsPanels:
     if fit.space.n < 2:
         return PartsPanels((), 0, ())
-    found = parts_of(fit)
+    found = fit.interference_parts
     wanted: list[tuple[str, str | None, ArrayEstimate]] = [("all", None, fit.interference)]
     if len(fit) > 1:
         wanted += [(str(k), one.name, one.interference) for k, one in enumerate(shown)]
     drawn = [(found[name], matrix) for _, name, matrix in wanted if name in found and strongest_pairs(found[name])]
-    tests = _adjusted(found)
+    tests = fit.interference_tests
     y = bar_range(drawn)
     panels: list[tuple[str, Panel | None, tuple[tuple[str, str], ...]]] = []
     for key, strategy, matrix in wanted:
@@ -275,35 +272,6 @@ def _interference_parts(book: Book, fit: Fit, shown: Sequence[StrategyFit]) -> P
     present = [part for part in PARTS if any(part in parts.shares for parts, _ in drawn)]
     widest = max((len(strongest_pairs(parts)) for parts, _ in drawn), default=1)
     return PartsPanels(tuple((COLORS[part], part, MEANINGS[part]) for part in present), widest, tuple(panels))
-
-
-def _adjusted(found: Mapping[str | None, InterferenceParts]) -> dict[str | None, Adjusted]:
-    """Adjust p-values: every pair of every strategy is one family of tests; those of all steps pooled are another."""
-    tests = {}
-    for family in ([None], [name for name in found if name is not None]):
-        adjusted = interference_tests([found[name] for name in family]).adjusted_p_value
-        compared = int(np.isfinite(adjusted).sum()) // 2
-        tests.update({name: Adjusted(p, compared) for name, p in zip(family, adjusted, strict=True)})
-    return tests
-
-
-def parts_of(fit: Fit) -> dict[str | None, InterferenceParts]:
-    """Return the parts of the interference of each strategy, and of all steps pooled under None."""
-    steps = fit.trajectories.steps()
-    found: dict[str | None, InterferenceParts] = {None: _parts(fit.pooled, steps, fit.level)}
-    for code, name in enumerate(fit.trajectories.strategies):
-        own = steps.where(steps.strategy == code)
-        if len(own):
-            found[name] = _parts(fit[name], own, fit.level)
-    return found
-
-
-def _parts(one: StrategyFit, steps: Steps, level: float) -> InterferenceParts:
-    """Split the interference of the estimator that is trusted, which may know of scoring noise."""
-    R = one.rung.R
-    if R is None:
-        return interference_parts(steps, level=level)
-    return interference_parts(steps, score_noise=np.diag(R), of_states=True, level=level)
 
 
 def _phase(

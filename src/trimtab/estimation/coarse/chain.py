@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,10 +16,8 @@ from trimtab.estimation.coarse.resampling import batches
 from trimtab.estimation.coarse.states import States
 from trimtab.estimation.coarse.stays import sessions_p_value
 from trimtab.estimation.estimates import ArrayEstimate, Estimate, RegimeEstimate
+from trimtab.estimation.options import Options
 from trimtab.estimation.spectral import AGREEMENT
-
-if TYPE_CHECKING:
-    from trimtab.estimation.strategy import Options
 
 __all__ = ["Chain", "chain_fit", "smoothed"]
 

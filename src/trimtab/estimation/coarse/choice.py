@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy.special
@@ -31,9 +30,7 @@ from trimtab.estimation.coarse.hurdle_fit import changed_moments, hurdle_fit, st
 from trimtab.estimation.coarse.levels import Levels, levels_of
 from trimtab.estimation.coarse.states import states_of
 from trimtab.estimation.moments import session_moments
-
-if TYPE_CHECKING:
-    from trimtab.estimation.strategy import Options
+from trimtab.estimation.options import Options
 
 __all__ = ["Coarse", "coarse_fit"]
 

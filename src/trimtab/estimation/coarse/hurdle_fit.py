@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy.special
@@ -21,11 +20,9 @@ from trimtab.estimation.coarse.stays import logistic, session_sums, sessions_p_v
 from trimtab.estimation.estimates import ArrayEstimate, Estimate
 from trimtab.estimation.memory import memory_p_value
 from trimtab.estimation.moments import Moments
+from trimtab.estimation.options import Options
 from trimtab.estimation.prediction import r_squared
 from trimtab.estimation.spectral import NO_MEMORY, SpectralFigures
-
-if TYPE_CHECKING:
-    from trimtab.estimation.strategy import Options
 
 __all__ = ["Stays", "changed_moments", "hurdle_fit", "stays_fit"]
 

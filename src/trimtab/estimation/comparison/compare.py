@@ -18,12 +18,11 @@ from trimtab.estimation.comparison.figures import MOST_PAIRS, Outcomes, Sample, 
 from trimtab.estimation.comparison.results import Comparison, DriftTest, StrategyComparison
 from trimtab.estimation.comparison.sides import Between, Side, Units, align, between, matched, units, unlike
 from trimtab.estimation.comparison.wald import drift_tests, holm
-from trimtab.estimation.fit import _options, _trajectories
 from trimtab.estimation.memory import memory_p_value, second_lag_p_value
 from trimtab.estimation.moments import Moments, session_moments
+from trimtab.estimation.options import Options, trajectories_of
 from trimtab.estimation.outcomes import end_scores, session_efficiencies
 from trimtab.estimation.spectral import NO_MEMORY, SECOND_LAG
-from trimtab.estimation.strategy import Options
 
 __all__ = ["Comparison", "compare"]
 
@@ -85,8 +84,8 @@ def compare(
     >>> round(tt.compare(*sides, paired=False)["all"]["rate"].difference, 1)
     0.4
     """
-    options = _options(dt, level, draws, seed)
-    left = _trajectories(a, objectives)
+    options = Options.checked(dt, level, draws, seed)
+    left = trajectories_of(a, objectives)
     exclusions, notes = left.exclusions, left.notes
     if between is not None:
         if b is not None:
@@ -99,7 +98,7 @@ def compare(
         )
     else:
         names = _checked(names)
-        right = _trajectories(b, objectives)
+        right = trajectories_of(b, objectives)
         exclusions = (*_of_side(exclusions, names[0]), *_of_side(right.exclusions, names[1]))
         notes = _both(notes, right.notes, names)
         right, scales = align(left, right, names)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
-from numpy.typing import NDArray
 
 from trimtab.core.objectives import ObjectiveSpace
 from trimtab.estimation.decomposition import InterferenceParts
+from trimtab.estimation.multiplicity import Adjusted
 from trimtab.estimation.results import ArrayEstimate, Estimate
 from trimtab.report.figures.layout import NEUTRAL, axis, compact, figure
 from trimtab.report.text import fixed, p_value, plain, shorten
@@ -19,7 +18,6 @@ from trimtab.report.text import fixed, p_value, plain, shorten
 __all__ = [
     "COLORS",
     "MEANINGS",
-    "Adjusted",
     "bar_range",
     "bars_width",
     "explanations",
@@ -104,14 +102,6 @@ LEVEL = 0.05
 _BESIDE = 0.14  # offset of a bar from its place, half that of the mark beside it
 
 _WHOLLY, _MOSTLY, _AGAINST = 0.8, 0.55, 0.25  # shares of a correlation from which on a part is said to be so
-
-
-@dataclass(frozen=True, slots=True)
-class Adjusted:
-    """p-values (n, n) of the correlations, adjusted for the number of pairs they were `compared` with."""
-
-    p_value: NDArray[np.float64]
-    compared: int
 
 
 def strongest_pairs(parts: InterferenceParts) -> list[Pair]:

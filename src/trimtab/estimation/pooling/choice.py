@@ -1,0 +1,107 @@
+"""Which mixed model describes the groups: whether starts matter, and whether speed differs as well as level."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import log
+
+import numpy as np
+import scipy.special
+from numpy.typing import NDArray
+
+from trimtab.estimation.moments import Moments
+from trimtab.estimation.pooling.groups import group_sums, within_p_value
+from trimtab.estimation.pooling.mixed_model import MixedFit, fit_mixed
+from trimtab.estimation.pooling.population import group_coefficients
+from trimtab.estimation.pooling.results import Varying
+
+__all__ = ["DIFFERENT", "Choice", "choose"]
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+DIFFERENT = 0.01
+"""p-value below which sessions of one group are said to differ in level for good."""
+
+PER_START = 5
+"""Groups for each coefficient of the mean start below which a group's level is taken not to depend on it."""
+
+MATTERS = 0.05
+"""p-value below which it is taken to."""
+
+MOST_GROUPS = 1_000
+"""Groups above which differences of A are looked for only where they are asked for, because that takes long."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Choice:
+    """The model chosen.
+
+    Parameters
+    ----------
+    varies, starts, fit
+        What differs between groups, the mean starts (G, h) that their level depends on, and the fit.
+    bic
+        Of the alternatives that were tried.
+    within_p_value
+        See `groups.within_p_value`.
+    """
+
+    varies: Varying
+    starts: Floats
+    fit: MixedFit
+    bic: Mapping[Varying, float]
+    within_p_value: float
+
+
+def choose(own: Moments, group: Ints, by_group: Moments, starts: Floats, varies: Varying | None) -> Choice:
+    """Fit and choose.
+
+    The starts stay where a Wald test finds that levels depend on them: of no use elsewhere, they cost precision. A
+    differs between groups where that has the smaller BIC, unless sessions of one group differ in level for good: that
+    would pass for differences of A.
+
+    Parameters
+    ----------
+    own, group
+        Moments by session, and the group of each, (S,).
+    by_group
+        The same by group.
+    starts
+        (G, h) mean starts.
+    varies
+        What differs; to be chosen if None.
+    """
+    G, first = len(starts), varies or "levels"
+    if PER_START * (1 + starts.shape[1]) > G:
+        starts = starts[:, :0]
+    fit = _fit(by_group, starts, first)
+    if starts.shape[1] and not _starts_p_value(fit, by_group.n, G) < MATTERS:
+        starts = starts[:, :0]
+        fit = _fit(by_group, starts, first)
+    fits: dict[Varying, MixedFit] = {first: fit}
+    within = within_p_value(own, group, group_coefficients(fit, starts), fit.Q)
+    if varies is None and not within < DIFFERENT and G <= MOST_GROUPS:
+        fits["levels and A"] = _fit(by_group, starts, "levels and A")
+    bic = {key: -2 * one.log_likelihood + one.parameters * log(G) for key, one in fits.items()}
+    chosen = min(bic, key=lambda key: bic[key])
+    return Choice(chosen, starts, fits[chosen], bic, within)
+
+
+def _fit(by_group: Moments, starts: Floats, varies: Varying) -> MixedFit:
+    n, h = by_group.n, starts.shape[1]
+    q = 1 if varies == "levels" else 1 + n
+    free = np.eye(q * n, dtype=bool)
+    free[:n, :n] = True
+    # The intercept and the starts are there before the first step; the states are not.
+    before = np.array([True] + [False] * n + [True] * h)
+    return fit_mixed(group_sums(by_group, starts), q, free, before)
+
+
+def _starts_p_value(fit: MixedFit, n: int, groups: int) -> float:
+    """Return the p-value of Wald's test that no level depends on a start, F with G - 1 - h degrees of freedom."""
+    c = fit.beta[1 + n :].ravel()
+    at = np.arange((1 + n) * n, fit.beta.size)
+    statistic = float(c @ np.linalg.solve(fit.covariance[np.ix_(at, at)], c)) / len(c)
+    return float(scipy.special.fdtrc(len(c), groups - 1 - len(c) // n, statistic))
