@@ -25,8 +25,8 @@ TREND = 0.01
 TIGHT = 0.3
 """How near to 0 the interval of the average multiplier must lie for noise to be more than a guess."""
 
-FLAT = 0.25
-"""Share of the covariance at lag 1 that may at most have faded, by its interval, for a level to be called static."""
+FLAT = 0.2
+"""Share of what does not last that the next iteration may know of, by its interval, for a level to be called static."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

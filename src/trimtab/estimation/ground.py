@@ -137,10 +137,16 @@ class Ground:
             low[chosen], high[chosen] = robust_interval(point[chosen], drawn, self.level, self.moments.n_sessions)
         return ArrayEstimate(point, low, high)
 
-    def interference(self, R: Floats | None = None, drawn_R: Floats | None = None) -> ArrayEstimate:
+    def interference(self, R: Floats | None = None, drawn: Floats | None = None) -> ArrayEstimate:
         """Return the interference matrix (eq. 4), less what score noise of variances R (n,) adds to the steps.
 
         An observed step y_{t+1} - y_t has the covariance of the true one plus 2 diag(R).
+
+        Parameters
+        ----------
+        drawn
+            (draws, k, k) replicates of that of the k active objectives, where they come from a model that knows of
+            noise; those of the others, and of all if None, are of the steps' covariance with R as given.
         """
         n = self.moments.n
         nothing = np.full((n, n), np.nan)
@@ -149,13 +155,11 @@ class Ground:
         point = interference_from_covariance(_less_noise(self.estimate.step_covariance, R))
         if self.drawn is None:
             return ArrayEstimate(point, nothing, nothing)
-        covariance = self.drawn.step_covariance
-        if drawn_R is not None:
-            count = min(len(covariance), len(drawn_R))
-            # Any pairing will do: the two are estimated from nearly independent features of the data.
-            covariance = _less_noise(covariance[:count], drawn_R[np.linspace(0, len(drawn_R) - 1, count).astype(int)])
-        replicates = interference_from_covariance(covariance)
+        replicates = interference_from_covariance(_less_noise(self.drawn.step_covariance, R))
         low, high = normal_interval(point, replicates, self.level, self.moments.n_sessions)
+        if drawn is not None:
+            own = np.ix_(self.chosen, self.chosen)
+            low[own], high[own] = robust_interval(point[own], drawn, self.level, self.moments.n_sessions)
         return ArrayEstimate(point, np.maximum(low, -1), np.minimum(high, 1))
 
 
@@ -210,14 +214,14 @@ def state_space_rung(ground: Ground, found: StateSpaceFit) -> Rung:
     """Return the rung of a state-space fit over the active objectives."""
     estimate, n = ground.estimate, len(ground.design.active)
     zero = np.zeros(n)
-    R, drawn_R = ground.whole(found.R, zero), ground.whole(found.drawn_R, zero)
+    R = ground.whole(found.R, zero)
     return ground.rung(
         "state_space",
         ground.whole(found.A, estimate.A),
         ground.whole(found.b, estimate.b),
         ground.whole(found.Q, estimate.Q),
         ground.draws(ground.whole(found.drawn_A, estimate.A), ground.whole(found.drawn_b, estimate.b)),
-        ground.interference(R, drawn_R),
+        ground.interference(R, found.drawn_interference),
         R=R,
         session_sd=ground.whole(found.session_sd, zero),
         converged=found.converged,

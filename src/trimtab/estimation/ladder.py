@@ -29,7 +29,10 @@ __all__ = ["Climbed", "Data", "climb"]
 Floats = NDArray[np.float64]
 
 PLAIN = 0.05
-"""p-value of "neither score noise nor lasting differences" from which on least squares is trusted."""
+"""p-value of "neither score noise nor lasting differences" from which on least squares is trusted, of 100 sessions.
+
+With S of them 5 / S, at most a half: a test of few sessions finds little, and trusting least squares in vain costs
+coverage, while allowing in vain for what is not there only costs width."""
 
 MOST_OBJECTIVES = 8
 """Objectives up to which the state-space model is fitted."""
@@ -116,9 +119,9 @@ def climb(
     for name in RUNGS:
         if estimator == name.replace("_", "-"):
             return Climbed(rungs, name, (f"the {RUNGS[name]} estimate was asked for",), law)
-    if diagnosis.label != "dynamics":
-        return Climbed(rungs, "least_squares", ("no dynamics are shown, so that there is nothing to correct",))
-    trusted, why = _trusted(found, rungs)
+    if diagnosis.label not in ("dynamics", "undetermined"):
+        return Climbed(rungs, "least_squares", ("no dynamics are shown, so that there is nothing to correct",), law)
+    trusted, why = _trusted(found, rungs, data.panel.n_sessions)
     return Climbed(rungs, trusted, (*why, *_disagreement(rungs, trusted, ground.dt)), law)
 
 
@@ -229,7 +232,9 @@ def _needs(ground: Ground, panel: Panel) -> str:
     )
 
 
-def _trusted(found: StateSpaceFit | None, rungs: Mapping[RungName, Rung]) -> tuple[RungName, tuple[str, ...]]:
+def _trusted(
+    found: StateSpaceFit | None, rungs: Mapping[RungName, Rung], sessions: int
+) -> tuple[RungName, tuple[str, ...]]:
     if "tobit" in rungs:
         why = "scores sit at the bounds, which least squares mistakes for coming to rest there"
         if found is not None and found.plain_p_value < PLAIN:
@@ -249,18 +254,21 @@ def _trusted(found: StateSpaceFit | None, rungs: Mapping[RungName, Rung]) -> tup
         also = f", and sessions differ for good (weight {lasting:.0%})" if lasting > 0.5 else ""
         return "state_space", (f"{shown}{also}, which least squares mistakes for dynamics",)
     p = found.plain_p_value
-    if p >= PLAIN and _near(rungs["least_squares"], rungs["state_space"]):
+    enough = max(PLAIN, min(5 / sessions, 0.5))
+    if p >= enough and _near(rungs["least_squares"], rungs["state_space"]):
         return "least_squares", (f"neither score noise nor lasting differences show in the data (p = {p:.2f})",)
     if p >= PLAIN:
-        unsure = f"score noise and lasting differences do not show clearly (p = {p:.2f}), but allowing for them changes"
-        return "state_space", (f"{unsure} the rate",)
-    noise, sessions = found.weight(noise=True), found.weight(sessions=True)
+        unsure = f"score noise and lasting differences do not show clearly (p = {p:.2f}), but"
+        if p >= enough:
+            return "state_space", (f"{unsure} allowing for them changes the rate",)
+        return "state_space", (f"{unsure} {sessions} sessions are too few to exclude them",)
+    noise, lasting = found.weight(noise=True), found.weight(sessions=True)
     what = []
     if noise > 0.5:
         sd = ", ".join(f"{value:.2g}" for value in np.sqrt(found.R))
         what.append(f"score noise of standard deviation {sd} (weight {noise:.0%})")
-    if sessions > 0.5:
-        what.append(f"sessions that differ for good (weight {sessions:.0%})")
+    if lasting > 0.5:
+        what.append(f"sessions that differ for good (weight {lasting:.0%})")
     shown = " and ".join(what) or "score noise or lasting differences"
     return "state_space", (f"the data show {shown}, which least squares mistakes for dynamics",)
 

@@ -44,8 +44,9 @@ class LagTests:
     fading_p_value
         Of "what lasts, lasts for good": g_1 equals the mean of all g_k, k >= 1.
     fading, fading_error
-        g_1 less that mean, relative to g_1, averaged over the objectives in units of g_0, and its standard error with
-        g_1 taken as known: 0 for a static level, 1 where nothing is left later on.
+        Share of what does not last, g_0 less the mean of the later g_k, that the next iteration still knows of:
+        (g_1 - mean) / (g_0 - mean), averaged over the objectives, and its standard error with the denominator taken as
+        known. 0 for a static level under independent noise, and about the multiplier for a loop without noise.
     trend_p_value
         Of "the mean over runs does not move".
     runs
@@ -122,16 +123,16 @@ def lag_tests(panel: Panel) -> LagTests:
         return LagTests(g, unknown, unknown, unknown, unknown, trend, 0)
     difference = near - far
     share = weight / weight.sum()
-    size = np.where(g[0] > 0, g[0], np.inf)
-    level, drops = float((share @ near / size).sum()), (difference / size).sum(axis=1)
+    passing = g[0] - share @ far
+    drops = (difference / np.where(passing > 0, passing, np.nan)).mean(axis=1)
     drop = float(share @ drops)
     error = float(np.sqrt((((drops - drop) * share) ** 2).sum()))
     return LagTests(
         autocovariance=g,
         dependence_p_value=hotelling_mean(np.hstack([near, far]), weight),
         fading_p_value=hotelling_mean(difference, weight),
-        fading=drop / level if level > 0 else unknown,
-        fading_error=error / level if level > 0 else unknown,
+        fading=drop,
+        fading_error=error,
         trend_p_value=trend,
         runs=len(near),
     )

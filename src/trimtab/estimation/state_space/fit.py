@@ -12,6 +12,7 @@ import scipy.special
 from numpy.typing import NDArray
 
 from trimtab.core.streams import stream
+from trimtab.estimation.state_space.implied import implied_interference, steps_by_iteration
 from trimtab.estimation.state_space.likelihood import Model, log_likelihood
 from trimtab.estimation.state_space.moments import KnownNoise, PanelMoments
 from trimtab.estimation.state_space.parameters import Layout
@@ -27,6 +28,7 @@ _STEP = 1e-6  # of the differences that give the Hessian
 _CLOSE = 1e-3  # Newton decrement, twice the log posterior still to be gained, below which the search ends
 _SETTLED = 0.1  # decrement up to which a mode counts as found
 _NEWTON = 5
+_DOUBT = 10.0  # the least weight of the fullest model, times sessions; half at 20 of them
 _FEW = 20  # sessions at which the normal approximation understates the variance by half
 
 
@@ -72,8 +74,8 @@ class StateSpaceFit:
         (n, n) innovation covariance of a step and (n,) score-noise variances.
     session_sd
         (n,) standard deviation of a session's own drift u, per unit of time.
-    drawn_A, drawn_b, drawn_R
-        (draws, n, n), (draws, n) and (draws, n) from the normal approximations at the modes.
+    drawn_A, drawn_b, drawn_interference
+        (draws, n, n), (draws, n) and (draws, n, n) from the normal approximations at the modes.
     parts
         The models themselves.
     law
@@ -87,7 +89,7 @@ class StateSpaceFit:
     session_sd: Floats
     drawn_A: Floats
     drawn_b: Floats
-    drawn_R: Floats
+    drawn_interference: Floats
     parts: tuple[Part, ...]
     law: Model
     converged: bool
@@ -169,9 +171,7 @@ def fit_state_space(
     evidence = np.array([mode.evidence for mode in modes])
     if not np.isfinite(evidence).any():
         return None
-    weights = np.exp(evidence - evidence[np.isfinite(evidence)].max())
-    weights = np.where(np.isfinite(weights), weights, 0.0)
-    weights /= weights.sum()
+    weights = _weights(evidence, moments.clusters)
     parts = tuple(_part(mode, float(weight), moments, dt) for mode, weight in zip(modes, weights, strict=True))
     drawn = _draws(modes, weights, moments, dt, draws, seed, key)
     U = sum((part.weight * part.U for part in parts), np.zeros((moments.n, moments.n)))
@@ -183,12 +183,28 @@ def fit_state_space(
         session_sd=np.sqrt(np.diagonal(U)),
         drawn_A=drawn[0],
         drawn_b=drawn[1],
-        drawn_R=drawn[2],
+        drawn_interference=drawn[2],
         parts=parts,
         law=modes[int(np.argmax(weights))].model,
         converged=all(part.converged for part in parts if part.weight > 0.01),
         seconds=time.perf_counter() - began,
     )
+
+
+def _weights(evidence: Floats, sessions: int) -> Floats:
+    """Return each model's share of the evidence, the last and fullest model's being at least `_DOUBT` / sessions.
+
+    With few sessions the evidence prefers slow dynamics under noise to lasting differences, because these take more
+    parameters, even where a test could not reject the latter: what it says is then mostly the prior's.
+    """
+    weights = np.exp(evidence - evidence[np.isfinite(evidence)].max())
+    weights = np.where(np.isfinite(weights), weights, 0.0)
+    weights /= weights.sum()
+    least = min(0.5, _DOUBT / sessions)
+    if np.isfinite(evidence[-1]) and weights[-1] < least:
+        weights[:-1] *= (1 - least) / weights[:-1].sum()
+        weights[-1] = least
+    return weights
 
 
 def _start(moments: PanelMoments, A: Floats, b: Floats, Q: Floats, dt: float) -> Model:
@@ -310,22 +326,22 @@ def _drift(phi: Floats, c: Floats, moments: PanelMoments, dt: float) -> tuple[Fl
 def _draws(
     modes: list[_Mode], weights: Floats, moments: PanelMoments, dt: float, draws: int, seed: int, key: tuple[str, ...]
 ) -> tuple[Floats, Floats, Floats]:
-    n = moments.n
     counts = np.floor(weights * draws).astype(int)
     counts[np.argsort(-(weights * draws - counts), kind="stable")[: draws - counts.sum()]] += 1
-    phi, c, r = [], [], []
+    phi, c, together = [], [], []
+    steps = steps_by_iteration(moments)
     # Normal approximations ignore how uncertain variances and the weights of the models are, which matters where
     # sessions are few. By simulation (docs/calibration.md), 20 sessions need about twice the variance.
     widening = 1 + (_FEW / moments.clusters) ** 2
     for mode, count in zip(modes, counts, strict=True):
         layout = mode.layout
         name = f"sessions={layout.sessions}, tied={layout.tied}, noise={layout.noise}"
-        normal = stream(seed, "state space", *key, name).standard_normal((count, mode.layout.size))
+        normal = stream(seed, "state space", *key, name).standard_normal((count, layout.size))
         values, vectors = np.linalg.eigh(mode.covariance)
         drawn = mode.vector + normal @ (vectors * np.sqrt(np.maximum(values, 0) * widening)).T
-        at = mode.layout.slices()
-        phi.append(drawn[:, at["phi"]].reshape(count, n, n))
-        c.append(drawn[:, at["c"]])
-        r.append(np.exp(2 * np.minimum(drawn[:, at["r"]], 6.0)) if mode.layout.noise else np.zeros((count, n)))
+        model = layout.model(np.clip(drawn, *layout.bounds()))
+        phi.append(model.phi)
+        c.append(model.c)
+        together.append(implied_interference(model, steps))
     A, b = _drift(np.concatenate(phi), np.concatenate(c), moments, dt)
-    return A, b, np.concatenate(r) * moments.scale**2
+    return A, b, np.concatenate(together)

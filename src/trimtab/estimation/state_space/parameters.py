@@ -90,26 +90,26 @@ class Layout:
         return low, high
 
     def model(self, vector: Floats) -> Model:
-        """Return the parameters that `vector` stands for."""
-        n, at = self.n, self.slices()
-        LQ, LP = _factor(vector[at["Q"]], n), _factor(vector[at["P"]], n)
-        zero = np.zeros((n, n))
+        """Return the parameters that `vector` (..., size) stands for; they have the same leading axes."""
+        n, at, batch = self.n, self.slices(), vector.shape[:-1]
+        LQ, LP = _factor(vector[..., at["Q"]], n), _factor(vector[..., at["P"]], n)
+        zero = np.zeros((*batch, n, n))
         U, C = zero, zero
         if self.sessions:
-            LU = _factor(vector[at["U"]], n)
-            U = LU @ LU.T
+            LU = _factor(vector[..., at["U"]], n)
+            U = LU @ _turned(LU)
         if self.tied:
-            G = vector[at["G"]].reshape(n, n)
-            U, C = U + G @ G.T, G @ LP.T
+            G = vector[..., at["G"]].reshape(*batch, n, n)
+            U, C = U + G @ _turned(G), G @ _turned(LP)
         return Model(
-            phi=vector[at["phi"]].reshape(n, n),
-            c=vector[at["c"]],
-            Q=LQ @ LQ.T,
-            P=LP @ LP.T,
+            phi=vector[..., at["phi"]].reshape(*batch, n, n),
+            c=vector[..., at["c"]],
+            Q=LQ @ _turned(LQ),
+            P=LP @ _turned(LP),
             U=U,
             C=C,
-            m=vector[at["m"]],
-            r=np.exp(2 * vector[at["r"]]) if self.noise else np.zeros(n),
+            m=vector[..., at["m"]],
+            r=np.exp(2 * vector[..., at["r"]]) if self.noise else np.zeros((*batch, n)),
         )
 
     def gradient(self, vector: Floats, model: Model, slope: Model) -> Floats:
@@ -174,12 +174,16 @@ def _lower(n: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     return rows * n + columns, np.flatnonzero(rows == columns)
 
 
+def _turned(matrices: Floats) -> Floats:
+    return np.swapaxes(matrices, -1, -2)
+
+
 def _factor(values: Floats, n: int) -> Floats:
     places, diagonal = _lower(n)
-    L = np.zeros(n * n)
-    L[places] = values
-    L[places[diagonal]] = np.exp(values[diagonal])
-    return L.reshape(n, n)
+    L = np.zeros((*values.shape[:-1], n * n))
+    L[..., places] = values
+    L[..., places[diagonal]] = np.exp(values[..., diagonal])
+    return L.reshape(*values.shape[:-1], n, n)
 
 
 def _flat(slope: Floats, L: Floats) -> Floats:
