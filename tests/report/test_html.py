@@ -13,6 +13,7 @@ from plotly.offline import get_plotlyjs
 from report_fits import HOSTILE, ODD, fitted, hostile, ordinary, simulated
 from trimtab.errors import InputError
 from trimtab.report.html import render_report, write_report
+from trimtab.report.standing_still import says_something
 from trimtab.report.text import interval
 
 HOSTILE_RUN = {
@@ -21,7 +22,18 @@ HOSTILE_RUN = {
     "tasks": list(HOSTILE),
     "nested": {HOSTILE[4]: HOSTILE[0]},
 }
-SECTIONS = ["verdicts", "trajectories", "eigenvalues", "interference", "phase", "pareto", "all", "quality"]
+SECTIONS = [
+    "verdicts",
+    "trajectories",
+    "estimators",
+    "eigenvalues",
+    "interference",
+    "phase",
+    "pareto",
+    "all",
+    "audit",
+    "quality",
+]
 
 
 class Page(HTMLParser):
@@ -196,7 +208,9 @@ def test_odd_fits_have_a_report(name, tmp_path):
     fit = fitted(ODD[name]())
     path = write_report(fit, tmp_path / "report.html")
     page = Page(path.read_text(encoding="utf-8"))
-    assert [attrs["id"] for tag, attrs in page.elements if tag == "section"] == SECTIONS
+    still = any(says_something(one.coarse) for one in fit.strategies.values())
+    wanted = [*SECTIONS[:2], *(["still"] if still else []), *SECTIONS[2:]]
+    assert [attrs["id"] for tag, attrs in page.elements if tag == "section"] == wanted
     for one in fit.strategies.values():
         assert one.verdict in page.visible
     assert not re.search(r"\b(nan|inf|None|NaN|Infinity)\b", page.visible)

@@ -6,6 +6,7 @@ import pytest
 from report_fits import ODD, fitted, ordinary
 from trimtab.core.trajectories import Trajectories
 from trimtab.dynamics.spectrum import REGIMES
+from trimtab.estimation.rungs import RUNGS
 from trimtab.report.tables import figure_rows, half_life_text, matrices, regime_shares
 from trimtab.report.text import interval, percent
 
@@ -25,6 +26,8 @@ def test_every_figure_has_a_cell_per_strategy(fit):
     assert table["Levels, “stays where it is”"][0] == f"{fit['EF'].r2.levels_persistence:.2f}".replace("-", "−")
     assert table["Sessions"] == ("30", "30", "30", "30", "120")
     assert table["All multipliers"][0].count("\n") == 2
+    assert table["What they show"] == tuple(one.diagnosis.label for one in fits)
+    assert table["Estimator"] == tuple(RUNGS[one.trusted] for one in fits)
     for regime in REGIMES:
         assert table[f"… {regime}"][3] == percent(fit["AI"].regime.probabilities[regime])
     assert [row.group for row in rows if row.group] == [
@@ -47,12 +50,12 @@ def test_stability_of_loop_and_equation_are_told_apart():
     one = fitted(Trajectories.from_arrays(paths, ["x:-100:100"]))["all"]
     table = {row.label: row.cells[0] for row in figure_rows([one], 1.0)}
     assert (table["Loop stable"], table["Equation stable"]) == ("no", "yes")
-    assert table["Half-life"] == half_life_text(one) == "never: deviations do not shrink"
+    assert table["Half-life"] == half_life_text(one.half_life) == "never: deviations do not shrink"
     assert table["Period"] == "2.00"
 
 
 def test_regime_shares_are_sorted_and_add_up(fit):
-    shares = regime_shares(fit["EF"])
+    shares = regime_shares(fit["EF"].regime)
     assert sum(share for _, share in shares) == pytest.approx(1)
     assert [share for _, share in shares] == sorted((share for _, share in shares), reverse=True)
 
@@ -63,7 +66,7 @@ def test_what_is_unknown_is_a_dash():
     for label in ("Rate", "Half-life", "Period", "All multipliers", "Loop stable", "Memory test p", "… unstable"):
         assert table[label] == "–", label
     assert table["Reached, x"] == "4.00 [4.00, 4.00]"
-    assert regime_shares(still) == []
+    assert regime_shares(still.regime) == []
 
 
 def test_matrices_hold_the_model(fit):

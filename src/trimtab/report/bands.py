@@ -9,14 +9,18 @@ import scipy.special
 from numpy.typing import NDArray
 
 from trimtab.core.trajectories import FAILED, Trajectories
+from trimtab.estimation.results import StrategyFit
 
-__all__ = ["Band", "axis_range", "band", "evenly", "strategy_sessions"]
+__all__ = ["Band", "Corrected", "axis_range", "band", "corrected", "evenly", "strategy_sessions"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 MAX_ITERATIONS = 400
 """More iterations than this are not told apart on a screen; evenly spaced ones are shown."""
+
+TOGETHER = 0.9
+"""Share of the sessions that have to come under a strategy at the same iteration for a curve that counts from there."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,6 +46,25 @@ class Band:
     high: Floats
     q10: Floats
     q90: Floats
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Corrected:
+    """Mean scores by iteration as they would be had every session gone on.
+
+    Parameters
+    ----------
+    iteration
+        (T,) the iterations.
+    mean
+        (T, n), nan for objectives of which the dynamics say nothing.
+    runs
+        (T,) sessions scored at that iteration.
+    """
+
+    iteration: Ints
+    mean: Floats
+    runs: Ints
 
 
 def evenly(count: int, limit: int) -> Ints:
@@ -84,6 +107,37 @@ def band(trajectories: Trajectories, name: str, level: float) -> Band:
                 half = scipy.special.stdtrit(len(known) - 1, 0.5 + level / 2) * known.std(ddof=1) / np.sqrt(len(known))
                 low[at, j], high[at, j] = mean[at, j] - half, mean[at, j] + half
     return Band(found[chosen], count, mean, low, high, q10, q90)
+
+
+def corrected(trajectories: Trajectories, one: StrategyFit) -> Corrected | None:
+    """Return the curve that allows for sessions that end early, by iteration.
+
+    None where no session ends early, and where sessions come under the strategy at different iterations: the curve
+    counts from there.
+    """
+    if one.curve is None:
+        return None
+    starts = _starts(trajectories, trajectories.strategies.index(one.name))
+    found, counts = np.unique(starts, return_counts=True)
+    if not len(found) or counts.max() < TOGETHER * len(starts):
+        return None
+    mean = np.full((len(one.curve.runs), trajectories.space.n), np.nan)
+    mean[:, one.active] = one.curve.corrected
+    return Corrected(int(found[counts.argmax()]) + np.arange(len(mean)), mean, one.curve.runs)
+
+
+def _starts(trajectories: Trajectories, code: int) -> Ints:
+    """Return the first completely scored iteration of each run under a strategy, the state it starts from included."""
+    session, own = trajectories.session, trajectories.strategy == code
+    first = np.zeros(trajectories.n_rows, dtype=bool)
+    first[trajectories.offsets[:-1]] = True
+    begins = own & ~first & np.concatenate([[False], ~own[:-1] | first[:-1]])
+    from_row = np.flatnonzero(begins) - 1
+    complete = np.flatnonzero(trajectories.complete)
+    at = np.searchsorted(complete, from_row)
+    from_row, at = from_row[at < len(complete)], at[at < len(complete)]
+    there = complete[at]
+    return np.asarray(trajectories.iteration[there[session[there] == session[from_row]]])
 
 
 def axis_range(values: Floats, low: float, high: float, *, pad: float = 0.06) -> tuple[float, float]:

@@ -18,11 +18,16 @@ from plotly.offline import get_plotlyjs
 from trimtab.errors import InputError
 from trimtab.estimation.results import Estimate, Fit, StrategyFit
 from trimtab.report import heading
+from trimtab.report.audit import audited
+from trimtab.report.bands import Corrected
+from trimtab.report.book import Panel
+from trimtab.report.estimators import EstimatorTable, estimator_table, unsaid
 from trimtab.report.figures.interference import panel_width
 from trimtab.report.figures.interference_parts import bars_width
 from trimtab.report.palette import Look, look
-from trimtab.report.panels import Panel, Panels, choose_pairs, make_panels
-from trimtab.report.quality import lengths_differ, quality
+from trimtab.report.panels import Panels, choose_pairs, make_panels
+from trimtab.report.quality import idle_sessions, lengths_differ, quality
+from trimtab.report.standing_still import ModelFigures, half_life, model_figures
 from trimtab.report.tables import Matrix, figure_rows, half_life_text, matrices, regime_shares
 from trimtab.report.text import bounds, count_of, fixed, interval, percent, scale_decimals, shorten
 
@@ -44,6 +49,12 @@ class Card:
     look: Look
     fit: StrategyFit
     verdict: str
+    label: str
+    reasons: tuple[str, ...]
+    trust: tuple[str, ...]
+    model: ModelFigures
+    estimators: EstimatorTable
+    curve: Corrected | None
     rate: tuple[str, str]
     half_life: tuple[str, str]
     regimes: tuple[tuple[str, float], ...]
@@ -136,6 +147,8 @@ def render_report(
             columns=[(k if one is not fit.pooled else None, shorten(one.name, 80)) for k, one in enumerate(columns)],
             rows=figure_rows(columns, fit.dt),
             quality=quality(fit, shown),
+            idle=idle_sessions(fit.trajectories),
+            audit=audited(fit, shown),
             lengths_differ=lengths_differ(fit.trajectories),
             first_shown=FIRST_SHOWN,
             total=len(fit),
@@ -158,6 +171,7 @@ def _cards(shown: Sequence[StrategyFit], looks: Sequence[Look], panels: Panels) 
     found = panels.finals
     cards = []
     for k, one in enumerate(shown):
+        model, verdict = model_figures(one), str(one.verdict)
         best, own = int(found.best[found.owner == k].sum()), int((found.owner == k).sum())
         cards.append(
             Card(
@@ -165,10 +179,16 @@ def _cards(shown: Sequence[StrategyFit], looks: Sequence[Look], panels: Panels) 
                 name=shorten(one.name, 80),
                 look=looks[k],
                 fit=one,
-                verdict=shorten(one.verdict, 2000),
-                rate=bounds(one.rate),
-                half_life=bounds(one.half_life) if np.isfinite(float(one.half_life)) else (half_life_text(one), ""),
-                regimes=tuple(regime_shares(one)),
+                verdict=shorten(verdict, 2000),
+                label=one.diagnosis.label,
+                reasons=unsaid(one.diagnosis.reasons, verdict),
+                trust=unsaid(one.trust, verdict),
+                model=model,
+                estimators=estimator_table(one),
+                curve=panels.curves[k],
+                rate=bounds(model.rate),
+                half_life=_half_life(model.half_life),
+                regimes=tuple(regime_shares(model.regime)),
                 levels=_levels(one),
                 warnings=tuple(shorten(text, 600) for text in one.warnings),
                 matrices=tuple(matrices(one)),
@@ -193,27 +213,27 @@ def _levels(one: StrategyFit) -> tuple[tuple[str, str, str, str], ...]:
     )
 
 
-def _overview(fit: Fit, looks: Mapping[str, Look]) -> list[tuple[Look | None, tuple[str, ...]]]:
-    """Return one line per strategy: all of them, also where there are too many for figures."""
-    return [
-        (
-            looks.get(one.name),
-            (
-                shorten(one.name, 80),
-                f"{one.sessions:,}",
-                str(one.regime),
-                interval(one.rate),
-                _brief_half_life(one.half_life),
-                fixed(one.r2.levels_held_out, 2),
-                fixed(max(one.r2.levels_persistence, one.r2.levels_mean), 2),
-            ),
+def _overview(fit: Fit, looks: Mapping[str, Look]) -> list[tuple[Look | None, bool, tuple[str, ...]]]:
+    """Return one line per strategy, also where there are too many for figures: look, model not affine, and cells."""
+    lines: list[tuple[Look | None, bool, tuple[str, ...]]] = []
+    for one in fit.strategies.values():
+        model = model_figures(one)
+        cells = (
+            shorten(one.name, 80),
+            one.diagnosis.label,
+            f"{one.sessions:,}",
+            str(model.regime),
+            interval(model.rate),
+            half_life(model.half_life),
+            fixed(one.r2.levels_held_out, 2),
+            fixed(max(one.r2.levels_persistence, one.r2.levels_mean), 2),
         )
-        for one in fit.strategies.values()
-    ]
+        lines.append((looks.get(one.name), bool(model.averaged), cells))
+    return lines
 
 
-def _brief_half_life(value: Estimate) -> str:
-    return "never" if np.isposinf(float(value)) else interval(value)
+def _half_life(value: Estimate) -> tuple[str, str]:
+    return bounds(value) if np.isfinite(float(value)) else (half_life_text(value), "")
 
 
 def _asset(name: str) -> str:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
-import plotly.graph_objects as go
 
 from trimtab.errors import InputError
 from trimtab.estimation.decomposition import PARTS
+from trimtab.estimation.moments import stepping_sessions
 from trimtab.estimation.results import ArrayEstimate, Fit, StrategyFit
-from trimtab.report.bands import Band, band
+from trimtab.report.bands import Band, Corrected, band, corrected
+from trimtab.report.book import Book, Panel
 from trimtab.report.figures.eigenvalues import eigenvalue_figure, plane
 from trimtab.report.figures.interference import color_limit, interference_figure, is_clear
 from trimtab.report.figures.interference_parts import (
@@ -25,10 +26,12 @@ from trimtab.report.figures.interference_parts import (
 from trimtab.report.figures.pareto import Finals, finals, finals_figure, pareto_figure
 from trimtab.report.figures.phase import drift_figure, held_at, phase_figure, sample_paths, state_ranges
 from trimtab.report.figures.trajectories import score_range, trajectory_figure
+from trimtab.report.groups import Groups, groups
 from trimtab.report.palette import Look
-from trimtab.report.text import count_of, number, script_json, shorten
+from trimtab.report.standing_still import Still, standing_still
+from trimtab.report.text import count_of, number, shorten
 
-__all__ = ["Book", "PairChoice", "Panel", "Panels", "choose_pairs", "make_panels"]
+__all__ = ["PairChoice", "Panels", "choose_pairs", "make_panels"]
 
 OBJECTIVES = 12
 """Most objectives with a trajectory panel of their own."""
@@ -38,31 +41,6 @@ SELECTABLE = 5
 
 CONTEXT = 8
 """Up to this many strategies each panel shows the others' means in grey."""
-
-
-@dataclass(frozen=True, slots=True)
-class Panel:
-    """A place for a figure.
-
-    Parameters
-    ----------
-    figure
-        Name of the figure; with `pairs` its beginning, to which the chosen pair is added.
-    label
-        What it shows, in words.
-    height
-        In pixels, so that nothing moves when it is drawn.
-    pairs
-        The selector that completes the name, if any.
-    note
-        A line of text below it.
-    """
-
-    figure: str
-    label: str
-    height: int
-    pairs: str = ""
-    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,22 +54,6 @@ class PairChoice:
     def positions(self) -> tuple[tuple[int, int], ...]:
         """The pairs as positions of objectives."""
         return tuple((int(i), int(j)) for i, j in (key.split("-") for key, _ in self.options))
-
-
-@dataclass(slots=True)
-class Book:
-    """Figures by name, as JSON."""
-
-    pages: dict[str, str] = field(default_factory=dict)
-
-    def add(self, name: str, drawn: go.Figure) -> int:
-        """Keep a figure and return its height."""
-        self.pages[name] = drawn.to_json(validate=False)
-        return int(drawn.layout.height)
-
-    def json(self) -> str:
-        """Return all figures as one JSON document that may stand in a script element."""
-        return script_json("{" + ",\n".join(f'"{name}":{page}' for name, page in self.pages.items()) + "}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +82,15 @@ class Panels:
     book: Book
     pairs: PairChoice | None
     trajectories: tuple[tuple[Panel, ...], ...]
+    curves: tuple[Corrected | None, ...]
     eigenvalues: tuple[Panel, ...]
     interference: tuple[tuple[str, Panel], ...]
     interference_parts: PartsPanels
     phase: tuple[Panel, ...]
     pareto: Panel | None
     finals: Finals
+    still: tuple[Still, ...]
+    groups: Groups | None
     hidden_objectives: tuple[str, ...]
 
 
@@ -156,40 +121,55 @@ def choose_pairs(fit: Fit, pair: tuple[str, str] | None) -> PairChoice | None:
 def make_panels(fit: Fit, shown: Sequence[StrategyFit], looks: Sequence[Look], pairs: PairChoice | None) -> Panels:
     """Draw every figure of the page."""
     book = Book()
-    bands = [band(fit.trajectories, one.name, fit.level) for one in shown]
+    # The others say nothing of steps, and neither the figures nor the corrected curves know of them.
+    stepping = stepping_sessions(fit.trajectories)
+    whole = len(stepping) == fit.trajectories.n_sessions
+    drawn = fit.trajectories if whole else fit.trajectories.select(stepping)
+    bands = [band(drawn, one.name, fit.level) for one in shown]
+    curves = [corrected(drawn, one) for one in shown]
     found = finals(fit.trajectories, [one.name for one in shown])
     return Panels(
         book=book,
         pairs=pairs,
-        trajectories=_trajectories(book, fit, shown, looks, bands),
+        trajectories=_trajectories(book, fit, shown, looks, bands, curves),
+        curves=tuple(curves),
         eigenvalues=_eigenvalues(book, fit, shown, looks),
         interference=_interference(book, fit, shown),
         interference_parts=_interference_parts(book, fit, shown),
         phase=_phase(book, fit, shown, looks, pairs),
         pareto=_pareto(book, fit, shown, looks, pairs, found),
         finals=found,
+        still=standing_still(book, shown),
+        groups=groups(book, fit, shown, looks),
         hidden_objectives=tuple(shorten(name, 40) for name in fit.space.names[OBJECTIVES:]),
     )
 
 
 def _trajectories(
-    book: Book, fit: Fit, shown: Sequence[StrategyFit], looks: Sequence[Look], bands: Sequence[Band]
+    book: Book,
+    fit: Fit,
+    shown: Sequence[StrategyFit],
+    looks: Sequence[Look],
+    bands: Sequence[Band],
+    curves: Sequence[Corrected | None],
 ) -> tuple[tuple[Panel, ...], ...]:
     objectives = fit.space.objectives[:OBJECTIVES]
-    ranges = [score_range(bands, j, objective) for j, objective in enumerate(objectives)]
+    ranges = [score_range(bands, j, objective, curves) for j, objective in enumerate(objectives)]
     rows = []
     for k, (one, own) in enumerate(zip(shown, bands, strict=True)):
         others = [other for m, other in enumerate(bands) if m != k] if len(bands) <= CONTEXT else []
         row = []
         for j, objective in enumerate(objectives):
-            drawn = trajectory_figure(own, j, objective, looks[k], y_range=ranges[j], level=fit.level, others=others)
+            drawn = trajectory_figure(
+                own, j, objective, looks[k], y_range=ranges[j], level=fit.level, others=others, curve=curves[k]
+            )
             name = f"trajectory-{k}-{j}"
-            row.append(Panel(name, _trajectory_label(one, own, j), book.add(name, drawn)))
+            row.append(Panel(name, _trajectory_label(one, own, j, curves[k]), book.add(name, drawn)))
         rows.append(tuple(row))
     return tuple(rows)
 
 
-def _trajectory_label(one: StrategyFit, own: Band, j: int) -> str:
+def _trajectory_label(one: StrategyFit, own: Band, j: int, curve: Corrected | None) -> str:
     what = f"{shorten(one.name, 60)}, {shorten(one.space.names[j], 60)} by iteration"
     known = np.flatnonzero(np.isfinite(own.mean[:, j]))
     if not len(known):
@@ -198,7 +178,10 @@ def _trajectory_label(one: StrategyFit, own: Band, j: int) -> str:
         f"{number(own.mean[t, j])} at iteration {own.iteration[t]} ({count_of(int(own.count[t, j]), 'session')})"
         for t in (known[0], known[-1])
     ]
-    return f"{what}: mean {ends[0]}, {ends[1]}"
+    said = f"{what}: mean {ends[0]}, {ends[1]}"
+    if curve is None or not np.isfinite(curve.mean[-1, j]):
+        return said
+    return f"{said}; had all sessions gone on, {number(curve.mean[-1, j])} at iteration {curve.iteration[-1]}"
 
 
 def _eigenvalues(book: Book, fit: Fit, shown: Sequence[StrategyFit], looks: Sequence[Look]) -> tuple[Panel, ...]:

@@ -9,10 +9,11 @@ from itertools import pairwise
 import numpy as np
 
 from trimtab.core.trajectories import FAILED, OK, UNSCORED, Trajectories
+from trimtab.estimation.moments import stepping_sessions
 from trimtab.estimation.results import Fit, StrategyFit
 from trimtab.report.text import percent, shorten
 
-__all__ = ["Bar", "Missing", "Quality", "lengths_differ", "quality", "switching"]
+__all__ = ["Bar", "Missing", "Quality", "idle_sessions", "lengths_differ", "quality", "switching"]
 
 BARS = 14
 NAMES = 5
@@ -56,6 +57,11 @@ def lengths_differ(trajectories: Trajectories) -> bool:
     """Say whether some sessions end before others, so that averages by iteration are over the survivors."""
     last = trajectories.iteration[trajectories.offsets[1:] - 1]
     return bool(last.min() != last.max())
+
+
+def idle_sessions(trajectories: Trajectories) -> int:
+    """Return how many sessions hold no complete step, so that they say nothing of the dynamics."""
+    return trajectories.n_sessions - len(stepping_sessions(trajectories))
 
 
 def switching(trajectories: Trajectories) -> int:

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trimtab.dynamics.spectrum import REGIMES
-from trimtab.estimation.results import ArrayEstimate, StrategyFit
+from trimtab.estimation.results import ArrayEstimate, Estimate, RegimeEstimate, StrategyFit
+from trimtab.estimation.rungs import RUNGS
 from trimtab.report.text import UNKNOWN, fixed, interval, number, p_value, percent, scale_decimals, shorten
 
 __all__ = ["Matrix", "Row", "figure_rows", "half_life_text", "matrices", "regime_shares"]
@@ -36,16 +37,16 @@ class Matrix:
     rows: tuple[tuple[str, tuple[str, ...]], ...]
 
 
-def half_life_text(one: StrategyFit) -> str:
-    """Return the half-life with its interval, or that deviations never halve."""
-    if np.isposinf(float(one.half_life)):
+def half_life_text(value: Estimate) -> str:
+    """Return a half-life with its interval, or that deviations never halve."""
+    if np.isposinf(float(value)):
         return "never: deviations do not shrink"
-    return interval(one.half_life)
+    return interval(value)
 
 
-def regime_shares(one: StrategyFit) -> list[tuple[str, float]]:
-    """Return the regimes that any bootstrap draw shows, the likeliest first."""
-    shares = one.regime.probabilities
+def regime_shares(regime: RegimeEstimate) -> list[tuple[str, float]]:
+    """Return the regimes that any draw shows, the likeliest first."""
+    shares = regime.probabilities
     return sorted(((r, shares[r]) for r in REGIMES if shares.get(r, 0.0) > 0), key=lambda item: -item[1])
 
 
@@ -81,6 +82,8 @@ def figure_rows(fits: Sequence[StrategyFit], dt: float) -> list[Row]:
             [
                 ("Sessions", "with at least one complete step", lambda f: f"{f.sessions:,}"),
                 ("Steps", "from one completely scored iteration to the next", lambda f: f"{f.steps:,}"),
+                ("What they show", "dynamics, or what looks like them", lambda f: f.diagnosis.label),
+                ("Estimator", "the one that all figures below rest on", lambda f: RUNGS[f.trusted]),
             ],
         ),
         (
@@ -103,7 +106,11 @@ def figure_rows(fits: Sequence[StrategyFit], dt: float) -> list[Row]:
                     "the largest multiplier; below 1 the loop converges",
                     lambda f: interval(f.spectral_radius),
                 ),
-                ("Half-life", "iterations until the slowest deviation has halved", half_life_text),
+                (
+                    "Half-life",
+                    "iterations until the slowest deviation has halved",
+                    lambda f: half_life_text(f.half_life),
+                ),
                 ("Period", "iterations per turn of the slowest direction", _period),
             ],
         ),

@@ -12,6 +12,7 @@ from trimtab.estimation.results import Estimate
 __all__ = [
     "UNKNOWN",
     "bounds",
+    "brief",
     "count_of",
     "decimals_for",
     "fixed",
@@ -55,6 +56,11 @@ def number(value: float, digits: int = 3) -> str:
     if size < -4 or size > 6:
         return f"{value:.{digits - 1}e}".replace("e+0", "e").replace("e-0", "e-").replace("-", "−")
     return fixed(value, max(0, digits - 1 - size))
+
+
+def brief(value: float) -> str:
+    """Return a value that scores take, such as 0.25 or 5, in as few characters as tell it from others."""
+    return number(value) if not math.isfinite(value) else f"{value:.3g}".replace("-", "−")
 
 
 def count_of(count: int, noun: str) -> str:

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from trimtab.core.objectives import Objective
-from trimtab.report.bands import Band, axis_range
+from trimtab.report.bands import Band, Corrected, axis_range
 from trimtab.report.figures.layout import NEUTRAL, axis, compact, figure, objective_title
 from trimtab.report.palette import Look, translucent
 
@@ -21,11 +21,14 @@ FEW = 5
 """Fewest sessions whose interval for the mean the vertical axis makes room for."""
 
 
-def score_range(bands: Sequence[Band], j: int, objective: Objective) -> tuple[float, float]:
+def score_range(
+    bands: Sequence[Band], j: int, objective: Objective, curves: Sequence[Corrected | None] = ()
+) -> tuple[float, float]:
     """Return the common vertical range of objective `j` over all strategies, so that panels compare."""
     shown = [part[:, j] for one in bands for part in (one.q10, one.q90, one.mean)]
     # The interval of a mean over very few sessions would flatten everything else.
     shown += [part[one.count[:, j] >= FEW, j] for one in bands for part in (one.low, one.high)]
+    shown += [one.mean[:, j] for one in curves if one is not None]
     return axis_range(np.concatenate([*shown, np.empty(0)]), objective.low, objective.high)
 
 
@@ -53,8 +56,12 @@ def trajectory_figure(
     y_range: tuple[float, float],
     level: float,
     others: Sequence[Band] = (),
+    curve: Corrected | None = None,
 ) -> go.Figure:
-    """Draw objective `j` of one strategy; the means of `others` appear as thin grey lines for comparison."""
+    """Draw objective `j` of one strategy; the means of `others` appear as thin grey lines for comparison.
+
+    The mean that allows for sessions that end early is dashed, where `curve` knows it.
+    """
     data: list[dict[str, Any]] = []
     if others:
         gap = np.array([np.nan])
@@ -88,6 +95,20 @@ def trajectory_figure(
             ),
         }
     )
+    if curve is not None and np.isfinite(curve.mean[:, j]).any():
+        data.append(
+            {
+                "type": "scatter",
+                "x": curve.iteration,
+                "y": compact(curve.mean[:, j]),
+                "customdata": curve.runs,
+                "mode": "lines",
+                "line": {"width": 2, "color": look.color, "dash": "5px,4px"},
+                "hovertemplate": (
+                    "iteration %{x}<br>%{y:.3~g} had all sessions gone on<br>%{customdata:,} of them did<extra></extra>"
+                ),
+            }
+        )
     shapes = [
         {
             "type": "line",
