@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -84,6 +85,66 @@ def hostile() -> Fit:
             notes=HOSTILE,
         )
     )
+
+
+def noisy(sessions: int = 60, strategies: tuple[str, ...] = ("EF", "SF")) -> Trajectories:
+    """Return sessions of two objectives that are scored with much noise, so that least squares sees too high a rate."""
+    data = simulated(n=2, strategies=strategies, sessions=sessions)
+    scores = data.scores + np.random.default_rng(1).normal(0, 0.8, data.scores.shape)
+    return replace(data, scores=np.clip(scores, 0, 10))
+
+
+def stopping(sessions: int = 120, steps: int = 9, still: bool = False) -> Trajectories:
+    """Return sessions that end when their first score is above 6; without movement the second says nothing of steps."""
+    rng = np.random.default_rng(2)
+    paths = model(2, 1).simulate(rng.normal(4, 1, (sessions, 2)), steps, rng)
+    if still:
+        paths[..., 1] = 3.0
+    ended = [np.flatnonzero(path[1:, 0] > 6) for path in paths]
+    arrays = [path[: at[0] + 2] if len(at) else path for path, at in zip(paths, ended, strict=True)]
+    return Trajectories.from_arrays(arrays, ["quality", "cost"], "retry")
+
+
+def graded(stop: bool = True, sessions: int = 100, steps: int = 8) -> Trajectories:
+    """Return sessions that hop between the grades 0, 1, 2 and 3; with `stop` they end at 3."""
+    P = np.array([[0.7, 0.2, 0.1, 0.0], [0.1, 0.6, 0.2, 0.1], [0.0, 0.1, 0.6, 0.3], [0.1, 0.1, 0.2, 0.6]])
+    rng = np.random.default_rng(3)
+    paths = []
+    for _ in range(sessions):
+        path = [int(rng.integers(3))]
+        while len(path) <= steps and not (stop and path[-1] == 3):
+            path.append(int(rng.choice(4, p=P[path[-1]])))
+        paths.append(np.array(path, dtype=float)[:, None])
+    return Trajectories.from_arrays(paths, ["grade:0:3"], "retry")
+
+
+def stalling(sessions: int = 60, steps: int = 10) -> Trajectories:
+    """Return sessions of two objectives in which 6 of 10 iterations change nothing."""
+    rng = np.random.default_rng(4)
+    loop = model(2, 3)
+    paths = np.empty((sessions, steps + 1, 2))
+    paths[:, 0] = rng.normal(5, 1.2, (sessions, 2))
+    for t in range(steps):
+        moved = loop.step(paths[:, t], rng.standard_normal((sessions, 2)))
+        paths[:, t + 1] = np.where(rng.random((sessions, 1)) < 0.6, paths[:, t], moved)
+    return Trajectories.from_arrays(paths, ["quality", "cost"], "retry")
+
+
+def grouped(groups: int = 25, spread: float = 1.5, names: tuple[str, ...] = (), column: str = "task") -> Trajectories:
+    """Return four sessions of each of many tasks, whose equilibria differ with the standard deviation `spread`."""
+    rng = np.random.default_rng(6)
+    loop, arrays, labels = model(2, 2), [], []
+    for g in range(groups):
+        own = AffineSDE(loop.A, loop.b - loop.A @ rng.normal(0, spread, 2), loop.Q)
+        arrays += [*own.simulate(rng.normal(5, 1, (4, 2)), 8, rng)]
+        labels += [names[g % len(names)] + f" {g}" if names else f"task {g:02d}"] * 4
+    data = Trajectories.from_arrays(arrays, ["quality:-20:30", "cost:-20:30:min"], "retry")
+    return replace(data, covariates={column: tuple(labels)})
+
+
+def pooled(data: Trajectories) -> Fit:
+    """Fit with few draws, and pool sessions by the only column there is."""
+    return fit(data, draws=DRAWS, group=next(iter(data.covariates)))
 
 
 def _scattered() -> Trajectories:

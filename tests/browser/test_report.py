@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, Request, sync_playwright
 
-from report_fits import HOSTILE, ODD, fitted, hostile, ordinary
+from report_fits import HOSTILE, ODD, fitted, graded, grouped, hostile, ordinary, pooled, stopping
 from trimtab.estimation.results import Fit
 from trimtab.report.html import write_report
 
@@ -225,6 +225,86 @@ def test_hostile_names_are_shown_and_do_nothing(browser, tmp_path):
     assert page.locator("script").count() == 3
     assert seen.silent, seen
     page.close()
+
+
+def test_the_mean_of_all_sessions_had_they_gone_on_is_drawn_and_told(browser, tmp_path):
+    seen = visit(browser, write_report(fitted(stopping()), tmp_path / "report.html"))
+    page = seen.page
+    place = page.locator('[data-figure="trajectory-0-0"]')
+    dashed = place.locator(".scatterlayer .trace path.js-line[style*='dasharray: 5px, 4px']")
+    assert dashed.count() == 1
+    place.scroll_into_view_if_needed()
+    box = dashed.bounding_box()
+    assert box is not None
+    # Its end is far above that of the sessions that are left.
+    page.mouse.move(box["x"] + box["width"] - 1, box["y"] + 1)
+    hover = place.locator(".hoverlayer .hovertext")
+    hover.first.wait_for()
+    assert "had all sessions gone on" in (hover.first.text_content() or "")
+    key = page.locator(".curve-key")
+    assert key.is_visible()
+    assert key.locator(".dashed").evaluate("line => getComputedStyle(line).borderTopStyle") == "dashed"
+    assert seen.silent, seen
+    page.close()
+
+
+def test_chances_of_a_markov_chain_are_drawn_on_a_phone(browser, tmp_path):
+    seen = visit(browser, write_report(fitted(graded()), tmp_path / "report.html"), width=400, scheme="dark")
+    page = seen.page
+    place = page.locator('[data-figure="transitions-0"]')
+    # Four levels to four, and where sessions end.
+    assert [text for text in place.locator(".heatmaplayer text").all_text_contents() if text][:1]
+    assert place.locator(".heatmaplayer text").count() >= 20
+    assert place.locator(".shapelayer path").count() == 1
+    assert place.locator(".ytick text").last.text_content() == "sessions end at"
+    cell, page_color = place.locator(".heatmaplayer text").first, "getComputedStyle(document.body).backgroundColor"
+    dark = page.evaluate(page_color) == "rgb(20, 23, 27)"
+    # Numbers stand on the cells' own colour, light in both schemes where chances are small.
+    assert dark
+    assert "rgb(68, 68, 68)" in cell.evaluate("text => getComputedStyle(text).fill")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 400
+    assert seen.silent, seen
+    page.close()
+
+
+def test_hostile_groups_are_drawn_as_they_are_named(browser, tmp_path):
+    fit = pooled(grouped(names=HOSTILE, column=HOSTILE[0]))
+    seen = visit(browser, write_report(fit, tmp_path / "report.html"), width=420)
+    page = seen.page
+    places, figures = drawn(page)
+    assert places == figures > 5
+    place = page.locator('[data-figure="groups-0-0"]')
+    assert place.locator(".scatterlayer .point").count() == 20
+    assert place.locator(".errorbar").count() == 20
+    assert fit.pooling is not None
+    listed = [group.name for group in fit.pooling["retry"].groups[:20]]
+    shown = place.locator(".ytick text").all_text_contents()
+    plainly = [k for k, name in enumerate(listed) if name.startswith("{{7*7}}")]
+    assert plainly
+    assert [shown[k] for k in plainly] == [listed[k] for k in plainly]
+    place.scroll_into_view_if_needed()
+    box = place.locator(".scatterlayer .point").nth(plainly[0]).bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    hover = place.locator(".hoverlayer .hovertext")
+    hover.first.wait_for()
+    assert "4 sessions, 32 steps" in (hover.first.text_content() or "")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 420
+    assert page.locator("img, iframe, svg a, body a:not([href^='#'])").count() == 0
+    assert seen.silent, seen
+    page.close()
+
+
+def test_the_audit_is_closed_until_it_is_opened(open_report):
+    page = open_report.page
+    table = page.locator("#audit table").first
+    assert not table.is_visible()
+    page.locator("#audit summary").first.click()
+    assert table.is_visible()
+    assert table.locator("tbody tr").count() > 10
+    assert page.locator("#estimators tr.trusted").count() == 4
+    assert page.locator("article.card .verdict-label:visible").count() == 4
+    assert open_report.silent, open_report
 
 
 def test_a_script_that_slipped_in_would_not_run(open_report):

@@ -8,9 +8,9 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-from report_fits import simulated
+from report_fits import ODD, fitted, simulated, stopping
 from trimtab.core.trajectories import FAILED, Trajectories
-from trimtab.report.bands import MAX_ITERATIONS, axis_range, band, evenly, strategy_sessions
+from trimtab.report.bands import MAX_ITERATIONS, axis_range, band, corrected, evenly, strategy_sessions
 
 
 def test_a_band_is_mean_t_interval_and_quantiles_by_iteration():
@@ -100,3 +100,47 @@ def test_an_iteration_that_failed_on_one_objective_counts_on_none():
     own = band(replace(data, status=status), "all", 0.95)
     np.testing.assert_array_equal(own.mean, [[2.0, 6.0], [4.0, 8.0]])
     np.testing.assert_array_equal(own.count, [[2, 2], [1, 1]])
+
+
+def test_the_corrected_curve_counts_from_where_sessions_start() -> None:
+    data = stopping()
+    one = fitted(data)["retry"]
+    curve = corrected(data, one)
+    assert curve is not None
+    assert one.curve is not None
+    np.testing.assert_allclose(curve.mean, one.curve.corrected)
+    assert curve.iteration.tolist() == list(range(10))
+    assert curve.runs[0] == data.n_sessions > curve.runs[-1]
+    # Those that end are the high ones.
+    own = band(data, "retry", 0.95)
+    assert curve.mean[-1, 0] > own.mean[-1, 0] + 0.1
+    np.testing.assert_allclose(own.mean[:2, 0], curve.mean[:2, 0])
+    late = replace(data, iteration=data.iteration + 3)
+    shifted = corrected(late, one)
+    assert shifted is not None
+    assert shifted.iteration.tolist() == list(range(3, 13))
+
+
+def test_the_corrected_curve_leaves_out_what_explains_no_step() -> None:
+    data = stopping(still=True)
+    one = fitted(data)["retry"]
+    curve = corrected(data, one)
+    assert curve is not None
+    assert one.active.tolist() == [True, False]
+    assert np.isfinite(curve.mean[:, 0]).all()
+    assert np.isnan(curve.mean[:, 1]).all()
+
+
+def test_no_curve_without_early_ends_or_a_common_start() -> None:
+    alike = simulated(n=2, strategies=("A",), sessions=20)
+    assert corrected(alike, fitted(alike)["A"]) is None
+    data = stopping()
+    one = fitted(data)["retry"]
+    # Every third session starts somewhere else, so that no iteration is where the strategy begins.
+    apart = replace(data, iteration=data.iteration + np.repeat(np.arange(data.n_sessions) % 3, data.lengths))
+    assert corrected(apart, one) is None
+    # Under switching the start is the state that the strategy takes over.
+    switched = ODD["switching midway"]()
+    fit = fitted(switched)
+    assert fit["B"].curve is not None
+    assert corrected(switched, fit["B"]) is None

@@ -3,10 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from report_fits import fitted, model, ordinary, simulated
+from report_fits import fitted, model, ordinary, simulated, stopping
 from trimtab.core.trajectories import Trajectories
 from trimtab.estimation.results import ArrayEstimate
-from trimtab.report.bands import band
+from trimtab.report.bands import Corrected, band, corrected
 from trimtab.report.figures.eigenvalues import CLOUD, cloud, eigenvalue_figure, plane
 from trimtab.report.figures.interference import color_limit, interference_figure, is_clear
 from trimtab.report.figures.pareto import POINTS, finals, finals_figure, pareto_figure
@@ -37,6 +37,28 @@ def test_a_trajectory_figure_draws_mean_and_both_bands(fit):
     np.testing.assert_array_equal(line.customdata[:, 0], own.count[:, 1])
     assert np.isnan(others.y).sum() == 3
     assert line.line.color == COLORS[0]
+
+
+def test_the_mean_of_all_sessions_had_they_gone_on_is_dashed():
+    data = stopping(still=True)
+    fit = fitted(data)
+    own, curve = band(data, "retry", 0.95), corrected(data, fit["retry"])
+    limits = score_range([own], 0, fit.space.objectives[0], [curve])
+    first = trajectory_figure(own, 0, fit.space.objectives[0], look(0), y_range=limits, level=0.95, curve=curve)
+    line = first.data[-1]
+    assert line.line.dash == "5px,4px"
+    np.testing.assert_allclose(line.y, curve.mean[:, 0], rtol=1e-6)
+    np.testing.assert_array_equal(line.customdata, fit["retry"].curve.runs)
+    assert limits[0] < curve.mean[:, 0].min() < curve.mean[:, 0].max() < limits[1]
+    second = trajectory_figure(own, 1, fit.space.objectives[1], look(0), y_range=limits, level=0.95, curve=curve)
+    assert len(second.data) == len(first.data) - 1
+
+
+def test_room_is_made_for_the_corrected_mean(fit):
+    own = band(fit.trajectories, "EF", fit.level)
+    space = fit.space.objectives[0]
+    high = Corrected(own.iteration, np.full_like(own.mean, 9.5), own.count[:, 0])
+    assert score_range([own], 0, space)[1] < 9.5 < score_range([own], 0, space, [high, None])[1]
 
 
 def test_eigenvalues_are_drawn_with_both_borders_of_stability():

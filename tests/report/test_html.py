@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import json
 import re
 from html.parser import HTMLParser
@@ -10,8 +11,11 @@ import numpy as np
 import pytest
 from plotly.offline import get_plotlyjs
 
-from report_fits import HOSTILE, ODD, fitted, hostile, ordinary, simulated
+from report_fits import HOSTILE, ODD, fitted, hostile, ordinary, simulated, stopping
+from simulated import noise
+from trimtab.core.trajectories import Trajectories
 from trimtab.errors import InputError
+from trimtab.estimation.rungs import RUNGS
 from trimtab.report.html import render_report, write_report
 from trimtab.report.standing_still import says_something
 from trimtab.report.text import interval
@@ -71,6 +75,13 @@ class Page(HTMLParser):
     @property
     def figures(self) -> dict[str, dict[str, object]]:
         return json.loads(self.scripts[0])
+
+
+def decoded(values):
+    """Return an array as plotly writes it: a list, or a type with its bytes."""
+    if isinstance(values, dict):
+        return np.frombuffer(base64.b64decode(values["bdata"]), values["dtype"])
+    return np.array(values)
 
 
 @pytest.fixture(scope="module")
@@ -229,6 +240,56 @@ def test_unequal_lengths_and_switching_are_pointed_out():
     text = Page(render_report(fitted(ODD["switching midway"]()))).visible
     assert "10 sessions switch strategy midway" in text
     assert "Sessions differ in length" not in text
+
+
+def test_every_strategy_has_its_label_its_reasons_and_its_trusted_estimator(fit, page):
+    for name in fit:
+        one = fit[name]
+        assert f"{name} {one.verdict.label}" in page.visible
+        for reason in (*one.verdict.reasons, *one.trust):
+            assert reason[1:] in page.visible
+        assert f"Trusted: {RUNGS[one.trusted]}" in page.visible
+
+
+def test_figures_that_describe_no_dynamics_are_pale(page):
+    quiet = fitted(noise(sessions=60))
+    assert quiet["EF"].verdict.label == "noise"
+    pale = Page(render_report(quiet))
+    assert "keys moot" in pale.attributes("class")
+    assert "Pale, because no dynamics are shown" in pale.visible
+    assert "keys moot" not in page.attributes("class")
+
+
+def test_means_of_all_sessions_are_told_apart_from_those_still_going(page):
+    text = Page(render_report(fitted(stopping()))).visible
+    assert "all sessions, had they gone on" in text
+    assert "expect all 120 sessions to show had they gone on." in text
+    assert "had they gone on" not in page.visible
+    left_out = Page(render_report(fitted(stopping(still=True)))).visible
+    assert "only objectives that vary at the start of steps have one" in left_out
+    assert "no corrected line can be drawn" in Page(render_report(fitted(ODD["switching midway"]()))).visible
+
+
+def test_sessions_without_a_step_are_not_among_the_averages():
+    data = stopping()
+    ended = np.flatnonzero(data.lengths == 2)
+    assert len(ended)
+    cut = Trajectories.from_arrays(
+        [path[: 1 if s in ended else None] for s, path in enumerate(np.split(data.scores, data.offsets[1:-1]))],
+        data.space,
+        "retry",
+    )
+    page = Page(render_report(fitted(cut)))
+    assert f"{len(ended)} sessions without a complete step" in page.visible
+    *_, line, _ = page.figures["trajectory-0-0"]["data"]
+    kept = np.flatnonzero(cut.lengths > 1)
+    first = decoded(line["y"])[0]
+    assert first == pytest.approx(cut.scores[cut.offsets[:-1]][kept, 0].mean(), rel=1e-5)
+    assert first != pytest.approx(cut.scores[cut.offsets[:-1], 0].mean(), rel=1e-5)
+
+
+def test_p_values_name_their_correction(page):
+    assert "P-values are adjusted for the number of pairs that are tested, by Holm’s method." in page.visible
 
 
 def test_exclusions_and_missing_scores_are_counted():
