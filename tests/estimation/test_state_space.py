@@ -126,7 +126,7 @@ def test_the_vector_stands_for_the_model_and_so_does_its_gradient(sessions: int,
     model = layout.model(vector)
     slope = log_likelihood(model, moments)[1]
     assert slope is not None
-    given = layout.gradient(vector, model, slope)
+    given = layout.gradient(vector, *layout.rooted(vector), slope)
     step = 1e-5 * np.eye(layout.size)
     numeric = [(value(vector + s) - value(vector - s)) / 2e-5 for s in step]
     np.testing.assert_allclose(given, numeric, rtol=1e-5, atol=1e-4)

@@ -24,6 +24,8 @@ Floats = NDArray[np.float64]
 Objective = Callable[[Floats], tuple[float, Floats]]
 
 _LONGEST = 300  # scores of one run beyond which a factorisation per evaluation takes too long
+_NOWHERE = 1e15  # value of the objective where there is no likelihood
+_FIRST_STEP = 0.01  # variance, in the prior's units, that gives the size of the search's first steps
 _STEP = 1e-6  # of the differences that give the Hessian
 _CLOSE = 1e-3  # Newton decrement, twice the log posterior still to be gained, below which the search ends
 _SETTLED = 0.1  # decrement up to which a mode counts as found
@@ -167,7 +169,7 @@ def fit_state_space(
     for noise in (True,) if known is not None else (False, True):
         for sessions, tied in ((False, False), (True, False), (True, True)):
             layout = Layout(moments.n, sessions, tied, noise)
-            modes.append(_mode(layout, moments, layout.vector(start), known))
+            modes.append(_mode(layout, moments, layout.vector(start), known, modes[-1] if modes else None))
     evidence = np.array([mode.evidence for mode in modes])
     if not np.isfinite(evidence).any():
         return None
@@ -228,16 +230,17 @@ def _start(moments: PanelMoments, A: Floats, b: Floats, Q: Floats, dt: float) ->
     )
 
 
-def _mode(layout: Layout, moments: PanelMoments, start: Floats, known: KnownNoise | None) -> _Mode:
+def _mode(layout: Layout, moments: PanelMoments, start: Floats, known: KnownNoise | None, near: _Mode | None) -> _Mode:
+    """Find the mode by quasi-Newton steps whose first metric is the covariance at `near`, a mode of another layout."""
     mean, spread = layout.prior()
     at = layout.slices()
 
     def objective(vector: Floats) -> tuple[float, Floats]:
-        model = layout.model(vector)
+        model, roots = layout.rooted(vector)
         value, slope = log_likelihood(model, moments)
         if slope is None:
             return np.inf, np.zeros_like(vector)
-        gradient = layout.gradient(vector, model, slope)
+        gradient = layout.gradient(vector, model, roots, slope)
         if known is not None:
             # Squares within cells are sigma^2 chi^2(dof), sigma^2 = judgements * r in units of the scale.
             sigma2 = known.judgements * model.r
@@ -247,16 +250,19 @@ def _mode(layout: Layout, moments: PanelMoments, start: Floats, known: KnownNois
         z = (vector - mean) / spread
         return -(value - 0.5 * float(z @ z)), -(gradient - z / spread)
 
-    low, high = layout.bounds()
+    def everywhere(vector: Floats) -> tuple[float, Floats]:
+        value, gradient = objective(vector)
+        return (value, gradient) if np.isfinite(value) else (_NOWHERE, gradient)
+
     best = scipy.optimize.minimize(
-        objective,
+        everywhere,
         start,
         jac=True,
-        method="L-BFGS-B",
-        bounds=list(zip(low, high, strict=True)),
-        options={"maxiter": 500, "maxcor": 30, "ftol": 1e-10, "gtol": 1e-4},
+        method="BFGS",
+        options={"hess_inv0": _metric(layout, near), "gtol": 0.1, "maxiter": 300},
     )
-    vector = np.asarray(best.x)
+    low, high = layout.bounds()
+    vector = np.clip(best.x, low, high)
     value, gradient = objective(vector)
     for _ in range(_NEWTON):
         hessian = _hessian(objective, vector, gradient)
@@ -285,6 +291,18 @@ def _mode(layout: Layout, moments: PanelMoments, start: Floats, known: KnownNois
         log_likelihood=-value + 0.5 * float(z @ z),
         converged=bool((values > 0).all()) and decrement < _SETTLED,
     )
+
+
+def _metric(layout: Layout, near: _Mode | None) -> Floats:
+    """Return the covariance at `near` for the parameters it has, and small steps for the others, (size, size)."""
+    metric = _FIRST_STEP * np.eye(layout.size)
+    if near is not None:
+        at, there = layout.slices(), near.layout.slices()
+        shared = [name for name in at if name in there]
+        own = np.concatenate([np.arange(at[name].start, at[name].stop) for name in shared])
+        other = np.concatenate([np.arange(there[name].start, there[name].stop) for name in shared])
+        metric[np.ix_(own, own)] = near.covariance[np.ix_(other, other)]
+    return (metric + metric.T) / 2
 
 
 def _hessian(objective: Objective, vector: Floats, gradient: Floats) -> Floats:

@@ -85,11 +85,19 @@ def _sources(model: Model, span: int) -> Floats:
     return K.reshape(span * n, span * n)
 
 
+def _diagonal(matrix: Floats) -> Floats:
+    """Return the diagonal of a square matrix as a view that can be written to."""
+    return np.asarray(np.einsum("ii->i", matrix))
+
+
 def _stack(model: Model, span: int) -> tuple[Floats, Floats, Floats, Floats]:
     inverse = _inverse_of_b(model.phi, span)
-    h = np.concatenate([model.m, np.tile(model.c, span - 1)])
+    h = np.empty((span, len(model.m)))
+    h[0], h[1:] = model.m, model.c
     states = inverse @ _sources(model, span) @ inverse.T
-    return inverse, inverse @ h, states, states + np.diag(np.tile(model.r, span))
+    covariance = states.copy()
+    _diagonal(covariance).reshape(span, -1)[:] += model.r
+    return inverse, inverse @ h.ravel(), states, covariance
 
 
 def stacked_law(model: Model, span: int) -> tuple[Floats, Floats]:
@@ -115,14 +123,16 @@ def log_likelihood(model: Model, moments: PanelMoments) -> tuple[float, Model | 
         factor, failed = dpotrf(V, lower=1)
         if failed:
             return -np.inf, None
+        # Above their diagonal both are zero.
         half, _ = dpotri(factor, lower=1)
-        precision = np.tril(half) + np.tril(half, -1).T
+        precision = half + half.T
+        _diagonal(precision)[:] *= 0.5
         total = pattern.total
         crossed = np.outer(total, own)
         S = pattern.outer - crossed - crossed.T + pattern.count * np.outer(own, own)
         weighted = precision @ S
-        log_det = 2 * float(np.log(np.diagonal(factor)).sum())
-        value -= 0.5 * (pattern.count * (log_det + len(own) * _LOG_2PI) + float(np.trace(weighted)))
+        log_det = 2 * float(np.log(factor.diagonal()).sum())
+        value -= 0.5 * (pattern.count * (log_det + len(own) * _LOG_2PI) + float(weighted.trace()))
         inner = 0.5 * (weighted @ precision - pattern.count * precision)
         outer = precision @ (total - pattern.count * own)
         if whole:
@@ -147,5 +157,5 @@ def log_likelihood(model: Model, moments: PanelMoments) -> tuple[float, Model | 
         U=dK[1:, :, 1:].sum(axis=(0, 2)),
         C=dK[1:, :, 0].sum(axis=0) + dK[0, :, 1:].sum(axis=1).T,
         m=dh[0],
-        r=np.diagonal(gamma).reshape(span, n).sum(axis=0),
+        r=gamma.diagonal().reshape(span, n).sum(axis=0),
     )

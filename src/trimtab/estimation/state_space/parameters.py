@@ -29,6 +29,15 @@ _PRIOR = {
 }
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Roots:
+    """Lower triangular factors of Q, P and of what of U the first state does not tell."""
+
+    Q: Floats
+    P: Floats
+    U: Floats
+
+
 @dataclass(frozen=True, slots=True)
 class Layout:
     """Where each parameter stands in the vector, and how vector and `Model` turn into each other.
@@ -91,17 +100,21 @@ class Layout:
 
     def model(self, vector: Floats) -> Model:
         """Return the parameters that `vector` (..., size) stands for; they have the same leading axes."""
+        return self.rooted(vector)[0]
+
+    def rooted(self, vector: Floats) -> tuple[Model, Roots]:
+        """Return the parameters with the roots of their covariances, of which `gradient` has need."""
         n, at, batch = self.n, self.slices(), vector.shape[:-1]
         LQ, LP = _factor(vector[..., at["Q"]], n), _factor(vector[..., at["P"]], n)
         zero = np.zeros((*batch, n, n))
-        U, C = zero, zero
+        U, C, LU = zero, zero, zero
         if self.sessions:
             LU = _factor(vector[..., at["U"]], n)
             U = LU @ _turned(LU)
         if self.tied:
             G = vector[..., at["G"]].reshape(*batch, n, n)
             U, C = U + G @ _turned(G), G @ _turned(LP)
-        return Model(
+        model = Model(
             phi=vector[..., at["phi"]].reshape(*batch, n, n),
             c=vector[..., at["c"]],
             Q=LQ @ _turned(LQ),
@@ -111,18 +124,18 @@ class Layout:
             m=vector[..., at["m"]],
             r=np.exp(2 * vector[..., at["r"]]) if self.noise else np.zeros((*batch, n)),
         )
+        return model, Roots(LQ, LP, LU)
 
-    def gradient(self, vector: Floats, model: Model, slope: Model) -> Floats:
+    def gradient(self, vector: Floats, model: Model, roots: Roots, slope: Model) -> Floats:
         """Return the gradient with respect to `vector`, given that with respect to the parameters."""
         n, at = self.n, self.slices()
         out = np.empty(self.size)
         out[at["phi"]], out[at["c"]], out[at["m"]] = slope.phi.ravel(), slope.c, slope.m
-        LQ, LP = _factor(vector[at["Q"]], n), _factor(vector[at["P"]], n)
+        LQ, LP, LU = roots.Q, roots.P, roots.U
         out[at["Q"]] = _flat((slope.Q + slope.Q.T) @ LQ, LQ)
         towards_P = (slope.P + slope.P.T) @ LP
         if self.sessions:
             both = slope.U + slope.U.T
-            LU = _factor(vector[at["U"]], n)
             out[at["U"]] = _flat(both @ LU, LU)
             if self.tied:
                 G = vector[at["G"]].reshape(n, n)
