@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 import statsmodels.api as sm
@@ -7,6 +10,7 @@ from statsmodels.stats.sandwich_covariance import cov_cluster
 from statsmodels.tsa.api import VAR
 
 from simulated import COMPLEX, REAL, panel
+from trimtab.core.trajectories import Trajectories
 from trimtab.estimation.least_squares import (
     cluster_covariance,
     estimate,
@@ -52,6 +56,16 @@ def test_the_same_clustered_errors_as_statsmodels() -> None:
         result = sm.OLS(steps.dx[:, j], sm.add_constant(steps.x)).fit()
         expected = cov_cluster(result, steps.session, use_correction=True)
         np.testing.assert_allclose(V[j::3, j::3], expected, rtol=1e-8)
+
+
+def test_the_same_coefficients_and_clustered_errors_as_pyfixest() -> None:
+    kept = json.loads((Path(__file__).parents[1] / "golden" / "pyfixest.json").read_text())
+    scores = np.array(kept["scores"])
+    m = session_moments(Trajectories.from_arrays(scores, ["a", "b"]).steps(), np.zeros(2), np.ones(2))
+    found, errors = estimate(m.total, m.center, m.scale), np.sqrt(np.diagonal(cluster_covariance(m)))
+    for j, one in enumerate(kept["fits"].values()):
+        np.testing.assert_allclose([found.b[j], *found.A[j]], one["coefficients"], rtol=1e-8)
+        np.testing.assert_allclose(errors[j::2], one["errors"], rtol=1e-8)
 
 
 def test_scores_far_from_zero_lose_no_precision() -> None:

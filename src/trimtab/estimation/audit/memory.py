@@ -63,7 +63,7 @@ def static_levels(sample: Sample) -> Answer:
 
     Flatness of the lag autocovariances, see `lag_covariance`.
 
-    The figure is the share of the covariance at lag 1 that later lags no longer have, over the objectives: 0 for
+    The figure is the share of what does not last for good that the next score still knows, over the objectives: 0 for
     lasting levels under independent noise.
     """
     r, alpha = sample.regression, sample.options.alpha
@@ -79,16 +79,16 @@ def static_levels(sample: Sample) -> Answer:
         return Answer(fading, text, p, low, high, True)
     if p < alpha:
         text = (
-            f"Deviations fade ({p_text(p)}): {percent(fading)}{span(low, high, shares=True)} of what the next score "
-            "still knows is gone later on."
+            f"Deviations fade ({p_text(p)}): of what does not last for good, the next score still knows "
+            f"{percent(fading)}{span(low, high, shares=True)}."
         )
         return Answer(fading, text, p, low, high, True)
     if kept >= alpha:
         text = f"No score depends on another one of its session ({p_text(kept)}), so that there is nothing to fade."
         return Answer(fading, text, p, low, high)
     text = (
-        f"What lasts does not show to fade ({p_text(p)}; later scores know {percent(fading)}"
-        f"{span(low, high, shares=True)} less of it than the next one): "
+        f"Nothing shows to fade ({p_text(p)}; of what does not last for good, the next score knows {percent(fading)}"
+        f"{span(low, high, shares=True)}): "
     )
     if high < FLAT:
         text += "levels that differ for good, under scoring noise, explain it without any dynamics."
