@@ -87,10 +87,10 @@ def hostile() -> Fit:
     )
 
 
-def noisy(sessions: int = 60, strategies: tuple[str, ...] = ("EF", "SF")) -> Trajectories:
+def noisy(sessions: int = 150, strategies: tuple[str, ...] = ("EF", "SF")) -> Trajectories:
     """Return sessions of two objectives that are scored with much noise, so that least squares sees too high a rate."""
     data = simulated(n=2, strategies=strategies, sessions=sessions)
-    scores = data.scores + np.random.default_rng(1).normal(0, 0.8, data.scores.shape)
+    scores = data.scores + np.random.default_rng(0).normal(0, 0.8, data.scores.shape)
     return replace(data, scores=np.clip(scores, 0, 10))
 
 

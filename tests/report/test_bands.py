@@ -121,6 +121,19 @@ def test_the_corrected_curve_counts_from_where_sessions_start() -> None:
     assert shifted.iteration.tolist() == list(range(3, 13))
 
 
+def test_a_correction_that_cannot_be_seen_does_not_matter() -> None:
+    data = stopping()
+    curve = corrected(data, fitted(data)["retry"])
+    assert curve is not None
+    assert curve.matters
+    # Two sessions that lose their last score are no reason to speak of averages that mislead.
+    paths = list(simulated(n=2, strategies=("A",), sessions=40).scores.reshape(40, 11, 2))
+    cut = Trajectories.from_arrays([paths[0][:-1], paths[1][:-1], *paths[2:]], ["a", "b"], "A")
+    curve = corrected(cut, fitted(cut)["A"])
+    assert curve is not None
+    assert not curve.matters
+
+
 def test_the_corrected_curve_leaves_out_what_explains_no_step() -> None:
     data = stopping(still=True)
     one = fitted(data)["retry"]

@@ -57,7 +57,7 @@ def test_the_mean_of_all_sessions_had_they_gone_on_is_dashed():
 def test_room_is_made_for_the_corrected_mean(fit):
     own = band(fit.trajectories, "EF", fit.level)
     space = fit.space.objectives[0]
-    high = Corrected(own.iteration, np.full_like(own.mean, 9.5), own.count[:, 0])
+    high = Corrected(own.iteration, np.full_like(own.mean, 9.5), own.count[:, 0], matters=True)
     assert score_range([own], 0, space)[1] < 9.5 < score_range([own], 0, space, [high, None])[1]
 
 

@@ -267,6 +267,10 @@ def test_means_of_all_sessions_are_told_apart_from_those_still_going(page):
     assert "had they gone on" not in page.visible
     left_out = Page(render_report(fitted(stopping(still=True)))).visible
     assert "only objectives that vary at the start of steps have one" in left_out
+    paths = np.split(simulated(n=2, strategies=("A",), sessions=40).scores, 40)
+    hardly = Page(render_report(fitted(Trajectories.from_arrays([paths[0][:-1], *paths[1:]], ["a", "b"], "A"))))
+    assert "changes these averages too little to be seen" in hardly.visible
+    assert "had they gone on" not in hardly.visible
     assert "no corrected line can be drawn" in Page(render_report(fitted(ODD["switching midway"]()))).visible
 
 

@@ -79,6 +79,8 @@ def test_small_shares_and_p_values_are_not_rounded_away():
         "100%",
         "–",
     ]
+    # A half is rounded to the even neighbour, here 0 and 100.
+    assert [percent(share) for share in (0.005, 0.0051, 0.9949, 0.995)] == ["<1%", "1%", "99%", ">99%"]
     assert [p_value(p) for p in (0.0001, 0.0423, math.nan)] == ["< 0.001", "0.042", "–"]
 
 

@@ -22,6 +22,9 @@ MAX_ITERATIONS = 400
 TOGETHER = 0.9
 """Share of the sessions that have to come under a strategy at the same iteration for a curve that counts from there."""
 
+VISIBLE = 0.05
+"""Difference from the observed mean, in standard deviations of the scores, from which on a correction is drawn."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Band:
@@ -60,11 +63,14 @@ class Corrected:
         (T, n), nan for objectives of which the dynamics say nothing.
     runs
         (T,) sessions scored at that iteration.
+    matters
+        Whether it differs visibly from the mean of the sessions that are left.
     """
 
     iteration: Ints
     mean: Floats
     runs: Ints
+    matters: bool
 
 
 def evenly(count: int, limit: int) -> Ints:
@@ -123,7 +129,11 @@ def corrected(trajectories: Trajectories, one: StrategyFit) -> Corrected | None:
         return None
     mean = np.full((len(one.curve.runs), trajectories.space.n), np.nan)
     mean[:, one.active] = one.curve.corrected
-    return Corrected(int(found[counts.argmax()]) + np.arange(len(mean)), mean, one.curve.runs)
+    scores = trajectories.scores[trajectories.complete][:, one.active]
+    # Where no session is left nothing is observed, and the correction is all there is.
+    gap = np.nan_to_num(np.abs(one.curve.corrected - one.curve.observed), nan=np.inf)
+    matters = bool((gap > VISIBLE * scores.std(axis=0)).any())
+    return Corrected(int(found[counts.argmax()]) + np.arange(len(mean)), mean, one.curve.runs, matters)
 
 
 def _starts(trajectories: Trajectories, code: int) -> Ints:

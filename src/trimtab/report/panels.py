@@ -127,11 +127,12 @@ def make_panels(fit: Fit, shown: Sequence[StrategyFit], looks: Sequence[Look], p
     drawn = fit.trajectories if whole else fit.trajectories.select(stepping)
     bands = [band(drawn, one.name, fit.level) for one in shown]
     curves = [corrected(drawn, one) for one in shown]
+    visible = [curve if curve is not None and curve.matters else None for curve in curves]
     found = finals(fit.trajectories, [one.name for one in shown])
     return Panels(
         book=book,
         pairs=pairs,
-        trajectories=_trajectories(book, fit, shown, looks, bands, curves),
+        trajectories=_trajectories(book, fit, shown, looks, bands, visible),
         curves=tuple(curves),
         eigenvalues=_eigenvalues(book, fit, shown, looks),
         interference=_interference(book, fit, shown),

@@ -110,9 +110,9 @@ def percent(share: float) -> str:
     """Return a share as a percentage; a small but positive one is never shown as zero, nor a large one as whole."""
     if not math.isfinite(share):
         return UNKNOWN
-    if 0 < share < 0.005:
+    if 0 < share <= 0.005:
         return "<1%"
-    if 0.995 < share < 1:
+    if 0.995 <= share < 1:
         return ">99%"
     return f"{share:.0%}"
 
