@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 OUT    ?= trimtab-out
 
-.PHONY: run test check bench browser format lock clean
+.PHONY: run test check bench study browser format lock clean
 
 run: $(VENV)/.installed            ## the main job: run, fit, report
 	$(BIN)/trimtab run --out $(OUT) $(RUN_OPTIONS)
@@ -20,6 +20,9 @@ check: $(VENV)/.installed-dev      ## lint, format, types, import rules
 
 bench: $(VENV)/.installed-dev      ## benchmarks against peers
 	$(BIN)/python -m pytest benchmarks --benchmark-only $(BENCH_OPTIONS)
+
+study: $(VENV)/.installed-dev      ## docs/calibration.md: how often intervals hold, by simulation; an hour on two cores
+	$(BIN)/python studies/calibration.py $(STUDY_OPTIONS)
 
 format: $(VENV)/.installed-dev     ## apply formatting and safe fixes
 	$(BIN)/ruff check --fix .
