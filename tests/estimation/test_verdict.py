@@ -75,7 +75,7 @@ def test_noisy_scores_are_corrected_and_said_to_be() -> None:
     fitted = one(Trajectories.from_arrays(clean + rng.normal(0, 0.7, clean.shape), ["a", "b", "c"]))
     assert fitted.trusted == "state_space"
     assert "score noise of standard deviation" in fitted.verdict
-    assert "least squares alone would say rate" in fitted.verdict
+    assert "Least squares alone says rate" in fitted.verdict
     assert fitted.rungs["least_squares"].rate > fitted.rate.high
     assert fitted.rate.low < REAL.rate < fitted.rate.high
 

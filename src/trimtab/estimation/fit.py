@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from trimtab.core.trajectories import Exclusion
@@ -10,8 +11,10 @@ from trimtab.errors import FitError
 from trimtab.estimation import least_squares as ls
 from trimtab.estimation.bootstrap import resample
 from trimtab.estimation.cautions import Design
+from trimtab.estimation.decomposition import InterferenceParts
 from trimtab.estimation.ground import Ground
 from trimtab.estimation.moments import MOST_PATHS, stepping_sessions, trajectory_moments
+from trimtab.estimation.multiplicity import adjusted_interference
 from trimtab.estimation.options import Options, trajectories_of
 from trimtab.estimation.outcomes import session_efficiencies
 from trimtab.estimation.pooling.pool import pool
@@ -100,14 +103,15 @@ def fit(
         if (trajectories.strategy == code).any():
             sessions = stepping[ended_under == code]
             strategies[name] = fit_strategy(trajectories, code, sessions, efficiencies, options)
+    pooled = fit_strategy(trajectories, None, stepping, efficiencies, options)
     return Fit(
         space=trajectories.space,
         dt=options.dt,
         level=options.level,
         seed=options.seed,
         estimator=options.estimator,
-        strategies=strategies,
-        pooled=fit_strategy(trajectories, None, stepping, efficiencies, options),
+        strategies=_tested(strategies),
+        pooled=pooled,
         warnings=tuple(f"{name}: {text}" for name, one in strategies.items() for text in one.warnings),
         exclusions=(*trajectories.exclusions, *lost),
         notes=(*trajectories.notes, *_sampled(strategies.values())),
@@ -116,6 +120,18 @@ def fit(
         if group is None
         else pool(trajectories, group, dt=options.dt, level=options.level, draws=options.draws, seed=options.seed),
     )
+
+
+def _tested(strategies: dict[str, StrategyFit]) -> dict[str, StrategyFit]:
+    """Return the strategies with p-values of interference that are adjusted for all of them."""
+    parts: dict[str | None, InterferenceParts] = {
+        name: one.interference_parts for name, one in strategies.items() if one.interference_parts is not None
+    }
+    tests = adjusted_interference(parts)
+    return {
+        name: replace(one, interference_p_value=tests[name].p_value) if name in tests else one
+        for name, one in strategies.items()
+    }
 
 
 def _sampled(strategies: Iterable[StrategyFit]) -> tuple[str, ...]:

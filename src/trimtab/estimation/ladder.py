@@ -284,10 +284,12 @@ def _disagreement(rungs: Mapping[RungName, Rung], trusted: RungName, dt: float) 
     best = rungs[trusted]
     said = []
     for name, rung in rungs.items():
-        apart = rung.rate.low > best.rate.high or best.rate.low > rung.rate.high
-        if name != trusted and apart:
-            faster = "faster" if rung.rate > best.rate else "slower"
-            cause = {"faster": "score noise", "slower": "lasting differences between sessions"}[faster]
-            own, trust = float(rung.rate) * dt, float(best.rate) * dt
-            said.append(f"{RUNGS[name]} alone says rate {own:.2f}, {faster} than {trust:.2f}: the mark of {cause}")
+        if name == trusted or not (rung.rate.low > best.rate.high or best.rate.low > rung.rate.high):
+            continue
+        faster = "faster" if rung.rate > best.rate else "slower"
+        cause = {"faster": "score noise", "slower": "lasting differences between sessions"}[faster]
+        if "tobit" in (name, trusted):
+            cause = "scores at the bounds"
+        alone = f"{RUNGS[name]} alone says rate {float(rung.rate) * dt:.2f}"
+        said.append(f"{alone}, {faster} than {float(best.rate) * dt:.2f}: the mark of {cause}")
     return tuple(said)

@@ -87,6 +87,9 @@ class StrategyFit:
         unseen sessions better than the affine step, of which all other fields speak.
     interference_parts
         Where the interference comes from; None for a single objective and without a step.
+    interference_p_value
+        (n, n) of "these steps are uncorrelated", adjusted for all pairs of objectives and strategies of the fit by
+        Holm's method; nan where that cannot be tested.
     """
 
     name: str
@@ -111,6 +114,7 @@ class StrategyFit:
     curve: MeanCurve | None
     coarse: Coarse
     interference_parts: InterferenceParts | None
+    interference_p_value: Floats
     warnings: tuple[str, ...]
 
     def __repr__(self) -> str:

@@ -106,6 +106,7 @@ def fit_strategy(
         at_bound=bounds,
         curve=_curve(panel, climbed, chosen, dt) if design.identified else None,
         coarse=coarse,
+        interference_p_value=np.full_like(plain.interference.estimate, np.nan),
         interference_parts=_parts(steps, climbed.rungs[climbed.trusted], level),
         warnings=(
             *cautions(trajectories, sessions, rows, moments, design, memory, second_lag, lost),

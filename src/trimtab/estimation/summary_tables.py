@@ -27,7 +27,9 @@ _MOST_PARTS = 12  # rows of the table of parts
 
 _MODELS = {"affine": "affine step", "hurdle": "hurdle", "chain": "Markov chain"}
 
-_OTHER_MODEL = " †"
+_OTHER_MODEL, _CLOSE = " †", " ‡"
+_OTHER_MODEL_NOTE = "† of affine steps: another model predicts unseen sessions better or is simpler, see below"
+_CLOSE_NOTE = "‡ eigenvalues within two standard errors of each other: read the average rate instead"
 
 
 def _rows(fit: Fit) -> list[tuple[str | None, StrategyFit]]:
@@ -56,15 +58,16 @@ def dynamics(fit: Fit, narrow: bool) -> Iterator[RenderableType]:
     heads = ["strategy", "verdict", "sessions", "rate", "half-life", "max |1+λ|", "regime", "R2 (held out)"]
     kept = [0, 1, 3, 4, 6] if narrow else range(len(heads))
     made = table(f"Dynamics (second lines: {fit.level:.0%} intervals)", [heads[i] for i in kept])
-    marked = False
+    marked = close = False
     for _, one in _rows(fit):
         other = one.coarse.chosen != "affine" and one is not fit.pooled
         marked |= other
+        close |= one.rung.nearly_repeated
         cells: list[RenderableType] = [
             _name(one).append(_OTHER_MODEL if other else ""),
             _label(one),
             f"{one.sessions:,}",
-            _interval(one.rate, 3),
+            _interval(one.rate, 3, _CLOSE if one.rung.nearly_repeated else ""),
             _interval(one.half_life, 1),
             _interval(one.spectral_radius),
             Text(str(one.regime)),
@@ -72,8 +75,9 @@ def dynamics(fit: Fit, narrow: bool) -> Iterator[RenderableType]:
         ]
         made.add_row(*(cells[i] for i in kept))
     yield made
-    if marked:
-        yield Text("† of affine steps: another model predicts unseen sessions better or is simpler, see below\n")
+    notes = [_OTHER_MODEL_NOTE] * marked + [_CLOSE_NOTE] * close
+    if notes:
+        yield Text("\n".join(notes) + "\n")
 
 
 def rungs(fit: Fit, narrow: bool) -> Iterator[Table]:

@@ -21,6 +21,10 @@ NOTEWORTHY = 0.1
 """Size of an interference from which on it is spoken of."""
 
 
+CHANCE = 0.05
+"""p-value, adjusted for all pairs and strategies, from which on an interference may be chance."""
+
+
 def verdict(fit: StrategyFit) -> str:
     """Return a few sentences: does it converge, how fast, to what, at whose expense, and is that credible."""
     if not fit.identified:
@@ -31,7 +35,15 @@ def verdict(fit: StrategyFit) -> str:
     if fit.coarse.chosen != "affine":
         # Affine figures would average standing still with moving, or numbers with states.
         return " ".join(filter(None, [_outcome(fit), fit.coarse.says, fit.coarse.behaviour, _trade_offs(fit)]))
-    parts = [_outcome(fit), _behaviour(fit), _trust(fit), _destination(fit), _prediction(fit), _trade_offs(fit)]
+    parts = [
+        _outcome(fit),
+        _behaviour(fit),
+        _repeated(fit),
+        _trust(fit),
+        _destination(fit),
+        _prediction(fit),
+        _trade_offs(fit),
+    ]
     return " ".join(filter(None, parts))
 
 
@@ -92,17 +104,24 @@ def _behaviour(fit: StrategyFit) -> str:
     }[label]
 
 
+def _repeated(fit: StrategyFit) -> str:
+    """Say which figure to read where the eigenvalue that sets the rate cannot be told from another."""
+    if not fit.rung.nearly_repeated:
+        return ""
+    average, dt = fit.smooth_rate, fit.dt
+    return (
+        "Two of its speeds cannot be told apart, which makes the interval of the rate unreliable: read the average "
+        f"rate over all directions, {float(average) * dt:.2f} ({average.low * dt:.2f} to {average.high * dt:.2f})."
+    )
+
+
 def _trust(fit: StrategyFit) -> str:
-    """Say which estimator speaks and what it corrects, or what remains to doubt."""
-    if fit.trusted != "least_squares":
-        plain = fit.rungs["least_squares"].rate
-        corrected = f"These figures come from the {RUNGS[fit.trusted]} estimate, because {fit.trust[0]}"
-        if plain.low > fit.rate.high or plain.high < fit.rate.low:
-            return f"{corrected}; least squares alone would say rate {float(plain) * fit.dt:.2f}."
-        return f"{corrected}."
-    if fit.second_lag_p_value < SECOND_LAG:
-        return "Take the speed with caution: the score before last matters too, so levels differ or scores are noisy."
-    return ""
+    """Say which estimator speaks and what it corrects, where others disagree, or what remains to doubt."""
+    if len(fit.rungs) == 1:
+        doubt = "Take the speed with caution: the score before last matters too, so levels differ or scores are noisy."
+        return doubt if fit.second_lag_p_value < SECOND_LAG else ""
+    said = [f"These figures come from the {RUNGS[fit.trusted]} estimate, because {fit.trust[0]}", *fit.trust[1:]]
+    return " ".join(f"{one[0].upper()}{one[1:]}." for one in said)
 
 
 def _destination(fit: StrategyFit) -> str:
@@ -150,17 +169,16 @@ def _prediction(fit: StrategyFit) -> str:
 
 
 def _trade_offs(fit: StrategyFit) -> str:
-    """Name the strongest interference whose interval excludes 0, with improvement counted as each direction says."""
-    names, sign, matrix = fit.space.names, fit.space.sign, fit.interference
+    """Name the strongest interference that is more than chance, with improvement counted as each direction says."""
+    names, sign, matrix, p = fit.space.names, fit.space.sign, fit.interference.estimate, fit.interference_p_value
     found = [
-        (sign[i] * sign[j] * matrix.estimate[i, j], names[i], names[j])
+        (sign[i] * sign[j] * matrix[i, j], names[i], names[j])
         for i in range(len(names))
         for j in range(i)
-        if (matrix.high[i, j] < 0 or matrix.low[i, j] > 0) and abs(matrix.estimate[i, j]) >= NOTEWORTHY
+        if p[i, j] < CHANCE and abs(matrix[i, j]) >= NOTEWORTHY
     ]
     if not found:
         return ""
     value, one, other = max(found, key=lambda item: abs(item[0]))
-    if value < 0:
-        return f"Steps that gain in '{other}' tend to lose in '{one}' (correlation of gains {value:+.2f})."
-    return f"Steps that gain in '{other}' tend to gain in '{one}' (correlation of gains {value:+.2f})."
+    direction = "lose" if value < 0 else "gain"
+    return f"Steps that gain in '{other}' tend to {direction} in '{one}' (correlation of gains {value:+.2f})."
