@@ -21,6 +21,11 @@ def fit() -> Fit:
     return pooled(grouped())
 
 
+def replaced(value: Estimate, k: int) -> Estimate:
+    """Return `value` with an interval that is longer upwards."""
+    return Estimate(value, value.low, value.high + 0.1 * (k + 1))
+
+
 def part_of(fit: Fit, book: Book | None = None) -> Grouped:
     made = groups(book or Book(), fit, [*fit.strategies.values()], [look(0)])
     assert made is not None
@@ -53,7 +58,7 @@ def test_dots_intervals_and_population_are_those_of_the_fit(fit: Fit) -> None:
     assert fit.pooling is not None
     pooling = fit.pooling["retry"]
     few = pooling.groups[:5]
-    values = [group.equilibrium[0] for group in few]
+    values = [replaced(group.equilibrium[0], k) for k, group in enumerate(few)]
     drawn = group_figure(few, values, pooling.equilibrium[0], look(2), title="x")
     (points,) = drawn.data
     np.testing.assert_allclose(points.x, [float(value) for value in values], rtol=1e-5)
@@ -120,5 +125,11 @@ def test_hostile_names_of_groups_stay_text() -> None:
     for text in ("<script>alert(1)", "<img src=x", "<b>bold", "<svg onload"):
         assert text not in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    book = Book()
+    part_of(fit, book)
+    for figure in book.pages.values():
+        drawn = json.loads(figure)
+        texts = [*drawn["layout"]["yaxis"]["ticktext"], *drawn["data"][0]["customdata"]]
+        assert not any("<" in text.replace("<br>", "") for text in texts)
     assert "\\u0026lt;script\\u0026gt;alert(1)" in page
     assert page.count("<script") == page.count("</script>") == 3

@@ -243,9 +243,9 @@ def test_unequal_lengths_and_switching_are_pointed_out():
 
 
 def test_every_strategy_has_its_label_its_reasons_and_its_trusted_estimator(fit, page):
-    for name in fit:
+    for name, card in zip(fit, page.visible.split("Why “")[:-1], strict=True):
         one = fit[name]
-        assert f"{name} {one.verdict.label}" in page.visible
+        assert f"{name} {one.verdict.label} {one.verdict}" in card
         for reason in (*one.verdict.reasons, *one.trust):
             assert reason[1:] in page.visible
         assert f"Trusted: {RUNGS[one.trusted]}" in page.visible
