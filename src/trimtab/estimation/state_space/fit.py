@@ -259,7 +259,7 @@ def _mode(layout: Layout, moments: PanelMoments, start: Floats, known: KnownNois
         start,
         jac=True,
         method="BFGS",
-        options={"hess_inv0": _metric(layout, near), "gtol": 0.1, "maxiter": 300},
+        options={"hess_inv0": _metric(layout, near), "gtol": 0.01, "maxiter": 300},
     )
     low, high = layout.bounds()
     vector = np.clip(best.x, low, high)
