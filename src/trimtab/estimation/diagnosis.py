@@ -25,9 +25,6 @@ TREND = 0.01
 TIGHT = 0.3
 """How near to 0 the interval of the average multiplier must lie for noise to be more than a guess."""
 
-FLAT = 0.2
-"""Share of what does not last that the next iteration may know of, by its interval, for a level to be called static."""
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Diagnosis:
@@ -85,8 +82,11 @@ def diagnose(
         return Diagnosis("undetermined", (_memory(memory), few), lags)
     if dependence < MEMORY:
         lasting = f"a session's scores are alike at all iterations (p {_p(dependence)} for no likeness)"
-        if abs(lags.fading) + 2 * lags.fading_error < FLAT:
-            return Diagnosis("static level", (lasting, flat, "each session keeps a level of its own"), lags)
+        if lags.flat:
+            level = "each session keeps a level of its own"
+            if lags.trend_p_value < TREND:
+                level += f", and all of them move alike (p {_p(lags.trend_p_value)})"
+            return Diagnosis("static level", (lasting, flat, level), lags)
         return Diagnosis("undetermined", (lasting, flat, "but too few sessions to exclude that they fade"), lags)
     unlike = f"a session's scores are not alike beyond what all sessions share (p {_p(dependence)})"
     if lags.trend_p_value < TREND:

@@ -28,6 +28,19 @@ FEWEST = 5
 EARLY = 0.02
 """Share of runs shorter than the longest from which on runs are taken to end early."""
 
+FLAT = 0.1
+"""p-value of "nothing fades" from which on a level may be called static; below, that is left open."""
+
+FORGOTTEN = 0.15
+"""Share of what does not last that the next iteration may know of, by its interval, for a level to be called static.
+
+Without this bound, dynamics beside large lasting differences would pass for static levels."""
+
+FADED = 0.25
+"""Share of the covariance at lag 1 that may have faded later on, by its interval, for the same.
+
+Without this bound, dynamics under much noise would."""
+
 _LAGS = 20  # lags whose covariances are reported
 
 
@@ -47,6 +60,9 @@ class LagTests:
         Share of what does not last, g_0 less the mean of the later g_k, that the next iteration still knows of:
         (g_1 - mean) / (g_0 - mean), averaged over the objectives, and its standard error with the denominator taken as
         known. 0 for a static level under independent noise, and about the multiplier for a loop without noise.
+    faded, faded_error
+        The same drop relative to g_1, in units of g_0, and its standard error with g_1 taken as known: 0 for a static
+        level, 1 where nothing is left later on. Noise does not make it small, as it does `fading`; lasting levels do.
     trend_p_value
         Of "the mean over runs does not move".
     runs
@@ -58,6 +74,8 @@ class LagTests:
     fading_p_value: float
     fading: float
     fading_error: float
+    faded: float
+    faded_error: float
     trend_p_value: float
     runs: int
 
@@ -74,6 +92,12 @@ class LagTests:
         with np.errstate(divide="ignore", invalid="ignore"):
             extrapolated = np.where((g[1] > 0) & (g[2] > 0), g[1] ** 2 / g[2], np.nan)
             return np.where(g[0] > 0, np.clip(1 - extrapolated / g[0], 0.0, 1.0), np.nan)
+
+    @property
+    def flat(self) -> bool:
+        """True where all that lasts lasts for good, by more than the want of a proof to the contrary."""
+        forgotten = abs(self.fading) + 2 * self.fading_error < FORGOTTEN
+        return self.fading_p_value >= FLAT and forgotten and abs(self.faded) + 2 * self.faded_error < FADED
 
 
 def hotelling_mean(values: Floats, weights: Floats) -> float:
@@ -120,22 +144,32 @@ def lag_tests(panel: Panel) -> LagTests:
     near, far, weight = _products(centred) if even else _predictions(centred)
     unknown = float("nan")
     if not len(near):
-        return LagTests(g, unknown, unknown, unknown, unknown, trend, 0)
+        return LagTests(g, *(unknown,) * 6, trend, 0)
     difference = near - far
     share = weight / weight.sum()
     passing = g[0] - share @ far
-    drops = (difference / np.where(passing > 0, passing, np.nan)).mean(axis=1)
-    drop = float(share @ drops)
-    error = float(np.sqrt((((drops - drop) * share) ** 2).sum()))
+    fading, fading_error = _mean_and_error(difference / np.where(passing > 0, passing, np.nan), share)
+    size = np.where(g[0] > 0, g[0], np.inf)
+    drop, error = _mean_and_error(difference / size, share)
+    level = float((share @ near / size).mean())
     return LagTests(
         autocovariance=g,
         dependence_p_value=hotelling_mean(np.hstack([near, far]), weight),
         fading_p_value=hotelling_mean(difference, weight),
-        fading=drop,
-        fading_error=error,
+        fading=fading,
+        fading_error=fading_error,
+        faded=drop / level if level > 0 else unknown,
+        faded_error=error / level if level > 0 else unknown,
         trend_p_value=trend,
         runs=len(near),
     )
+
+
+def _mean_and_error(drops: Floats, share: Floats) -> tuple[float, float]:
+    """Return the mean over objectives and runs of drops (U, n), and its standard error over runs."""
+    each = drops.mean(axis=1)
+    mean = float(share @ each)
+    return mean, float(np.sqrt((((each - mean) * share) ** 2).sum()))
 
 
 def _centred(values: Floats, means: Floats) -> Floats:

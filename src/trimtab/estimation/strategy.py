@@ -24,6 +24,7 @@ from trimtab.estimation.panel import Panel
 from trimtab.estimation.prediction import r_squared
 from trimtab.estimation.results import StrategyFit
 from trimtab.estimation.rungs import Rung
+from trimtab.estimation.spectral import NO_MEMORY
 from trimtab.estimation.state_space.moments import panel_moments
 
 __all__ = ["bootstrap_key", "fit_strategy"]
@@ -82,7 +83,17 @@ def fit_strategy(
     # Steps pooled over strategies follow no one model, so that there is nothing to correct.
     estimator: Estimator = "least-squares" if code is None else options.estimator
     data = Data(seen, code, steps, panel, bounds)
-    climbed = climb(ground, plain, diagnosis, data, estimator, options.draws, options.seed, bootstrap_key(name))
+    climbed = climb(
+        ground,
+        plain,
+        diagnosis,
+        memory < NO_MEMORY,
+        data,
+        estimator,
+        options.draws,
+        options.seed,
+        bootstrap_key(name),
+    )
     coarse = coarse_fit(seen, steps, code, options)
     return StrategyFit(
         name="all strategies" if name is None else name,

@@ -22,6 +22,8 @@ from trimtab.estimation.rungs import RUNGS
 __all__ = ["coarse", "dynamics", "interference", "levels", "rungs"]
 
 _MOST_COLUMNS = 4
+_MOST_WIDE = 3  # objectives, or pairs of them, side by side
+_LONGEST_NAME = 15  # of these
 _MOST_PAIRS = 6
 _MOST_PARTS = 12  # rows of the table of parts
 
@@ -154,19 +156,8 @@ def _of_model(one: StrategyFit) -> tuple[Estimate, Estimate, str]:
 
 def levels(fit: Fit, narrow: bool) -> Iterator[Table]:
     """Yield where sessions start, end and head for, and what their outcomes are worth."""
-    if narrow or fit.space.n > _MOST_COLUMNS:
-        made = table("Levels", ["strategy", "objective", "mean start", "mean end", "equilibrium", "at a bound"])
-        for _, one in _rows(fit):
-            for j, name in enumerate(fit.space.names):
-                made.add_row(
-                    _name(one) if j == 0 else "",
-                    Text(plain(name)),
-                    score(one.started.estimate[j]),
-                    _scored(one.reached[j], narrow),
-                    _scored(one.equilibrium[j], narrow),
-                    "–" if np.isnan(one.at_bound[j]) else f"{one.at_bound[j]:.0%}",
-                )
-        yield made
+    if narrow or fit.space.n > _MOST_WIDE or max(map(len, fit.space.names)) > _LONGEST_NAME:
+        yield _long_levels(fit, narrow)
         return
     title = f"Levels: mean start > mean end (equilibrium); second lines: {fit.level:.0%} intervals of the last two"
     made = table(title, ["strategy", *fit.space.names, "Pareto eff.", "hypervolume"])
@@ -181,6 +172,25 @@ def levels(fit: Fit, narrow: bool) -> Iterator[Table]:
             cells.append(cell)
         made.add_row(_name(one), *cells, _interval(one.pareto_efficiency), number(one.hypervolume))
     yield made
+
+
+def _long_levels(fit: Fit, narrow: bool) -> Table:
+    """Return one row per strategy and objective."""
+    heads = ["strategy", "objective", "mean start", "mean end", "equilibrium", "at a bound"]
+    made = table("Levels", heads if narrow else [*heads, "Pareto eff.", "hypervolume"])
+    for _, one in _rows(fit):
+        for j, name in enumerate(fit.space.names):
+            cells: list[RenderableType] = [
+                _name(one) if j == 0 else "",
+                Text(plain(name)),
+                score(one.started.estimate[j]),
+                _scored(one.reached[j], narrow),
+                _scored(one.equilibrium[j], narrow),
+                "–" if np.isnan(one.at_bound[j]) else f"{one.at_bound[j]:.0%}",
+            ]
+            whole = [_interval(one.pareto_efficiency), number(one.hypervolume)] if j == 0 else ["", ""]
+            made.add_row(*cells, *([] if narrow else whole))
+    return made
 
 
 def _scored(value: Estimate, narrow: bool) -> Text:
@@ -200,7 +210,7 @@ def interference(fit: Fit, narrow: bool) -> Iterator[RenderableType]:
         return
     tests = fit.interference_tests
     title = "Interference: correlation of step changes (p: Holm)"
-    if narrow:
+    if narrow or len(pairs) > _MOST_WIDE or 2 * max(map(len, names)) + 3 > 2 * _LONGEST_NAME:
         made = table(title, ("strategy", "objectives", "correlation", "p"))
         for key, one in _rows(fit):
             for i, j in pairs:
@@ -208,6 +218,8 @@ def interference(fit: Fit, narrow: bool) -> Iterator[RenderableType]:
                 cells = (Text(f"{names[i]} / {names[j]}"), _interval(one.interference[i, j]))
                 made.add_row(name, *cells, p_value(_p(tests, key, i, j)))
         yield made
+        if not narrow:
+            yield from _interference_parts(fit, pairs, tests)
         return
     made = table(title, ["strategy", *(f"{names[i]} / {names[j]}" for i, j in pairs)])
     for key, one in _rows(fit):

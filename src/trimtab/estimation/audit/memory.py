@@ -10,6 +10,7 @@ from trimtab.estimation.audit.clustered import half_width, standard_error
 from trimtab.estimation.audit.finding import Answer, CannotSayError
 from trimtab.estimation.audit.sample import Regression, Sample
 from trimtab.estimation.audit.wording import are, number, p_text, percent, span
+from trimtab.estimation.diagnosis import FADING
 from trimtab.estimation.lag_covariance import lag_tests
 from trimtab.estimation.memory import memory_p_value
 from trimtab.estimation.panel import Block, Panel
@@ -21,8 +22,6 @@ Floats = NDArray[np.float64]
 TIGHT = 0.3
 """How near to 1 the whole interval of the average rate must lie for noise to be more than a guess."""
 
-FLAT = 0.25
-"""Share of the covariance at lag 1 that may at most have faded, by its interval, for levels to be called static."""
 
 NOISE = 0.05
 """Share of the variance of scores that noise may have: it biases multipliers by about as much."""
@@ -61,7 +60,7 @@ def _average_rate(r: Regression, level: float) -> tuple[float, float, float]:
 def static_levels(sample: Sample) -> Answer:
     """Answer whether deviations fade, rather than last for good.
 
-    Flatness of the lag autocovariances, see `lag_covariance`.
+    Flatness of the lag autocovariances, see `lag_covariance`, at the level at which the verdict tests it.
 
     The figure is the share of what does not last for good that the next score still knows, over the objectives: 0 for
     lasting levels under independent noise.
@@ -74,10 +73,10 @@ def static_levels(sample: Sample) -> Answer:
     fading = tests.fading
     half = float(half_width(tests.fading_error, sample.options.level, tests.runs))
     low, high = fading - half, fading + half
-    if p < alpha and (np.isnan(fading) or fading <= 0):
+    if p < FADING and (np.isnan(fading) or fading <= 0):
         text = f"Neighbouring scores are less alike than distant ones ({p_text(p)}), as an overshooting loop has it."
         return Answer(fading, text, p, low, high, True)
-    if p < alpha:
+    if p < FADING:
         text = (
             f"Deviations fade ({p_text(p)}): of what does not last for good, the next score still knows "
             f"{percent(fading)}{span(low, high, shares=True)}."
@@ -90,7 +89,7 @@ def static_levels(sample: Sample) -> Answer:
         f"Nothing shows to fade ({p_text(p)}; of what does not last for good, the next score knows {percent(fading)}"
         f"{span(low, high, shares=True)}): "
     )
-    if high < FLAT:
+    if tests.flat:
         text += "levels that differ for good, under scoring noise, explain it without any dynamics."
         return Answer(fading, text, p, low, high, False)
     return Answer(fading, text + "too few data to tell a slow loop from levels that differ for good.", p, low, high)
