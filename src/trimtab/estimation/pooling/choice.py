@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from math import log
 
 import numpy as np
-import scipy.special
 from numpy.typing import NDArray
 
 from trimtab.estimation.moments import Moments
@@ -26,9 +25,6 @@ DIFFERENT = 0.01
 
 PER_START = 5
 """Groups for each coefficient of the mean start below which a group's level is taken not to depend on it."""
-
-MATTERS = 0.05
-"""p-value below which it is taken to."""
 
 MOST_GROUPS = 1_000
 """Groups above which differences of A are looked for only where they are asked for, because that takes long."""
@@ -58,7 +54,8 @@ class Choice:
 def choose(own: Moments, group: Ints, by_group: Moments, starts: Floats, varies: Varying | None) -> Choice:
     """Fit and choose.
 
-    The starts stay where a Wald test finds that levels depend on them: of no use elsewhere, they cost precision. A
+    The starts stay wherever there are groups enough, and not only where a test finds that levels depend on them: where
+    they do and it does not find so, intervals of the rate cover too seldom, and keeping them costs little precision. A
     differs between groups where that has the smaller BIC, unless sessions of one group differ in level for good: that
     would pass for differences of A.
 
@@ -77,9 +74,6 @@ def choose(own: Moments, group: Ints, by_group: Moments, starts: Floats, varies:
     if PER_START * (1 + starts.shape[1]) > G:
         starts = starts[:, :0]
     fit = _fit(by_group, starts, first)
-    if starts.shape[1] and not _starts_p_value(fit, by_group.n, G) < MATTERS:
-        starts = starts[:, :0]
-        fit = _fit(by_group, starts, first)
     fits: dict[Varying, MixedFit] = {first: fit}
     within = within_p_value(own, group, group_coefficients(fit, starts), fit.Q)
     if varies is None and not within < DIFFERENT and G <= MOST_GROUPS:
@@ -97,11 +91,3 @@ def _fit(by_group: Moments, starts: Floats, varies: Varying) -> MixedFit:
     # The intercept and the starts are there before the first step; the states are not.
     before = np.array([True] + [False] * n + [True] * h)
     return fit_mixed(group_sums(by_group, starts), q, free, before)
-
-
-def _starts_p_value(fit: MixedFit, n: int, groups: int) -> float:
-    """Return the p-value of Wald's test that no level depends on a start, F with G - 1 - h degrees of freedom."""
-    c = fit.beta[1 + n :].ravel()
-    at = np.arange((1 + n) * n, fit.beta.size)
-    statistic = float(c @ np.linalg.solve(fit.covariance[np.ix_(at, at)], c)) / len(c)
-    return float(scipy.special.fdtrc(len(c), groups - 1 - len(c) // n, statistic))

@@ -41,6 +41,9 @@ Bools = NDArray[np.bool_]
 
 _FIRST_SHARE = 0.3  # standard deviation of the random effects at the start of the search, in units of that of rows
 _MOST_ROUNDS = 500
+_NOWHERE = 1e10  # minus the log likelihood where it cannot be worked out
+_STEP = 1e-5  # of numerical derivatives of the gradient
+_FLAT = 1e-10  # share of the largest curvature below which the likelihood has none
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,10 +69,10 @@ class MixedFit:
     beta
         (k, n) fixed coefficients.
     covariance
-        (kn, kn) of vec(beta), row by row, given Q and Omega.
+        (kn, kn) of vec(beta), row by row, from the curvature of the likelihood in beta, Q and Omega.
     robust
-        (kn, kn) the same from leaving out each group in turn, Q and Omega kept: right also where rows of a group are
-        not alike or its deviations not as modelled.
+        (kn, kn) the same from leaving out each group in turn: right also where rows of a group are not alike or its
+        deviations not as modelled.
     Q
         (n, n) covariance of rows within groups.
     Omega
@@ -165,14 +168,13 @@ def _posterior(s: _State, L: Floats, C: Floats) -> tuple[Floats, Floats]:
     return s.P - cross @ np.swapaxes(PLK, 1, 2), cross
 
 
-def _gradient(sums: GroupSums, q: int, L: Floats, U: Floats, s: _State) -> tuple[Floats, Floats]:
-    """Return the gradients of the log likelihood with respect to L and U, Q = U U'."""
+def _gradients(sums: GroupSums, q: int, L: Floats, U: Floats, s: _State) -> tuple[Floats, Floats]:
+    """Return each group's part of the gradients of the log likelihood: by L (G, r, r) and by U (G, n, n), Q = U U'."""
     G, k, n = sums.WY.shape
     covariance, cross = _posterior(s, L, s.known)
     JL = s.J @ L
     residual = s.v - s.K @ s.beta - np.einsum("grs,gs->gr", JL, s.eta)
-    to_L = np.einsum("gr,gs->rs", residual, s.eta)
-    to_L -= (s.K @ np.swapaxes(cross, 1, 2)).sum(axis=0) + (JL @ covariance).sum(axis=0)
+    to_L = residual[:, :, None] * s.eta[:, None] - s.K @ np.swapaxes(cross, 1, 2) - JL @ covariance
     B = np.broadcast_to(s.beta.reshape(k, n), (G, k, n)).copy()
     B[:, :q] += (s.eta @ L.T).reshape(G, q, n)
     r = q * n
@@ -181,15 +183,15 @@ def _gradient(sums: GroupSums, q: int, L: Floats, U: Floats, s: _State) -> tuple
     both = L @ cross
     T[:, :r] += both
     T[:, :, :r] += np.swapaxes(both, 1, 2)
-    YB = np.einsum("gka,gkb->ab", sums.WY, B)
-    R = sums.YY.sum(axis=0) - YB - YB.T + np.einsum("gka,gkl,glb->ab", B, sums.WW, B)
-    R += np.einsum("gkl,gkalb->ab", sums.WW, T.reshape(G, k, n, k, n))
-    to_U = (s.inverse @ R @ s.inverse - sums.rows * s.inverse) @ U
+    YB = np.swapaxes(sums.WY, 1, 2) @ B
+    R = sums.YY - YB - np.swapaxes(YB, 1, 2) + np.swapaxes(B, 1, 2) @ sums.WW @ B
+    R += np.einsum("gkl,gkalb->gab", sums.WW, T.reshape(G, k, n, k, n))
+    to_U = (s.inverse @ R @ s.inverse - sums.WW[:, :1, :1] * s.inverse) @ U
     return to_L, to_U
 
 
-def _leaving_out(sums: GroupSums, L: Floats, s: _State) -> Floats:
-    """Return (G - 1) / G times the sum of squares and products of beta without each group about their mean."""
+def _leaving_out(sums: GroupSums, L: Floats, s: _State) -> Floats | None:
+    """Return how beta changes where each group in turn is left out, Q and Omega kept, (G, kn); None if it cannot be."""
     G = len(sums.WW)
     LK = L.T @ s.K
     PLK = s.P @ LK
@@ -199,9 +201,85 @@ def _leaving_out(sums: GroupSums, L: Floats, s: _State) -> Floats:
         without = np.linalg.solve(own.sum(axis=0) - own, (right.sum(axis=0) - right)[..., None])[..., 0]
     except np.linalg.LinAlgError:
         # One group carries all there is to know of some coefficient.
-        return s.C
-    centred = without - without.mean(axis=0)
-    return np.asarray((G - 1) / G * centred.T @ centred)
+        return None
+    return np.asarray(without - s.beta)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Problem:
+    """The likelihood as a function of one vector: the entries of L that are free, then those of U.
+
+    The diagonal of U is there as its logarithm, so that every vector stands for some (L, Q).
+    """
+
+    sums: GroupSums
+    q: int
+    rows: Ints
+    columns: Ints
+    integrated: Ints
+
+    def unpacked(self, x: Floats) -> tuple[Floats, Floats]:
+        n, split = self.sums.WY.shape[2], len(self.rows)
+        L, U = np.zeros((self.q * n, self.q * n)), np.zeros((n, n))
+        L[self.rows, self.columns] = x[:split]
+        U[np.tril_indices(n)] = x[split:]
+        np.fill_diagonal(U, np.exp(np.diagonal(U)))
+        return L, U
+
+    def state(self, x: Floats) -> _State:
+        return _state(self.sums, self.q, *self.unpacked(x), self.integrated)
+
+    def slopes(self, x: Floats, s: _State) -> Floats:
+        """Return each group's part of the gradient of the log likelihood, (G, p)."""
+        L, U = self.unpacked(x)
+        to_L, to_U = _gradients(self.sums, self.q, L, U, s)
+        diagonal = np.arange(len(U))
+        to_U[:, diagonal, diagonal] *= np.diagonal(U)
+        lower = np.tril_indices(len(U))
+        return np.concatenate([to_L[:, self.rows, self.columns], to_U[:, lower[0], lower[1]]], axis=1)
+
+    def objective(self, x: Floats) -> tuple[float, Floats]:
+        """Return minus the log likelihood per row, and its gradient."""
+        try:
+            s = self.state(x)
+        except np.linalg.LinAlgError:
+            return _NOWHERE, np.zeros(len(x))
+        return s.minus_two / 2 / self.sums.rows, -self.slopes(x, s).sum(axis=0) / self.sums.rows
+
+
+def _sampling(problem: _Problem, x: Floats, s: _State) -> tuple[Floats, Floats]:
+    """Return the covariance of vec(beta) as modelled and the robust one, with Q and Omega unknown, both (kn, kn).
+
+    Where Y is the step from a state, Q and Omega are not known independently of its coefficient, and in short sessions
+    what is not known about them is much of what is not known about it. With psi the vector of `problem`, H the second
+    derivatives of -l in psi with beta at its maximum, and B = d beta / d psi::
+
+        Cov(beta) = F^-1 + B H^-1 B'
+        beta_(-g) - beta = d_g + B H^-1 (B' F d_g - l_g')
+
+    to first order in leaving out group g, d_g being the change of beta with psi kept and l_g' the part of the gradient
+    that is the group's.
+    """
+    G, p, kn = len(problem.sums.WW), len(x), len(s.beta)
+    H, B = np.empty((p, p)), np.empty((kn, p))
+    for i in range(p):
+        step = _STEP * max(1.0, abs(x[i]))
+        sides = []
+        for sign in (1.0, -1.0):
+            there = x.copy()
+            there[i] += sign * step
+            state = problem.state(there)
+            sides.append((problem.slopes(there, state).sum(axis=0), state.beta))
+        (up, up_beta), (down, down_beta) = sides
+        H[i], B[:, i] = (down - up) / (2 * step), (up_beta - down_beta) / (2 * step)
+    BH = B @ np.linalg.pinv((H + H.T) / 2, rcond=_FLAT, hermitian=True)
+    covariance = s.C + BH @ B.T
+    change = _leaving_out(problem.sums, problem.unpacked(x)[0], s)
+    if change is None:
+        return covariance, covariance
+    change = change + (change @ np.linalg.solve(s.C, B) - problem.slopes(x, s)) @ BH.T
+    change = change - change.mean(axis=0)
+    return covariance, np.asarray((G - 1) / G * change.T @ change)
 
 
 def fit_mixed(sums: GroupSums, q: int, free: Bools, integrated: Bools) -> MixedFit:
@@ -230,53 +308,37 @@ def fit_mixed(sums: GroupSums, q: int, free: Bools, integrated: Bools) -> MixedF
     # Responses are measured in the standard deviations of their residuals, so that one step length fits all.
     size = np.sqrt(np.maximum(np.diagonal(start), 1e-300))
     scaled = GroupSums(sums.WW, sums.WY / size, sums.YY / size[:, None] / size)
-    sizes = np.tile(size, q)
     rows, columns = np.nonzero(np.tril(np.asarray(free)))
-    fixed = np.flatnonzero(np.repeat(integrated, n))
-    lower = np.tril_indices(n)
-    diagonal = lower[0] == lower[1]
-
-    def unpacked(x: Floats) -> tuple[Floats, Floats]:
-        L, U = np.zeros((q * n, q * n)), np.zeros((n, n))
-        L[rows, columns] = x[: len(rows)]
-        U[lower] = np.where(diagonal, np.exp(np.where(diagonal, x[len(rows) :], 0.0)), x[len(rows) :])
-        return L, U
-
-    def objective(x: Floats) -> tuple[float, Floats]:
-        L, U = unpacked(x)
-        try:
-            s = _state(scaled, q, L, U, fixed)
-        except np.linalg.LinAlgError:
-            return 1e10, np.zeros(len(x))
-        to_L, to_U = _gradient(scaled, q, L, U, s)
-        slope = np.concatenate([to_L[rows, columns], to_U[lower] * np.where(diagonal, U[lower], 1.0)])
-        return s.minus_two / 2 / scaled.rows, -slope / scaled.rows
-
-    correlation = start / size[:, None] / size
-    U0 = np.linalg.cholesky(correlation + 1e-9 * np.eye(n))
-    roots = np.where(diagonal, np.log(np.where(diagonal, U0[lower], 1.0)), U0[lower])
-    x0 = np.concatenate([np.where(rows == columns, _FIRST_SHARE, 0.0), roots])
+    problem = _Problem(scaled, q, rows, columns, np.flatnonzero(np.repeat(integrated, n)))
+    U0 = np.linalg.cholesky(start / size[:, None] / size + 1e-9 * np.eye(n))
+    np.fill_diagonal(U0, np.log(np.diagonal(U0)))
+    x0 = np.concatenate([np.where(rows == columns, _FIRST_SHARE, 0.0), U0[np.tril_indices(n)]])
     found = scipy.optimize.minimize(
-        objective, x0, jac=True, method="L-BFGS-B", options={"maxiter": _MOST_ROUNDS, "ftol": 1e-15, "gtol": 1e-8}
+        problem.objective,
+        x0,
+        jac=True,
+        method="L-BFGS-B",
+        options={"maxiter": _MOST_ROUNDS, "ftol": 1e-15, "gtol": 1e-8},
     )
-    if not np.isfinite(found.fun) or found.fun >= 1e9 or np.abs(found.jac).max() > 1e-3:
+    if not np.isfinite(found.fun) or found.fun >= _NOWHERE or np.abs(found.jac).max() > 1e-3:
         raise FitError(
             "the differences between groups could not be estimated: the likelihood has no clear maximum; choose fewer "
             "objectives with --objective, or give more sessions"
         )
-    L, U = unpacked(found.x)
-    s = _state(scaled, q, L, U, fixed)
-    covariance, cross = _posterior(s, L, s.C)
+    L, U = problem.unpacked(found.x)
+    s = problem.state(found.x)
+    of_beta, robust = _sampling(problem, found.x, s)
+    spread, cross = _posterior(s, L, of_beta)
     all_sizes = np.tile(size, k)
-    own = L * sizes[:, None]
+    own = L * np.tile(size, q)[:, None]
     return MixedFit(
         beta=s.beta.reshape(k, n) * size,
-        covariance=s.C * all_sizes[:, None] * all_sizes,
-        robust=_leaving_out(scaled, L, s) * all_sizes[:, None] * all_sizes,
+        covariance=of_beta * all_sizes[:, None] * all_sizes,
+        robust=robust * all_sizes[:, None] * all_sizes,
         Q=U @ U.T * size[:, None] * size,
         Omega=own @ own.T,
         gamma=(s.eta @ own.T).reshape(G, q, n),
-        spread=own @ covariance @ own.T,
+        spread=own @ spread @ own.T,
         spread_given_beta=own @ s.P @ own.T,
         cross=own @ cross * all_sizes,
         log_likelihood=-s.minus_two / 2 - float((scaled.rows - np.sum(integrated)) * np.log(size).sum()),

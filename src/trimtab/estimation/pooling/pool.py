@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from trimtab.core.objectives import ObjectiveSpace
 from trimtab.core.trajectories import Exclusion, Steps, Trajectories
 from trimtab.errors import FitError, InputError
 from trimtab.estimation.cautions import Design
@@ -23,7 +24,8 @@ from trimtab.estimation.pooling.groups import (
     merged,
 )
 from trimtab.estimation.pooling.population import Population
-from trimtab.estimation.pooling.results import Pooling, StrategyPooling, Varying
+from trimtab.estimation.pooling.results import GroupFit, Pooling, StrategyPooling, Varying
+from trimtab.estimation.threads import single_threaded
 
 __all__ = ["Pooling", "pool"]
 
@@ -31,6 +33,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
+@single_threaded
 def pool(
     data: Any,
     group: str,
@@ -47,9 +50,9 @@ def pool(
 
     Within one strategy, group g has the drift dx_t = (A_g x_t + b_g) dt + e_t with coefficients drawn from
     N((A, b), Omega) and one covariance Q of e for all. b differs freely between groups (``"levels"``); A too, each
-    entry independently, where that has the smaller BIC (``"levels and A"``). Where it is found to, a group's level also
-    depends on its mean start, as where tasks that start well end well; without that term the dependence would bias A
-    (Mundlak, 1978, Econometrica 46). See `mixed_model` for the likelihood.
+    entry independently, where that has the smaller BIC (``"levels and A"``). Where there are groups enough, a group's
+    level also depends on its mean start, as where tasks that start well end well; without that term the dependence
+    would bias A (Mundlak, 1978, Econometrica 46). See `mixed_model` for the likelihood.
 
     Unlike the fit of all steps, the mean drift does not take lasting differences between groups for slow dynamics, and
     groups of a few sessions borrow strength from the others.
@@ -61,7 +64,7 @@ def pool(
     group
         A column such as ``"task_id"`` or ``"model"``, or ``"session_id"``.
     strategy
-        Pool the sessions under this strategy only.
+        Pool the steps under this strategy only.
     varies
         What differs between groups; chosen by BIC if None.
     objectives, dt, level, draws, seed
@@ -129,8 +132,11 @@ def _pooled(
     varies: Varying | None,
     options: Options,
 ) -> StrategyPooling:
-    has_label = np.array([bool(label) for label in labels])
-    steps = steps.where(has_label[steps.session])
+    has_label = np.array([bool(label) for label in labels], dtype=bool)
+    labelled = steps.where(has_label[steps.session])
+    if len(steps) and not len(labelled):
+        raise FitError(f"no session with a step under {name!r} has a {column}")
+    steps = labelled
     moments = session_moments(steps)
     names = [*dict.fromkeys(labels[s] for s in moments.session.tolist())]
     index = {label: g for g, label in enumerate(names)}
@@ -174,7 +180,10 @@ def _pooled(
         heterogeneity=between_groups,
         within_p_value=choice.within_p_value,
         starts=bool(choice.starts.shape[1]),
-        warnings=tuple(_cautions(trajectories, design, len(names), column, choice, between_groups)),
+        warnings=(
+            *_cautions(trajectories, design, len(names), column, choice, between_groups),
+            *(_beyond(trajectories.space, members) if rate.low > 0 else ()),
+        ),
     )
 
 
@@ -198,8 +207,9 @@ def _check(moments: Moments, design: Design, groups: int, column: str, name: str
     n = int(design.active.sum())
     if groups < n + 3:
         raise FitError(
-            f"pooling {n} objectives needs at least {n + 3} groups, but {column} has {groups} with steps under "
-            f"{name!r}; choose fewer objectives with --objective, or compare the groups with each other"
+            f"pooling {n} objective{'s' * (n > 1)} needs at least {n + 3} groups, but {column} has {groups} with steps "
+            f"under {name!r}; choose fewer objectives with --objective, or compare groups by "
+            f"`trimtab compare SOURCE --between {column}=A,B`"
         )
     needed = groups + 2 * n + 2
     if moments.n_steps < needed:
@@ -233,3 +243,18 @@ def _cautions(
     if groups < 20:
         found.append(f"only {groups} groups: how much they differ is known roughly")
     return found
+
+
+def _beyond(space: ObjectiveSpace, members: list[GroupFit]) -> list[str]:
+    """Warn of equilibria more than a tenth of the scale beyond its ends."""
+    low, high = np.array([(o.low, o.high) for o in space]).T
+    slack = np.where(np.isfinite(high - low), (high - low) / 10, 0.0)
+    target = np.array([one.equilibrium.estimate for one in members])
+    outside = (target < low - slack) | (target > high + slack)
+    if not outside.any():
+        return []
+    names = ", ".join(name for name, one in zip(space.names, outside.any(axis=0), strict=True) if one)
+    return [
+        f"equilibria of {int(outside.any(axis=1).sum())} of {len(members)} groups lie beyond the scale of {names}: "
+        "their sessions end or come to a stop at its end, which an affine drift does not know of"
+    ]

@@ -97,7 +97,10 @@ class Population:
         """Draws of the population's mean from its sampling distribution, (draws, 1 + n, n)."""
         kn = self.k * self.n
         normal = stream(self.seed, "population").standard_normal((self.draws, kn))
-        covariance = self.fit.robust[:kn, :kn].copy()
+        # Leaving out groups understates the spread where they are few, so that it only may enlarge what is modelled.
+        robust, modelled = (np.diagonal(one)[:kn] for one in (self.fit.robust, self.fit.covariance))
+        size = np.sqrt(np.maximum(modelled / np.where(robust > 0, robust, 1.0), 1.0))
+        covariance = self.fit.robust[:kn, :kn] * size[:, None] * size
         # The mean start is itself a mean over the groups that happen to be there.
         covariance[: self.n, : self.n] += self._through_starts / len(self.starts)
         drawn = self.fit.beta[: self.k].ravel() + normal @ _root(covariance).T
@@ -167,7 +170,11 @@ class Population:
         target = self._equilibrium(self._coefficients)
         low, high = robust_interval(target, self._equilibrium(drawn), self.level, clusters)
         rate = self._rates(self._coefficients)[0]
-        rate_low, rate_high = normal_interval(rate, self._rates(drawn)[0], self.level, clusters)
+        if self.q == 1:
+            rates = [self.rates()[0]] * G
+        else:
+            ends = normal_interval(rate, self._rates(drawn)[0], self.level, clusters)
+            rates = [Estimate(*map(float, own)) for own in zip(rate, *ends, strict=True)]
         alone, rank = coefficients(self.groups.outer)
         steps = self.groups.outer[:, 0, 0]
         known = (rank == self.n) & (steps >= self.n + 2)
@@ -178,7 +185,7 @@ class Population:
                 name=name,
                 sessions=sessions[g],
                 steps=round(float(steps[g])),
-                rate=Estimate(rate[g], rate_low[g], rate_high[g]),
+                rate=rates[g],
                 own_rate=float(own_rate[g]),
                 equilibrium=ArrayEstimate(target[g], low[g], high[g]),
                 shrinkage=float(shrinkage[g]),

@@ -33,8 +33,9 @@ class GroupFit:
     own_rate
         Of least squares of the group's own steps, nan where they do not identify it.
     shrinkage
-        How far the group's level was drawn to the population: 0 where its own steps decide, 1 where they say nothing.
-        It is the share of the variance between groups that is left once its steps are known.
+        How far the group's level was drawn to what is expected of a group with its mean start: 0 where its own steps
+        decide, 1 where they say nothing. It is the share of the variance of levels between such groups that is left
+        once its steps are known.
     distance
         Distance of its drift from the population, in standard deviations between groups.
     """
@@ -77,7 +78,8 @@ class StrategyPooling:
     active
         (n,) objectives that explain steps.
     rate, smooth_rate, equilibrium
-        Of that mean drift, with intervals from its sampling distribution over groups.
+        Of that mean drift, with intervals from its sampling distribution over groups, in which the variances between
+        and within groups are unknown as well.
     plain_rate
         What least squares of all steps gives, which takes lasting differences between groups for slowness.
     groups
@@ -126,6 +128,11 @@ class StrategyPooling:
         raise InputError(
             f"no {self.group} is called {name!r}; the first are {', '.join(g.name for g in self.groups[:5])}"
         )
+
+    @property
+    def settles(self) -> bool:
+        """Whether groups return to levels of their own, that is, whether the interval of the rate excludes 0."""
+        return self.rate.low > 0
 
     @property
     def verdict(self) -> str:

@@ -66,7 +66,7 @@ def _population(one: StrategyPooling) -> Table:
         )
     target = one.equilibrium
     for j, name in enumerate(one.space.names):
-        if one.active[j]:
+        if one.active[j] and one.settles:
             made.add_row(
                 Text(plain(f"equilibrium {name}")),
                 score(target.estimate[j]),
@@ -78,13 +78,11 @@ def _population(one: StrategyPooling) -> Table:
 
 def _groups(one: StrategyPooling, narrow: bool) -> Table:
     shown = one.groups[:MOST_GROUPS]
-    more = (
-        f"the {len(shown)} farthest from the population of {len(one.groups):,}" if len(shown) < len(one.groups) else ""
-    )
-    title = f"Groups{', ' + more if more else ''} (shrunk: share of the population in a group's level)"
+    more = f", the {len(shown)} farthest out of {len(one.groups):,}" if len(shown) < len(one.groups) else ""
+    title = f"Groups{more} (shrunk: share of the population in a group's level)"
     names = [name for j, name in enumerate(one.space.names) if one.active[j]]
     own = [j for j in range(one.space.n) if one.active[j]]
-    levels = not narrow and len(names) <= _MOST_OBJECTIVES
+    levels = one.settles and not narrow and len(names) <= _MOST_OBJECTIVES
     rates = ("rate", "own rate") if one.varies != "levels" else ("own rate",)
     heads = (one.group, "sessions", "steps", *rates, *(names if levels else ()), "shrunk", "distance")
     made = table(title, heads)
@@ -114,20 +112,22 @@ def verdict(one: StrategyPooling) -> str:
             f"and of all steps together it is {one.plain_rate * one.dt:.2f}."
         )
     parts = [f"Groups by {one.group} differ in level for good ({shown}): {_spread(one)}."]
-    parts.append(
-        f"Within a group a deviation dies out at the {speed}; without regard to groups that looks like "
-        f"{one.plain_rate * one.dt:.2f}."
-    )
+    plainly = f"without regard to groups that looks like {one.plain_rate * one.dt:.2f}"
+    if one.settles:
+        parts.append(f"Within a group a deviation dies out at the {speed}; {plainly}.")
+    else:
+        parts.append(f"Within a group no return to a level can be told from none: the {speed}; {plainly}.")
     if one.varies != "levels":
         parts.append(f"Groups differ in speed too, with a standard deviation of {one.between.rate * one.dt:.2f}.")
     return " ".join([*parts, _farthest(one.groups[0])])
 
 
 def _spread(one: StrategyPooling) -> str:
-    listed = [f"{name} {score(one.between.equilibrium[j])}" for j, name in enumerate(one.space.names) if one.active[j]]
-    if not np.isfinite(one.between.equilibrium[one.active]).all():
-        return "their drifts differ, but there is no equilibrium to compare"
-    return f"standard deviations of their equilibria are {', '.join(listed)}"
+    known = one.settles and np.isfinite(one.between.equilibrium[one.active]).all()
+    spread = one.between.equilibrium if known else one.between.drift * one.dt
+    listed = [f"{name} {score(spread[j])}" for j, name in enumerate(one.space.names) if one.active[j]]
+    what = "equilibria" if known else "steps from one and the same score"
+    return f"standard deviations of their {what} are {', '.join(listed)}"
 
 
 def _farthest(group: GroupFit) -> str:
