@@ -41,7 +41,7 @@ class Choice:
     bic
         Of the alternatives that were tried.
     within_p_value
-        See `groups.within_p_value`.
+        See `groups.within_p_value`; of the alternative with the least BIC.
     """
 
     varies: Varying
@@ -73,13 +73,16 @@ def choose(own: Moments, group: Ints, by_group: Moments, starts: Floats, varies:
     G, first = len(starts), varies or "levels"
     if PER_START * (1 + starts.shape[1]) > G:
         starts = starts[:, :0]
-    fit = _fit(by_group, starts, first)
-    fits: dict[Varying, MixedFit] = {first: fit}
-    within = within_p_value(own, group, group_coefficients(fit, starts), fit.Q)
-    if varies is None and not within < DIFFERENT and G <= MOST_GROUPS:
+    fits: dict[Varying, MixedFit] = {first: _fit(by_group, starts, first)}
+    if varies is None and G <= MOST_GROUPS:
         fits["levels and A"] = _fit(by_group, starts, "levels and A")
     bic = {key: -2 * one.log_likelihood + one.parameters * log(G) for key, one in fits.items()}
     chosen = min(bic, key=lambda key: bic[key])
+    # Under one A for all, sessions from different starts would seem to differ in level where A differs.
+    fit = fits[chosen]
+    within = within_p_value(own, group, group_coefficients(fit, starts), fit.Q)
+    if varies is None and within < DIFFERENT:
+        chosen = "levels"
     return Choice(chosen, starts, fits[chosen], bic, within)
 
 

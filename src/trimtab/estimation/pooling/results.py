@@ -71,7 +71,8 @@ class StrategyPooling:
     varies
         What differs between groups; ``"levels"`` is b alone.
     bic
-        Of each alternative tried: -2 log likelihood + parameters x log(number of groups). The least was chosen.
+        Of each alternative tried: -2 log likelihood + parameters x log(number of groups). The least was chosen, but
+        ``"levels"`` where sessions of one group differ in level for good: that would pass for differences of A.
     A, b, Q
         Mean drift of the population, (k, k) and (k,), and the covariance of a step within a group, (k, k), of the k
         objectives that are `active`.
