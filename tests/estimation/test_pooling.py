@@ -17,7 +17,9 @@ from trimtab.errors import FitError, InputError
 from trimtab.estimation.fit import fit
 from trimtab.estimation.least_squares import coefficients, estimate
 from trimtab.estimation.moments import session_moments
+from trimtab.estimation.pooling import choice
 from trimtab.estimation.pooling.document import json_schema
+from trimtab.estimation.pooling.mixed_model import GroupSums, MixedFit, fit_mixed
 from trimtab.estimation.pooling.pool import pool
 
 EVIL = "[red]x[/red]\x1b[2J"
@@ -179,7 +181,7 @@ def test_strategies_are_pooled_apart_and_those_that_cannot_be_are_named() -> Non
 
 def test_what_cannot_be_pooled_is_refused_in_words() -> None:
     data = tasks(12, 3)
-    with pytest.raises(InputError, match="no column 'model' to group sessions by; there are 'task_id', 'session_id'"):
+    with pytest.raises(InputError, match="no label 'model' to group sessions by; there are 'task_id', 'session_id'"):
         pool(data, "model")
     with pytest.raises(InputError, match="'levels' or 'levels and A', but got 'A'"):
         pool(data, "task_id", varies="A")
@@ -192,6 +194,19 @@ def test_what_cannot_be_pooled_is_refused_in_words() -> None:
         pool(tasks(12, 1, steps=1), "task_id")
     with pytest.raises(FitError, match="cannot identify the dynamics"):
         pool(labelled(Trajectories.from_arrays(np.full((12, 5, 1), 3.0), ["q"]), task_id=[*"abcdefghijkl"]), "task_id")
+
+
+def test_differences_of_speed_that_cannot_be_fitted_leave_those_of_levels(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stuck(sums: GroupSums, q: int, free: np.ndarray, integrated: np.ndarray) -> MixedFit:
+        if q > 1:
+            raise FitError("no clear maximum")
+        return fit_mixed(sums, q, free, integrated)
+
+    monkeypatch.setattr(choice, "fit_mixed", stuck)
+    one = pool(tasks(12, 3), "task_id")["EF"]
+    assert (one.varies, [*one.bic]) == ("levels", ["levels"])
+    with pytest.raises(FitError, match="no clear maximum"):
+        pool(tasks(12, 3), "task_id", varies="levels and A")
 
 
 def test_scores_that_are_nowhere_known_are_said_to_be_missing() -> None:

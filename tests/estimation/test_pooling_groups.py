@@ -149,5 +149,5 @@ def test_labels_come_from_any_column_or_the_sessions_themselves() -> None:
     data = tasks(3, 2)
     assert labels_of(data, "task_id") == ("t0", "t1", "t2") * 2
     assert labels_of(data, "session_id") == data.session_ids
-    with pytest.raises(InputError, match="no column 'model' to group sessions by; there are 'task_id', 'session_id'"):
+    with pytest.raises(InputError, match="no label 'model' to group sessions by; there are 'task_id', 'session_id'"):
         labels_of(data, "model")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from math import log
 
 import numpy as np
 from numpy.typing import NDArray
 
+from trimtab.errors import FitError
 from trimtab.estimation.moments import Moments
 from trimtab.estimation.pooling.groups import group_sums, within_p_value
 from trimtab.estimation.pooling.mixed_model import MixedFit, fit_mixed
@@ -75,7 +77,9 @@ def choose(own: Moments, group: Ints, by_group: Moments, starts: Floats, varies:
         starts = starts[:, :0]
     fits: dict[Varying, MixedFit] = {first: _fit(by_group, starts, first)}
     if varies is None and G <= MOST_GROUPS:
-        fits["levels and A"] = _fit(by_group, starts, "levels and A")
+        # A population of drifts that cannot be fitted is no reason to do without the simpler one.
+        with suppress(FitError):
+            fits["levels and A"] = _fit(by_group, starts, "levels and A")
     bic = {key: -2 * one.log_likelihood + one.parameters * log(G) for key, one in fits.items()}
     chosen = min(bic, key=lambda key: bic[key])
     # Under one A for all, sessions from different starts would seem to differ in level where A differs.

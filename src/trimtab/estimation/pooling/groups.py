@@ -37,7 +37,10 @@ def labels_of(trajectories: Trajectories, group: str) -> tuple[str, ...]:
         return trajectories.covariates[group]
     except KeyError:
         known = ", ".join(repr(name) for name in (*trajectories.covariates, SESSION))
-        raise InputError(f"there is no column {group!r} to group sessions by; there are {known}") from None
+        raise InputError(
+            f"there is no label {group!r} to group sessions by; there are {known}. Of a table, the columns task_id and "
+            "model are read as labels: give yours one of these names"
+        ) from None
 
 
 def merged(moments: Moments, group: Ints, count: int) -> Moments:
