@@ -6,7 +6,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from trimtab.core.trajectories import Exclusion
+import numpy as np
+from numpy.typing import NDArray
+
+from trimtab.core.trajectories import Exclusion, Trajectories
 from trimtab.errors import FitError
 from trimtab.estimation import least_squares as ls
 from trimtab.estimation.bootstrap import resample
@@ -17,7 +20,7 @@ from trimtab.estimation.moments import MOST_PATHS, stepping_sessions, trajectory
 from trimtab.estimation.multiplicity import adjusted_interference
 from trimtab.estimation.options import Options, trajectories_of
 from trimtab.estimation.outcomes import session_efficiencies
-from trimtab.estimation.pooling.pool import pool
+from trimtab.estimation.pooling.pool import Pooling, pool
 from trimtab.estimation.results import ArrayEstimate, Fit, StrategyFit
 from trimtab.estimation.strategy import bootstrap_key, fit_strategy
 from trimtab.estimation.threads import single_threaded
@@ -95,8 +98,7 @@ def fit(
         )
     efficiencies = session_efficiencies(trajectories)
     if len(stepping) < trajectories.n_sessions:
-        idle = trajectories.n_sessions - len(stepping)
-        lost = (*lost, Exclusion("without a complete step, and left out of all figures", idle, "sessions"))
+        lost = (*lost, _idle(trajectories, stepping))
     ended_under = trajectories.session_strategy[stepping]
     strategies = {}
     for code, name in enumerate(trajectories.strategies):
@@ -116,10 +118,23 @@ def fit(
         exclusions=(*trajectories.exclusions, *lost),
         notes=(*trajectories.notes, *_sampled(strategies.values())),
         trajectories=trajectories,
-        pooling=None
-        if group is None
-        else pool(trajectories, group, dt=options.dt, level=options.level, draws=options.draws, seed=options.seed),
+        pooling=None if group is None else _pooled(trajectories, group, options),
     )
+
+
+def _pooled(trajectories: Trajectories, group: str, options: Options) -> Pooling:
+    return pool(trajectories, group, dt=options.dt, level=options.level, draws=options.draws, seed=options.seed)
+
+
+def _idle(trajectories: Trajectories, stepping: NDArray[np.int64]) -> Exclusion:
+    """Count sessions without a complete step, and those among them that had nothing left to reach."""
+    idle = np.ones(trajectories.n_sessions, dtype=bool)
+    idle[stepping] = False
+    space, last = trajectories.space, trajectories.scores[trajectories.offsets[1:][idle] - 1]
+    best = np.where(space.sign > 0, space.high, space.low)
+    done = int((np.isfinite(best) & (last == best)).all(axis=1).sum())
+    reached = f" ({done:,} of them end at the best score of all: what is left is harder)" if done else ""
+    return Exclusion(f"without a complete step, and left out of all figures{reached}", int(idle.sum()), "sessions")
 
 
 def _tested(strategies: dict[str, StrategyFit]) -> dict[str, StrategyFit]:

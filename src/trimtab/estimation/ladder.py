@@ -69,6 +69,11 @@ class Data:
         Its runs on the active objectives.
     bounds
         (n,) share of scores at a bound.
+    remembered
+        Whether the next score depends on the present one: without that no regime is named.
+    affine
+        False where steps mostly stand still or jump between levels: noise and levels of affine steps would then have to
+        explain that.
     """
 
     trajectories: Trajectories
@@ -76,13 +81,14 @@ class Data:
     steps: Steps
     panel: Panel
     bounds: Floats
+    remembered: bool
+    affine: bool
 
 
 def climb(
     ground: Ground,
     plain: Rung,
     diagnosis: Diagnosis,
-    remembered: bool,
     data: Data,
     estimator: Estimator,
     draws: int,
@@ -95,8 +101,6 @@ def climb(
     ----------
     ground, plain
         Least squares of the steps, and its rung.
-    remembered
-        Whether the next score depends on the present one: without that no regime is named.
 
     Raises
     ------
@@ -121,7 +125,7 @@ def climb(
             rungs["state_space"] = state_space_rung(ground, found)
         elif estimator == "state-space":
             raise FitError(_needs(ground, data.panel))
-    if diagnosis.label == "dynamics" and remembered and not hidden:
+    if diagnosis.label == "dynamics" and data.remembered and not hidden:
         rungs = {name: ground.named(rung) for name, rung in rungs.items()}
     law = None if found is None else found.law
     for name in RUNGS:
@@ -129,13 +133,12 @@ def climb(
             return Climbed(rungs, name, (f"the {RUNGS[name]} estimate was asked for",), law)
     if diagnosis.label not in ("dynamics", "undetermined"):
         return Climbed(rungs, "least_squares", ("no dynamics are shown, so that there is nothing to correct",), law)
+    if not data.affine:
+        return Climbed(rungs, "least_squares", ("steps that stand still or jump between levels are not affine",), law)
     believed = {name: rung for name, rung in rungs.items() if not (hidden and name == "tobit")}
     trusted, why = _trusted(found, believed, data.panel.n_sessions)
     if hidden:
-        why = (
-            *why,
-            "most scores sit at a bound, where steps of an affine loop cannot be seen: take its figures lightly",
-        )
+        why = (*why, "most scores sit at a bound, where affine steps cannot be seen: take these figures lightly")
     return Climbed(rungs, trusted, (*why, *_disagreement(rungs, trusted, ground.dt)), law)
 
 

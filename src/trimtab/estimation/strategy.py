@@ -82,19 +82,18 @@ def fit_strategy(
     diagnosis = diagnose(design.identified, moments.n_sessions, memory, lags, left)
     # Steps pooled over strategies follow no one model, so that there is nothing to correct.
     estimator: Estimator = "least-squares" if code is None else options.estimator
-    data = Data(seen, code, steps, panel, bounds)
+    coarse = coarse_fit(seen, steps, code, options)
+    data = Data(seen, code, steps, panel, bounds, memory < NO_MEMORY, not coarse.mostly_still)
     climbed = climb(
         ground,
         plain,
         diagnosis,
-        memory < NO_MEMORY,
         data,
         estimator,
         options.draws,
         options.seed,
         bootstrap_key(name),
     )
-    coarse = coarse_fit(seen, steps, code, options)
     return StrategyFit(
         name="all strategies" if name is None else name,
         space=trajectories.space,

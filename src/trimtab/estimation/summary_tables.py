@@ -62,7 +62,7 @@ def dynamics(fit: Fit, narrow: bool) -> Iterator[RenderableType]:
     made = table(f"Dynamics (second lines: {fit.level:.0%} intervals)", [heads[i] for i in kept])
     marked = close = False
     for _, one in _rows(fit):
-        other = one.coarse.chosen != "affine" and one is not fit.pooled
+        other = one.identified and one.coarse.chosen != "affine" and one is not fit.pooled
         marked |= other
         close |= one.rung.nearly_repeated
         cells: list[RenderableType] = [
@@ -123,7 +123,7 @@ def coarse(fit: Fit, narrow: bool) -> Iterator[Table]:
         cells: list[RenderableType] = [
             "–" if np.isnan(found.levels.unchanged) else f"{found.levels.unchanged:.0%}",
             _levels_of(found),
-            _MODELS[found.chosen],
+            _MODELS[found.chosen] if one.steps else "–",
             _interval(rate, 3),
             _interval(half_life, 1),
             Text(regime),
@@ -209,7 +209,8 @@ def interference(fit: Fit, narrow: bool) -> Iterator[RenderableType]:
         yield Text(f"Interference of {len(pairs)} pairs of objectives: see the report or the JSON document.\n")
         return
     tests = fit.interference_tests
-    title = "Interference: correlation of step changes (p: Holm)"
+    lower = any(objective.direction == "min" for objective in fit.space)
+    title = f"Interference: correlation of {'raw ' if lower else ''}step changes (p: Holm)"
     if narrow or len(pairs) > _MOST_WIDE or 2 * max(map(len, names)) + 3 > 2 * _LONGEST_NAME:
         made = table(title, ("strategy", "objectives", "correlation", "p"))
         for key, one in _rows(fit):

@@ -29,7 +29,11 @@ def verdict(fit: StrategyFit) -> str:
     """Return a few sentences: does it converge, how fast, to what, at whose expense, and is that credible."""
     if not fit.identified:
         reason = next((w for w in fit.warnings if CANNOT_IDENTIFY in w), CANNOT_IDENTIFY)
-        return f"Nothing can be said: {reason}."
+        if fit.coarse.chosen == "affine":
+            return f"Nothing can be said: {reason}."
+        # No drift, but levels that are reached and left all the same.
+        said = [f"No drift can be fitted: {reason}.", _outcome(fit), fit.coarse.says, fit.coarse.behaviour]
+        return " ".join(filter(None, said))
     if fit.diagnosis.label != "dynamics":
         return " ".join(filter(None, [_no_dynamics(fit), _outcome(fit)]))
     if fit.coarse.chosen != "affine":

@@ -58,7 +58,7 @@ def effective_sessions(sample: Sample) -> Answer:
         influence = ((r.Z @ r.inverse[:, 1:]) * r.residual).sum(axis=1)
         together, apart = float((r.summed(influence) ** 2).sum()), float((influence**2).sum())
         if together > 0:
-            steps = f", and their {r.M:,} steps to about {r.M * apart / together:,.0f} independent ones"
+            steps = f", and their {r.M:,} steps to about {min(r.M * apart / together, r.M):,.0f} independent ones"
     text = f"The {r.S:,} sessions amount to {number(count)} that weigh alike{steps}."
     if count >= FEW:
         return Answer(count, text, holds=True)

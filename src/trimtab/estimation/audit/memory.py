@@ -69,7 +69,10 @@ def static_levels(sample: Sample) -> Answer:
     tests = lag_tests(Panel.of(sample.trajectories, sample.code, sample.chosen))
     p, kept = tests.fading_p_value, tests.dependence_p_value
     if np.isnan(p) or np.isnan(kept):
-        raise CannotSayError(f"it takes {2 * r.n + 3} sessions of three scores or more, and there {are(tests.runs)}")
+        needed = 2 * r.n + 3
+        if tests.runs >= needed:
+            raise CannotSayError("scores vary in too few sessions, or in none beyond what others say of them")
+        raise CannotSayError(f"it takes {needed} sessions of three scores or more, and there {are(tests.runs)}")
     fading = tests.fading
     half = float(half_width(tests.fading_error, sample.options.level, tests.runs))
     low, high = fading - half, fading + half

@@ -36,6 +36,9 @@ __all__ = ["Coarse", "coarse_fit"]
 
 Floats = NDArray[np.float64]
 
+MOSTLY = 0.5
+"""Share of unchanged steps from which on a loop mostly stands still."""
+
 MOST_COMPARED = 50_000
 """Steps above which models are compared on every second session, every third, and so on."""
 
@@ -75,6 +78,11 @@ class Coarse:
     chosen: Model
     says: str
     cautions: tuple[str, ...]
+
+    @property
+    def mostly_still(self) -> bool:
+        """True where steps are hardly affine: a chain describes them, or a hurdle that most of them do not take."""
+        return self.chosen == "chain" or (self.chosen == "hurdle" and self.levels.unchanged > MOSTLY)
 
     @property
     def behaviour(self) -> str:

@@ -16,6 +16,9 @@ __all__ = ["cautions", "chain_behaviour", "hurdle_behaviour", "nothing", "undeci
 DIFFER = 0.01
 """p-value below which sessions are said to differ; small, because every strategy is tested."""
 
+ELSEWHERE = 0.15
+"""Difference in the share of unchanged steps from which on it is said that sessions are not where the loop heads."""
+
 _NAMES: dict[str, str] = {
     "affine": "an affine step",
     "hurdle": "a chance of standing still before an affine step",
@@ -143,7 +146,13 @@ def cautions(chosen: Model, hurdle: Hurdle | None, chain: Chain | None) -> tuple
                 "scores on few levels change only if they land on another level, which alone makes changes look like "
                 "overshooting: read the rate per iteration and not the one per change"
             )
-        elif hurdle.memory_p_value >= NO_MEMORY:
+        if abs(hurdle.unchanged_at_equilibrium - hurdle.unchanged) > ELSEWHERE:
+            found.append(
+                f"at the level that changes lead to {hurdle.unchanged_at_equilibrium:.0%} of the iterations change "
+                f"nothing, against {hurdle.unchanged:.0%} where sessions are: the rate per iteration is of loops near "
+                "that level, and of others too fast or too slow"
+            )
+        if hurdle.coincidence <= UNSEEN and hurdle.memory_p_value >= NO_MEMORY:
             found.append(
                 "nothing shows that scores after a change depend on those before it "
                 f"(p {_p(hurdle.memory_p_value)}): the loop stands still, and otherwise draws afresh"

@@ -46,6 +46,7 @@ class ComparisonSummary:
 def _family(comparison: Comparison) -> str:
     rows = sum(row.p_value == row.p_value for one in comparison.strategies.values() for row in one.rows)
     text = (
+        f"Both sides are fitted by least squares, as in the paper; trimtab fit shows what noise and levels do to each. "
         f"Figures are said to differ where p stays below {1 - comparison.level:.2g} after Holm's adjustment over the "
         f"{rows} rows shown"
     )

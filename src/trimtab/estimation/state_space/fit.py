@@ -251,8 +251,10 @@ def _mode(layout: Layout, moments: PanelMoments, start: Floats, known: KnownNois
         return -(value - 0.5 * float(z @ z)), -(gradient - z / spread)
 
     def everywhere(vector: Floats) -> tuple[float, Floats]:
-        value, gradient = objective(vector)
-        return (value, gradient) if np.isfinite(value) else (_NOWHERE, gradient)
+        # A long step may leave the numbers that can be represented; the search then takes a shorter one.
+        with np.errstate(all="ignore"):
+            value, gradient = objective(vector)
+        return (value, gradient) if np.isfinite(value) else (_NOWHERE, np.zeros_like(vector))
 
     best = scipy.optimize.minimize(
         everywhere,
