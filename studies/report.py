@@ -49,7 +49,7 @@ def _facts(results: dict[str, Any]) -> dict[str, Any]:
         "seen": results["power"]["0.5"]["100"].get("dynamics", 0.0),
         "good": _counts(results["100"], BANDS["100"], "trusted rung"),
         "plain": _counts(results["100"], BANDS["100"], "least_squares"),
-        "middle": min(bins, key=lambda one: abs(one["given"] - 0.7)),
+        "middle": max(bins, key=lambda one: abs(one["given"] - one["true"])),
         "luck": {sessions: _luck(results["replicates"][sessions]) for sessions in BANDS},
         "cells": {sessions: results[sessions] for sessions in BANDS},
         "regimes": results["regimes"],
