@@ -87,7 +87,7 @@ def diagnose(
             if lags.trend_p_value < TREND:
                 level += f", and all of them move alike (p {_p(lags.trend_p_value)})"
             return Diagnosis("static level", (lasting, flat, level), lags)
-        return Diagnosis("undetermined", (lasting, flat, "but too few sessions to exclude that they fade"), lags)
+        return Diagnosis("undetermined", (lasting, flat, "but what they show leaves room for their fading"), lags)
     unlike = f"a session's scores are not alike beyond what all sessions share (p {_p(dependence)})"
     if lags.trend_p_value < TREND:
         moved = f"the mean over sessions moves (p {_p(lags.trend_p_value)})"

@@ -94,6 +94,11 @@ def _nats(gain: HeldOut) -> str:
     return f"{gain:+} nats per step"
 
 
+def _elsewhere(hurdle: Hurdle) -> bool:
+    """Say whether loops stand still much more or less often where they head than where they are."""
+    return bool(abs(hurdle.unchanged_at_equilibrium - hurdle.unchanged) > ELSEWHERE)
+
+
 def hurdle_behaviour(hurdle: Hurdle) -> str:
     """Say how often the loop stands still, and how fast it is when it moves and on the whole."""
     change, iteration = hurdle.per_change, hurdle.per_iteration
@@ -103,9 +108,11 @@ def hurdle_behaviour(hurdle: Hurdle) -> str:
         return " ".join(said)
     if hurdle.coincidence <= UNSEEN:
         said.append(f"When something changes, the rate is {change.rate:.2f} per change ({_range(change.rate, '.2f')}).")
+    there = hurdle.unchanged_at_equilibrium
+    where = f", near the level that changes lead to, where {there:.0%} change nothing," if _elsewhere(hurdle) else ""
     said.append(
-        f"Standing still included, the rate is {iteration.rate:.2f} per iteration ({_range(iteration.rate, '.2f')}), "
-        f"and a deviation halves every {iteration.half_life:.1f} iterations."
+        f"Standing still included{where or ','} the rate is {iteration.rate:.2f} per iteration "
+        f"({_range(iteration.rate, '.2f')}), and a deviation halves every {iteration.half_life:.1f} iterations."
     )
     return " ".join(said)
 
@@ -146,11 +153,11 @@ def cautions(chosen: Model, hurdle: Hurdle | None, chain: Chain | None) -> tuple
                 "scores on few levels change only if they land on another level, which alone makes changes look like "
                 "overshooting: read the rate per iteration and not the one per change"
             )
-        if abs(hurdle.unchanged_at_equilibrium - hurdle.unchanged) > ELSEWHERE:
+        if _elsewhere(hurdle):
             found.append(
                 f"at the level that changes lead to {hurdle.unchanged_at_equilibrium:.0%} of the iterations change "
                 f"nothing, against {hurdle.unchanged:.0%} where sessions are: the rate per iteration is of loops near "
-                "that level, and of others too fast or too slow"
+                "that level, which few may reach"
             )
         if hurdle.coincidence <= UNSEEN and hurdle.memory_p_value >= NO_MEMORY:
             found.append(
