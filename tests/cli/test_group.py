@@ -52,7 +52,7 @@ def test_a_report_takes_the_same_option(capsys, runs: Path, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("column", "words"),
     [
-        ("colour", "no label 'colour' to group sessions by; there are 'task_id', 'model', 'session_id'"),
+        ("colour", "has no column 'colour', named as the label column; it has 'session_id', 'strategy', 'iteration', "),
         ("model", "pooling 1 objective needs at least 4 groups, but model has 2"),
     ],
 )
@@ -86,3 +86,16 @@ def test_real_logs_are_pooled(capsys, name: str, column: str, strategies: list[s
     for one in found["strategies"].values():
         assert one["rate"]["low"] < one["rate"]["estimate"] < one["rate"]["high"]
         assert sum(group["sessions"] for group in one["groups"]) == one["sessions"]
+
+
+def test_any_column_of_a_table_can_group_sessions(capsys, runs: Path, tmp_path: Path) -> None:
+    renamed = tmp_path / "prompts.csv"
+    renamed.write_text(runs.read_text().replace("task_id", "prompt", 1))
+    ran = trimtab(capsys, "fit", renamed, "--group", "prompt", "--json")
+    pooled = json.loads(ran.out)["pooling"]
+    assert pooled["group"] == "prompt"
+    assert (
+        pooled["strategies"]["EF"]["rate"] == json.loads(tt.pool(runs, "task_id").to_json())["strategies"]["EF"]["rate"]
+    )
+    assert tt.pool(renamed, "prompt").group == tt.fit(renamed, group="prompt").pooling.group == "prompt"
+    assert "prompt" not in tt.load(renamed).covariates

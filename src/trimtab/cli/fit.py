@@ -80,7 +80,9 @@ def fit(
     group: Group = None,
 ) -> None:
     """Fit the dynamics of every strategy in SOURCE and print what they are and how sure that is."""
-    names = columns(session_column, strategy_column, iteration_column, objective_column, value_column, repeat_column)
+    names = columns(
+        session_column, strategy_column, iteration_column, objective_column, value_column, repeat_column, group
+    )
     result = _fit(read(source, objective, names, judgements), dt, level, draws, seed, estimator, group)
     if out is not None:
         from trimtab.cli.output import write_text
@@ -127,7 +129,9 @@ def report(
         if len(parts) != 2:
             raise InputError(f"--pair needs two objectives as NAME,NAME, but got {pair!r}")
         chosen = (parts[0], parts[1])
-    names = columns(session_column, strategy_column, iteration_column, objective_column, value_column, repeat_column)
+    names = columns(
+        session_column, strategy_column, iteration_column, objective_column, value_column, repeat_column, group
+    )
     result = _fit(read(source, objective, names, judgements), dt, level, draws, seed, estimator, group)
     from trimtab.cli.source_facts import run_settings
 

@@ -63,13 +63,25 @@ Judgements = Annotated[
 
 
 def columns(
-    session: str, strategy: str, iteration: str, objective: str, value: str, repeat: str | None = None
+    session: str,
+    strategy: str,
+    iteration: str,
+    objective: str,
+    value: str,
+    repeat: str | None = None,
+    group: str | None = None,
 ) -> Columns:
     """Return the column names a reader needs."""
     from trimtab.store.columns import Columns
 
-    return Columns(
-        session=session, strategy=strategy, iteration=iteration, objective=objective, value=value, repeat=repeat
+    return Columns.grouped_by(
+        group,
+        session=session,
+        strategy=strategy,
+        iteration=iteration,
+        objective=objective,
+        value=value,
+        repeat=repeat,
     )
 
 

@@ -84,7 +84,7 @@ def fit(
     0.4
     """
     options = Options.checked(dt, level, draws, seed, estimator)
-    trajectories = trajectories_of(data, objectives)
+    trajectories = trajectories_of(data, objectives, group)
     # A session without a step tells where it started and nothing about where the strategy leads.
     stepping = stepping_sessions(trajectories)
     lost = trajectories.lost_steps()

@@ -52,12 +52,16 @@ class Options:
         return cls(dt=dt, level=level, draws=draws, seed=seed, estimator=chosen)
 
 
-def trajectories_of(data: Any, objectives: Any) -> Trajectories:
-    """Return `data`, loaded where it is a path, a store URL or a table, on the wanted objectives (None: all)."""
+def trajectories_of(data: Any, objectives: Any, group: str | None = None) -> Trajectories:
+    """Return `data`, loaded where it is a path, a store URL or a table, on the wanted objectives (None: all).
+
+    Sessions of a table are labelled by its column `group` too, where it is not labelled by that anyway.
+    """
     if isinstance(objectives, str):
         objectives = [objectives]
     if not isinstance(data, Trajectories):
+        from trimtab.store.columns import Columns
         from trimtab.store.load import load
 
-        return load(data, objectives=objectives)
+        return load(data, objectives=objectives, columns=Columns.grouped_by(group))
     return data if objectives is None else data.select(objectives=[str(name) for name in objectives])

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
-from typing import Literal
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal
 
 from trimtab.errors import InputError
 
@@ -41,6 +41,8 @@ class Columns:
         The artefact, which only an import reads.
     task, model
         Labels of a session, kept as the covariates ``task_id`` and ``model``.
+    label
+        A further column with labels of sessions, such as versions of a prompt, kept as a covariate of its own name.
     repeat
         The column that tells apart several judgements of one score: the number of a repeat, the name of a judge, or any
         other label. Two rows of the same session, iteration (and objective) with different labels are two judgements;
@@ -57,7 +59,15 @@ class Columns:
     text: str = "text"
     task: str = "task_id"
     model: str = "model"
+    label: str | None = None
     repeat: str | None = None
+
+    @classmethod
+    def grouped_by(cls, group: str | None, **names: Any) -> Columns:
+        """Return the columns called `names`, with the one that sessions are to be grouped by among their labels."""
+        made = cls(**names)
+        read_anyway = (None, "task_id", "model", "session_id", made.session)
+        return made if group in read_anyway else replace(made, label=group)
 
     def mapped(self) -> dict[str, str]:
         """Return the roles whose column was named by the caller, in order."""
@@ -66,7 +76,7 @@ class Columns:
     @property
     def known(self) -> frozenset[str]:
         """Names that never are objectives of a wide table, because they mean something else."""
-        named = {self.session, self.strategy, self.iteration, self.text, self.task, self.model, self.repeat}
+        named = {self.session, self.strategy, self.iteration, self.text, self.task, self.model, self.label, self.repeat}
         return frozenset(name for name in named if name is not None)
 
 

@@ -83,7 +83,10 @@ def read_rows(source: Source, columns: Columns, candidates: Candidates, strategy
         If none is left.
     """
     there = set(source.names)
-    labels = {name: column for name, column in (("task_id", columns.task), ("model", columns.model)) if column in there}
+    named = {"task_id": columns.task, "model": columns.model} | (
+        {columns.label: columns.label} if columns.label else {}
+    )
+    labels = {name: column for name, column in named.items() if column in there}
     by_name = columns.strategy in there
     by_number = columns.iteration in there
     long = candidates.layout == "long"

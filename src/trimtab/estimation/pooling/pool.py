@@ -62,7 +62,7 @@ def pool(
     data
         `Trajectories` or anything that `trimtab.load` takes.
     group
-        A column such as ``"task_id"`` or ``"model"``, or ``"session_id"``.
+        A column with labels of sessions, such as ``"task_id"`` or ``"model"``, or ``"session_id"``.
     strategy
         Pool the steps under this strategy only.
     varies
@@ -80,7 +80,7 @@ def pool(
     options = Options.checked(dt, level, draws, seed)
     if varies not in (None, "levels", "levels and A"):
         raise InputError(f"varies must be 'levels' or 'levels and A', but got {varies!r}")
-    trajectories = trajectories_of(data, objectives)
+    trajectories = trajectories_of(data, objectives, group)
     labels = labels_of(trajectories, group)
     steps = trajectories.steps()
     if strategy is not None and strategy not in trajectories.strategies:
