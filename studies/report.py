@@ -48,6 +48,7 @@ def _facts(results: dict[str, Any]) -> dict[str, Any]:
         "power": results["power"],
         "seen": results["power"]["0.5"]["100"].get("dynamics", 0.0),
         "good": _counts(results["100"], BANDS["100"], "trusted rung"),
+        "few": _counts(results["20"], BANDS["20"], "trusted rung"),
         "plain": _counts(results["100"], BANDS["100"], "least_squares"),
         "middle": max(bins, key=lambda one: abs(one["given"] - one["true"])),
         "luck": {sessions: _luck(results["replicates"][sessions]) for sessions in BANDS},
@@ -81,7 +82,7 @@ def _shortfalls(results: dict[str, Any], sessions: str) -> dict[str, Any]:
             "name": name,
             "coverage": one["coverage"],
             "claimed": one["coverage where claimed"],
-            "dynamics": cell["labels"].get("dynamics", 0.0),
+            "share": one["claimed"],
             "flagged": cell["flagged"] if figure == "rate" else None,
         }
         for name, cell in results[sessions].items()
