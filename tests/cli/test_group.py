@@ -49,19 +49,10 @@ def test_a_report_takes_the_same_option(capsys, runs: Path, tmp_path: Path) -> N
     assert (tmp_path / "page.html").exists()
 
 
-@pytest.mark.parametrize(
-    ("column", "words"),
-    [
-        ("colour", "has no column 'colour', named as the label column; it has 'session_id', 'strategy', 'iteration', "),
-        ("model", "pooling 1 objective needs at least 4 groups, but model has 2"),
-    ],
-)
-def test_mistakes_get_one_sentence(capsys, tmp_path: Path, column: str, words: str) -> None:
-    data = tasks(12, 3)
-    both = labelled(data, task_id=[*data.covariates["task_id"]], model=["x", "y"] * 18)
-    ran = trimtab(capsys, "fit", tt.save(both, tmp_path / "runs.csv"), "--group", column)
+def test_a_column_that_is_not_there_gets_one_sentence(capsys, runs: Path) -> None:
+    ran = trimtab(capsys, "fit", runs, "--group", "colour")
     assert ran.code == 1
-    assert words in ran.err
+    assert "has no column 'colour', named as the label column; it has 'session_id', 'strategy'" in ran.err
     assert ran.err.startswith("Error: ")
     assert "Traceback" not in ran.err
 
@@ -86,6 +77,18 @@ def test_real_logs_are_pooled(capsys, name: str, column: str, strategies: list[s
     for one in found["strategies"].values():
         assert one["rate"]["low"] < one["rate"]["estimate"] < one["rate"]["high"]
         assert sum(group["sessions"] for group in one["groups"]) == one["sessions"]
+
+
+def test_too_few_groups_leave_the_rest_of_the_fit(capsys, tmp_path: Path) -> None:
+    data = tasks(12, 3)
+    both = labelled(data, task_id=[*data.covariates["task_id"]], model=["x", "y"] * 18)
+    path = tt.save(both, tmp_path / "runs.csv")
+    ran = trimtab(capsys, "fit", path, "--group", "model")
+    assert ran.code == 0
+    assert "not pooled by model: pooling 1 objective needs at least 4 groups, but model has 2" in " ".join(
+        ran.out.split()
+    )
+    assert json.loads(trimtab(capsys, "fit", path, "--group", "model", "--json").out)["pooling"] is None
 
 
 def test_any_column_of_a_table_can_group_sessions(capsys, runs: Path, tmp_path: Path) -> None:

@@ -171,3 +171,49 @@ def test_no_tobit_is_believed_that_sees_less_than_half() -> None:
     assert max(few["all"].at_bound) < 0.5 < max(most["all"].at_bound)
     assert most["all"].trusted != "tobit"
     assert most["all"].regime.label == "undetermined"
+
+
+def test_holes_do_not_turn_a_trend_into_levels() -> None:
+    rng = np.random.default_rng(0)
+    scores = 0.5 * np.arange(10.0)[:, None] + rng.normal(size=(60, 10, 1))
+    scores[np.arange(60), rng.integers(3, 7, 60)] = np.nan
+    one = fit(Trajectories.from_arrays(scores, ["a:-inf:inf"]), draws=50, estimator="least-squares")["all"]
+    assert one.verdict.label == "trend"
+
+
+def test_stretches_of_one_session_are_no_independent_ones() -> None:
+    rng = np.random.default_rng(0)
+    scores = rng.normal(5, 2, (6, 1, 1)) + rng.normal(size=(6, 25, 1))
+    scores[:, 5::6] = np.nan
+    tests = lag_tests(Panel.of(Trajectories.from_arrays(scores, ["a:-inf:inf"]), 0))
+    assert tests.runs == 6
+    # Six sessions cannot say it as surely as their twenty-four stretches would.
+    assert tests.dependence_p_value > 1e-4
+
+
+def test_the_repeats_rung_is_trusted_where_runs_are_too_long_for_the_likelihood() -> None:
+    rng = np.random.default_rng(0)
+    states = panel(REAL, sessions=60, steps=110).scores.reshape(60, 111, 3)
+    judged = states[..., None] + rng.normal(0, 0.7, (*states.shape, 2))
+    one = fit(Trajectories.from_arrays(None, [f"{n}:-inf:inf" for n in NAMES], judgements=judged), draws=50)["all"]
+    assert "state_space" not in one.rungs
+    assert one.trusted == "repeats"
+    assert one.rate.low < REAL.rate < one.rate.high < one.rungs["least_squares"].rate
+
+
+def test_a_fit_stands_where_its_sessions_cannot_be_pooled() -> None:
+    from dataclasses import replace
+
+    data = replace(panel(REAL, sessions=30), covariates={"model": ("a", "b", "c") * 10})
+    found = fit(data, draws=50, group="model")
+    assert found.pooling is None
+    assert found.own_warnings[0].startswith("not pooled by model: pooling 3 objectives needs at least 6 groups")
+    assert "not pooled by model" in found.summary()
+    assert found["EF"].rate > 0
+
+
+def test_interference_of_all_strategies_is_tested_too() -> None:
+    data = panel(REAL, sessions=60)
+    found = fit(data, draws=50)
+    np.testing.assert_allclose(found.pooled.interference_p_value, found.interference_tests[None].p_value)
+    assert np.isfinite(found["EF"].interference_p_value[0, 1])

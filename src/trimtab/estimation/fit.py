@@ -14,12 +14,12 @@ from trimtab.errors import FitError
 from trimtab.estimation import least_squares as ls
 from trimtab.estimation.bootstrap import resample
 from trimtab.estimation.cautions import Design
-from trimtab.estimation.decomposition import InterferenceParts
 from trimtab.estimation.ground import Ground
 from trimtab.estimation.moments import MOST_PATHS, stepping_sessions, trajectory_moments
 from trimtab.estimation.multiplicity import adjusted_interference
 from trimtab.estimation.options import Options, trajectories_of
 from trimtab.estimation.outcomes import session_efficiencies
+from trimtab.estimation.pooling.groups import labels_of
 from trimtab.estimation.pooling.pool import Pooling, pool
 from trimtab.estimation.results import ArrayEstimate, Fit, StrategyFit
 from trimtab.estimation.strategy import bootstrap_key, fit_strategy
@@ -85,6 +85,8 @@ def fit(
     """
     options = Options.checked(dt, level, draws, seed, estimator)
     trajectories = trajectories_of(data, objectives, group)
+    if group is not None:
+        labels_of(trajectories, group)  # before anything costs time
     # A session without a step tells where it started and nothing about where the strategy leads.
     stepping = stepping_sessions(trajectories)
     lost = trajectories.lost_steps()
@@ -105,25 +107,34 @@ def fit(
         if (trajectories.strategy == code).any():
             sessions = stepping[ended_under == code]
             strategies[name] = fit_strategy(trajectories, code, sessions, efficiencies, options)
-    pooled = fit_strategy(trajectories, None, stepping, efficiencies, options)
+    whole = fit_strategy(trajectories, None, stepping, efficiencies, options)
+    by_name: dict[str | None, StrategyFit] = {None: whole}
+    by_name.update(strategies)
+    fits = _tested(by_name)
+    pooling, refused = (None, ()) if group is None else _pooled(trajectories, group, options)
     return Fit(
         space=trajectories.space,
         dt=options.dt,
         level=options.level,
         seed=options.seed,
         estimator=options.estimator,
-        strategies=_tested(strategies),
-        pooled=pooled,
-        warnings=tuple(f"{name}: {text}" for name, one in strategies.items() for text in one.warnings),
+        strategies={name: fits[name] for name in strategies},
+        pooled=fits[None],
+        warnings=(*(f"{name}: {text}" for name, one in strategies.items() for text in one.warnings), *refused),
         exclusions=(*trajectories.exclusions, *lost),
         notes=(*trajectories.notes, *_sampled(strategies.values())),
         trajectories=trajectories,
-        pooling=None if group is None else _pooled(trajectories, group, options),
+        pooling=pooling,
     )
 
 
-def _pooled(trajectories: Trajectories, group: str, options: Options) -> Pooling:
-    return pool(trajectories, group, dt=options.dt, level=options.level, draws=options.draws, seed=options.seed)
+def _pooled(trajectories: Trajectories, group: str, options: Options) -> tuple[Pooling | None, tuple[str, ...]]:
+    """Return the pooling, or why there is none: the rest of the fit stands without it."""
+    try:
+        found = pool(trajectories, group, dt=options.dt, level=options.level, draws=options.draws, seed=options.seed)
+    except FitError as error:
+        return None, (f"not pooled by {group}: {error}",)
+    return found, ()
 
 
 def _idle(trajectories: Trajectories, stepping: NDArray[np.int64]) -> Exclusion:
@@ -137,15 +148,13 @@ def _idle(trajectories: Trajectories, stepping: NDArray[np.int64]) -> Exclusion:
     return Exclusion(f"without a complete step, and left out of all figures{reached}", int(idle.sum()), "sessions")
 
 
-def _tested(strategies: dict[str, StrategyFit]) -> dict[str, StrategyFit]:
-    """Return the strategies with p-values of interference that are adjusted for all of them."""
-    parts: dict[str | None, InterferenceParts] = {
-        name: one.interference_parts for name, one in strategies.items() if one.interference_parts is not None
-    }
+def _tested(fits: dict[str | None, StrategyFit]) -> dict[str | None, StrategyFit]:
+    """Return fits by strategy, and of all pooled under None, with p-values of interference adjusted for all of them."""
+    parts = {name: one.interference_parts for name, one in fits.items() if one.interference_parts is not None}
     tests = adjusted_interference(parts)
     return {
         name: replace(one, interference_p_value=tests[name].p_value) if name in tests else one
-        for name, one in strategies.items()
+        for name, one in fits.items()
     }
 
 

@@ -31,8 +31,8 @@ Floats = NDArray[np.float64]
 PLAIN = 0.05
 """p-value of "neither score noise nor lasting differences" from which on least squares is trusted, of 100 sessions.
 
-With S of them 5 / S, at most a half: a test of few sessions finds little, and trusting least squares in vain costs
-coverage, while allowing in vain for what is not there only costs width."""
+With S of them, fewer than 100, 5 / S, at most a half: a test of few sessions finds little, and trusting least squares
+in vain costs coverage, while allowing in vain for what is not there only costs width."""
 
 MOST_OBJECTIVES = 8
 """Objectives up to which the state-space model is fitted."""
@@ -260,8 +260,10 @@ def _trusted(
             )
             return "tobit", (why, doubt)
         return "tobit", (why,)
+    if found is None and "repeats" in rungs and np.isfinite(rungs["repeats"].rate.low):
+        return "repeats", ("repeated judgements tell the score noise, which least squares mistakes for dynamics",)
     if found is None:
-        return "least_squares", ("nothing but least squares can be fitted to so few or so short sessions",)
+        return "least_squares", ("the state-space model cannot be fitted to sessions so few, so short or so long",)
     if not found.converged:
         return "least_squares", ("the search for the state-space model did not settle",)
     if all(part.noise for part in found.parts):

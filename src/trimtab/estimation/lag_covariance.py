@@ -1,11 +1,11 @@
 """Covariances of scores between iterations: do they last, do they fade, and does the common level move.
 
-Three questions that least squares of steps cannot answer, each tested over runs (see `panel`). Let e_t be the scores
-about the mean of all runs at iteration t, and g_k = E[e_t e_{t+k}] per objective. Scores that are independent draws
-have g_k = 0 for k >= 1; a lasting level of each session under independent scoring noise has g_k equal for all k >= 1;
-a loop with memory has g_1 above (or, if it overshoots, below) the rest. Only products of different iterations enter,
-so that neither scoring noise nor its changing size bias any of the three. The state that a run starts from is left
-out where enough rows remain, because it was produced by another process.
+Three questions that least squares of steps cannot answer, each tested over sessions. Let e_t be a run's scores (see
+`panel`) about the mean of all runs at iteration t, and g_k = E[e_t e_{t+k}] per objective. Scores that are independent
+draws have g_k = 0 for k >= 1; a lasting level of each session under independent scoring noise has g_k equal for all k
+>= 1; a loop with memory has g_1 above (or, if it overshoots, below) the rest. Only products of different iterations
+enter, so that neither scoring noise nor its changing size bias any of the three. The state that a run starts from is
+left out where enough rows remain, because it was produced by another process.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from trimtab.estimation.panel import Panel
 __all__ = ["LagTests", "hotelling_mean", "lag_tests"]
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 FEWEST = 5
 """Runs that an iteration must have for its mean to be taken off."""
@@ -66,7 +67,7 @@ class LagTests:
     trend_p_value
         Of "the mean over runs does not move".
     runs
-        Number of runs used.
+        Number of sessions used.
     """
 
     autocovariance: Floats
@@ -133,15 +134,17 @@ def lag_tests(panel: Panel) -> LagTests:
     from those before it instead, which runs that ended do not disturb: from their mean (dependence), and from the last
     one beside their mean (fading). A session that keeps its level makes all earlier scores tell equally much.
     """
-    parts = [_without_start(block.y) for block in panel.stretches()]
+    blocks = list(panel.stretches())
+    parts = [_without_start(block.y, int(block.at[0])) for block in blocks]
     y, late = [values for values, _ in parts], [start for _, start in parts]
+    session = [block.session for block in blocks]
     means = _iteration_means(y, late, panel.n)
     centred = [_centred(values, means[start:]) for values, start in zip(y, late, strict=True)]
     g = _autocovariance(centred, panel.n)
-    trend = _trend(y, late)
+    trend = _trend(y, late, session)
     lengths = np.concatenate([np.full(len(e), e.shape[1]) for e in centred]) if centred else np.empty(0)
     even = len(lengths) == 0 or (lengths < lengths.max()).mean() <= EARLY
-    near, far, weight = _products(centred) if even else _predictions(centred)
+    near, far, weight = _by_session(*(_products if even else _predictions)(centred, session))
     unknown = float("nan")
     if not len(near):
         return LagTests(g, *(unknown,) * 6, trend, 0)
@@ -179,8 +182,20 @@ def _centred(values: Floats, means: Floats) -> Floats:
     return values[:, known] - mean[known]
 
 
-def _trend(y: list[Floats], late: list[int]) -> float:
-    """Return the p-value of "scores have no slope over iterations", from each run's part in the pooled slope.
+def _by_session(near: Floats, far: Floats, weight: Floats, session: Ints) -> tuple[Floats, Floats, Floats]:
+    """Return the weighted means over the stretches of each session, and the sums of their weights."""
+    _, owner = np.unique(session, return_inverse=True)
+    total = np.asarray(np.bincount(owner, weight), dtype=np.float64)
+    means = []
+    for values in (near, far):
+        summed = np.zeros((len(total), values.shape[1]))
+        np.add.at(summed, owner, values * weight[:, None])
+        means.append(summed / total[:, None])
+    return means[0], means[1], total
+
+
+def _trend(y: list[Floats], late: list[int], session: list[Ints]) -> float:
+    """Return the p-value of "scores have no slope over iterations", from each session's part in the pooled slope.
 
     A score is counted when it is made, before a run may end because of it, so that ending leaves no slope where scores
     are independent.
@@ -192,7 +207,9 @@ def _trend(y: list[Floats], late: list[int]) -> float:
     level = sum((values.sum(axis=(0, 1)) for values in y), np.zeros(y[0].shape[2])) / rows
     middle = sum(float(at.sum()) * len(values) for at, values in zip(times, y, strict=True)) / rows
     parts = [np.einsum("sti,t->si", values - level, at - middle) for values, at in zip(y, times, strict=True)]
-    scores = np.concatenate(parts)
+    _, owner = np.unique(np.concatenate(session), return_inverse=True)
+    scores = np.zeros((int(owner.max()) + 1, parts[0].shape[1]))
+    np.add.at(scores, owner, np.concatenate(parts))
     return hotelling_mean(scores, np.ones(len(scores)))
 
 
@@ -207,10 +224,10 @@ def _autocovariance(e: list[Floats], n: int) -> Floats:
     return lagged / np.maximum(pairs, 1)[:, None]
 
 
-def _products(e: list[Floats]) -> tuple[Floats, Floats, Floats]:
-    """Return per run (U, n) the mean product of neighbouring scores and of all others, and weights (U,)."""
-    near, far, weights = [], [], []
-    for values in e:
+def _products(e: list[Floats], session: list[Ints]) -> tuple[Floats, Floats, Floats, Ints]:
+    """Return per stretch (U, n) mean products of neighbouring scores and of all others, weights and sessions (U,)."""
+    near, far, weights, owners = [], [], [], []
+    for values, own in zip(e, session, strict=True):
         L = values.shape[1]
         if L < 3:
             continue
@@ -219,16 +236,18 @@ def _products(e: list[Floats]) -> tuple[Floats, Floats, Floats]:
         near.append(first / (L - 1))
         far.append((every - first) / ((L - 1) * (L - 2) / 2))
         weights.append(np.full(len(values), L - 1.0))
+        owners.append(own)
     if not near:
-        return np.empty((0, 0)), np.empty((0, 0)), np.empty(0)
-    return np.concatenate(near), np.concatenate(far), np.concatenate(weights)
+        return np.empty((0, 0)), np.empty((0, 0)), np.empty(0), np.empty(0, dtype=np.int64)
+    return np.concatenate(near), np.concatenate(far), np.concatenate(weights), np.concatenate(owners)
 
 
-def _predictions(e: list[Floats]) -> tuple[Floats, Floats, Floats]:
-    """Return per run (U, n) what the last score and what earlier ones on average tell of the next, and weights (U,).
+def _predictions(e: list[Floats], session: list[Ints]) -> tuple[Floats, Floats, Floats, Ints]:
+    """Return per stretch (U, n) what the last score and earlier ones on average tell of the next.
 
-    At each iteration, over the runs still going: products of the next score with the last one and with the mean m of
-    all so far, where both products that involve the last one are of what [1, m] leaves of it and of the next score.
+    With weights and sessions (U,). At each iteration, over the stretches still going: products of the next score with
+    the last one and with the mean m of all so far, where both products that involve the last one are of what [1, m]
+    leaves of it and of the next score.
     """
     owner = np.concatenate([[0], np.cumsum([len(values) for values in e])])
     n, runs = e[0].shape[2] if e else 0, int(owner[-1])
@@ -250,12 +269,13 @@ def _predictions(e: list[Floats]) -> tuple[Floats, Floats, Floats]:
     used = count > 0
     steps = count[used][:, None]
     told, lasting = told[used] / steps, lasting[used] / steps
-    return told + lasting, lasting, count[used]
+    sessions = np.concatenate(session) if session else np.empty(0, dtype=np.int64)
+    return told + lasting, lasting, count[used], sessions[used]
 
 
-def _without_start(y: Floats) -> tuple[Floats, int]:
-    """Return the rows after the first where at least three remain, and the position of the first returned row."""
-    return (y[:, 1:], 1) if y.shape[1] >= 4 else (y, 0)
+def _without_start(y: Floats, first: int) -> tuple[Floats, int]:
+    """Return the rows after the run's start where three remain, and the iteration of the first returned row."""
+    return (y[:, 1:], 1) if first == 0 and y.shape[1] >= 4 else (y, first)
 
 
 def _iteration_means(y: list[Floats], late: list[int], n: int) -> Floats:

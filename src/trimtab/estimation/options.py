@@ -6,6 +6,7 @@ import operator
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+from trimtab.core.objectives import Objective
 from trimtab.core.trajectories import Trajectories
 from trimtab.errors import InputError
 
@@ -59,7 +60,7 @@ def trajectories_of(data: Any, objectives: Any, group: str | None = None) -> Tra
     """
     if isinstance(objectives, str):
         objectives = [objectives]
-    if not isinstance(data, Trajectories):
+    if not isinstance(data, Trajectories) or any(isinstance(one, Objective) for one in objectives or ()):
         from trimtab.store.columns import Columns
         from trimtab.store.load import load
 

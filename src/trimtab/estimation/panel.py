@@ -111,12 +111,12 @@ class Panel:
         return cls(tuple(made), len(chosen))
 
     def stretches(self) -> Iterator[Block]:
-        """Yield the parts of the blocks without holes, as gapless blocks of at least two rows."""
+        """Yield the parts of the blocks without holes, of at least two rows; `at` still counts from the run's start."""
         for block in self.blocks:
             cuts = np.flatnonzero(np.diff(block.at) != 1) + 1
             for part in np.split(np.arange(len(block.at)), cuts):
                 if len(part) > 1:
-                    yield Block(block.at[part] - block.at[part[0]], block.y[:, part], block.session)
+                    yield Block(block.at[part], block.y[:, part], block.session)
 
 
 def _runs(trajectories: Trajectories, code: int | None) -> tuple[Ints, Ints]:

@@ -268,6 +268,11 @@ class Fit:
         return len(self.strategies)
 
     @property
+    def own_warnings(self) -> tuple[str, ...]:
+        """The last of `warnings`: those that concern no single strategy."""
+        return self.warnings[sum(len(one.warnings) for one in self.strategies.values()) :]
+
+    @property
     def interference_parts(self) -> dict[str | None, InterferenceParts]:
         """Where interference comes from, by strategy, and for all steps pooled under None; those that are known."""
         parts = {None: self.pooled.interference_parts} | {

@@ -34,7 +34,7 @@ class Rung:
     name
         ``"least_squares"`` is the paper's eq. 5. ``"tobit"`` allows for scores cut off at the bounds, ``"repeats"`` for
         score noise known from repeated judgements and for lasting differences between sessions, ``"state_space"`` for
-        both of these without repeats, by likelihood.
+        both of these by likelihood, also without repeats.
     A, b, Q
         Drift matrix (n, n), drift at the origin (n,), innovation covariance of a step (n, n); nan where not identified.
     R

@@ -55,5 +55,5 @@ def _warnings(fit: Fit) -> list[str]:
         for text in one.warnings:
             if CANNOT_IDENTIFY not in text:
                 concerned.setdefault(text, []).append(name)
-    said = [f"{', '.join(names)}: {text}" for text, names in concerned.items()]
+    said = [*(f"{', '.join(names)}: {text}" for text, names in concerned.items()), *fit.own_warnings]
     return said + ([] if fit.pooling is None else [f"by {fit.pooling.group}: {text}" for text in fit.pooling.warnings])

@@ -98,7 +98,7 @@ def _warnings(fit: Fit) -> list[str]:
     for text, names in concerned.items():
         more = f" and {len(names) - NAMES:,} more" if len(names) > NAMES else ""
         said.append(f"{', '.join(names[:NAMES])}{more}: {text}")
-    return said
+    return [*said, *fit.own_warnings]
 
 
 def quality(fit: Fit, shown: Sequence[StrategyFit]) -> Quality:

@@ -66,8 +66,7 @@ class Columns:
     def grouped_by(cls, group: str | None, **names: Any) -> Columns:
         """Return the columns called `names`, with the one that sessions are to be grouped by among their labels."""
         made = cls(**names)
-        read_anyway = (None, "task_id", "model", "session_id", made.session)
-        return made if group in read_anyway else replace(made, label=group)
+        return made if group in (None, "task_id", "model", "session_id") else replace(made, label=group)
 
     def mapped(self) -> dict[str, str]:
         """Return the roles whose column was named by the caller, in order."""

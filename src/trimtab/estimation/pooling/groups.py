@@ -38,8 +38,8 @@ def labels_of(trajectories: Trajectories, group: str) -> tuple[str, ...]:
     except KeyError:
         known = ", ".join(repr(name) for name in (*trajectories.covariates, SESSION))
         raise InputError(
-            f"there is no label {group!r} to group sessions by; there are {known}. Of a table that is already loaded "
-            "only task_id and model are labels: give its path instead"
+            f"there is no label {group!r} to group sessions by; there are {known}. Of a table, other columns become "
+            "labels only where the table itself is given, not the trajectories loaded from it"
         ) from None
 
 
