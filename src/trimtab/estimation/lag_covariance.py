@@ -81,20 +81,6 @@ class LagTests:
     runs: int
 
     @property
-    def noise_share(self) -> Floats:
-        """Share of the variance at one iteration that the next one does not know of and later ones do, (n,).
-
-        1 - g_0 extrapolated from g_1 and g_2 (g_1^2 / g_2 for a geometric decline, never above g_0) over g_0. Scoring
-        noise shows as a drop of the autocovariance at lag 0 beyond its decline. Not-a-number where lags are too few.
-        """
-        g = self.autocovariance
-        if len(g) < 3:
-            return np.full(g.shape[1], np.nan)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            extrapolated = np.where((g[1] > 0) & (g[2] > 0), g[1] ** 2 / g[2], np.nan)
-            return np.where(g[0] > 0, np.clip(1 - extrapolated / g[0], 0.0, 1.0), np.nan)
-
-    @property
     def flat(self) -> bool:
         """True where all that lasts lasts for good, by more than the want of a proof to the contrary."""
         forgotten = abs(self.fading) + 2 * self.fading_error < FORGOTTEN

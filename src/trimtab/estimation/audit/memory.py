@@ -190,7 +190,7 @@ def _from_lags(sample: Sample) -> tuple[str, float, float]:
 
 
 def _lag_zero_drop(panel: Panel) -> Floats:
-    """Return 1 - g_1^2 / (g_2 g_0), (n,): what `LagTests.noise_share` cuts off at 0 and 1."""
+    """Return 1 - g_1^2 / (g_2 g_0), (n,): the share of the variance that a geometric decline does not account for."""
     g = lag_tests(panel).autocovariance
     if len(g) < 3:
         return np.full(panel.n, np.nan)
