@@ -159,6 +159,10 @@ def test_steps_that_mostly_stand_still_are_not_corrected_as_affine_ones() -> Non
     assert not moving.coarse.mostly_still
     assert "not affine" in still.trust[0]
     assert "not affine" not in moving.trust[0]
+    # It moves often enough for its affine figures to mean something; that another model predicts better is said beside.
+    assert "Converges steadily" in moving.verdict
+    assert "leave every score as it is" in moving.verdict
+    assert "Converges steadily" not in still.verdict
 
 
 def test_no_tobit_is_believed_that_sees_less_than_half() -> None:

@@ -62,7 +62,7 @@ def dynamics(fit: Fit, narrow: bool) -> Iterator[RenderableType]:
     made = table(f"Dynamics (second lines: {fit.level:.0%} intervals)", [heads[i] for i in kept])
     marked = close = False
     for _, one in _rows(fit):
-        other = one.identified and one.coarse.chosen != "affine" and one is not fit.pooled
+        other = one.identified and one.coarse.mostly_still and one is not fit.pooled
         marked |= other
         close |= one.rung.nearly_repeated
         cells: list[RenderableType] = [

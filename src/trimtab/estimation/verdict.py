@@ -36,7 +36,7 @@ def verdict(fit: StrategyFit) -> str:
         return " ".join(filter(None, said))
     if fit.diagnosis.label != "dynamics":
         return " ".join(filter(None, [_no_dynamics(fit), _outcome(fit)]))
-    if fit.coarse.chosen != "affine":
+    if fit.coarse.mostly_still:
         # Affine figures would average standing still with moving, or numbers with states.
         return " ".join(filter(None, [_outcome(fit), fit.coarse.says, fit.coarse.behaviour, _trade_offs(fit)]))
     parts = [
@@ -47,6 +47,7 @@ def verdict(fit: StrategyFit) -> str:
         _destination(fit),
         _prediction(fit),
         _trade_offs(fit),
+        fit.coarse.says if fit.coarse.chosen != "affine" else "",
     ]
     return " ".join(filter(None, parts))
 

@@ -27,7 +27,7 @@ from trimtab.report.figures.interference_parts import bars_width
 from trimtab.report.palette import Look, look
 from trimtab.report.panels import Panels, choose_pairs, make_panels
 from trimtab.report.quality import idle_sessions, lengths_differ, quality
-from trimtab.report.standing_still import ModelFigures, half_life, model_figures
+from trimtab.report.standing_still import ModelFigures, half_life, headline_figures
 from trimtab.report.tables import Matrix, figure_rows, half_life_text, matrices, regime_shares
 from trimtab.report.text import bounds, count_of, fixed, interval, percent, scale_decimals, shorten
 
@@ -171,7 +171,7 @@ def _cards(shown: Sequence[StrategyFit], looks: Sequence[Look], panels: Panels) 
     found = panels.finals
     cards = []
     for k, one in enumerate(shown):
-        model, verdict = model_figures(one), str(one.verdict)
+        model, verdict = headline_figures(one), str(one.verdict)
         best, own = int(found.best[found.owner == k].sum()), int((found.owner == k).sum())
         cards.append(
             Card(
@@ -217,7 +217,7 @@ def _overview(fit: Fit, looks: Mapping[str, Look]) -> list[tuple[Look | None, bo
     """Return one line per strategy, also where there are too many for figures: look, model not affine, and cells."""
     lines: list[tuple[Look | None, bool, tuple[str, ...]]] = []
     for one in fit.strategies.values():
-        model = model_figures(one)
+        model = headline_figures(one)
         cells = (
             shorten(one.name, 80),
             one.diagnosis.label,

@@ -14,7 +14,16 @@ from trimtab.report.book import Book, Panel
 from trimtab.report.figures.transitions import STATES, ending, state_names, transition_figure
 from trimtab.report.text import brief, fixed, interval, percent, shorten
 
-__all__ = ["MODELS", "ModelFigures", "Still", "half_life", "model_figures", "says_something", "standing_still"]
+__all__ = [
+    "MODELS",
+    "ModelFigures",
+    "Still",
+    "half_life",
+    "headline_figures",
+    "model_figures",
+    "says_something",
+    "standing_still",
+]
 
 MODELS = {"affine": "affine step", "hurdle": "hurdle before an affine step", "chain": "Markov chain"}
 """What each model of a step is called."""
@@ -102,6 +111,13 @@ def model_figures(one: StrategyFit) -> ModelFigures:
     if found.chosen == "chain" and found.chain is not None:
         chain = found.chain
         return ModelFigures(MODELS["chain"], chain.rate, chain.half_life, chain.regime, AVERAGED["chain"])
+    return ModelFigures(MODELS["affine"], one.rate, one.half_life, one.regime)
+
+
+def headline_figures(one: StrategyFit) -> ModelFigures:
+    """Return the figures to show first: of the chosen model where steps are hardly affine, else of the trusted rung."""
+    if one.coarse.mostly_still:
+        return model_figures(one)
     return ModelFigures(MODELS["affine"], one.rate, one.half_life, one.regime)
 
 
