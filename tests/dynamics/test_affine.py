@@ -83,7 +83,48 @@ def test_the_equilibrium_does_not_depend_on_units() -> None:
     np.testing.assert_allclose(scaled.equilibrium, AffineSDE(A, b, Q).equilibrium * unit, rtol=1e-9)
 
 
-@pytest.mark.parametrize("x", [[5.0], 5.0, [[5.0, 5.0, 5.0]]])
-def test_a_forecast_starts_from_one_state(x: object) -> None:
-    with pytest.raises(InputError, match="one state of 3 scores"):
+@pytest.mark.parametrize("x", [[5.0], 5.0, [[5.0, 5.0]]])
+def test_a_forecast_starts_from_states_of_all_scores(x: object) -> None:
+    with pytest.raises(InputError, match="states of 3 scores"):
         AffineSDE(A, b, Q).forecast(x, 3)
+
+
+def test_many_starts_are_forecast_as_each_alone() -> None:
+    model = AffineSDE(A, b, Q, 0.5)
+    starts = np.random.default_rng(0).normal(5, 2, (2, 4, 3))
+    mean, covariance = model.forecast(starts, 6)
+    assert mean.shape == (2, 4, 7, 3)
+    alone, same = model.forecast(starts[1, 2], 6)
+    np.testing.assert_allclose(mean[1, 2], alone, rtol=1e-13)
+    np.testing.assert_array_equal(covariance, same)
+    np.testing.assert_array_equal(model.step_law(starts)[0], mean[..., 1, :])
+    np.testing.assert_array_equal(model.step_law(starts)[1], covariance[1])
+
+
+@pytest.mark.parametrize("dt", [1.0, 0.25])
+def test_autocovariances_are_those_of_the_stacked_stationary_path(dt: float) -> None:
+    model = AffineSDE(A, b, Q, dt)
+    lags, n = 4, model.n
+    got = model.autocovariance(lags)
+    # The path x_0..x_4 is a linear map of x_0 and the innovations, all independent.
+    F = model.transition
+    shape = np.zeros(((lags + 1) * n, (lags + 1) * n))
+    for t in range(lags + 1):
+        for s in range(t + 1):
+            shape[t * n : (t + 1) * n, s * n : (s + 1) * n] = np.linalg.matrix_power(F, t - s)
+    source = np.kron(np.eye(lags + 1), Q)
+    source[:n, :n] = sum(np.linalg.matrix_power(F, k) @ Q @ np.linalg.matrix_power(F, k).T for k in range(2_000))
+    path = (shape @ source @ shape.T).reshape(lags + 1, n, lags + 1, n)
+    for k in range(lags + 1):
+        np.testing.assert_allclose(got[k], path[k, :, 0], rtol=1e-9)
+        np.testing.assert_allclose(got[k], path[lags, :, lags - k], rtol=1e-9)
+        # The transpose is the covariance with a later state, another matrix.
+        assert k == 0 or np.abs(got[k] - path[0, :, k]).max() > 0.01
+
+
+def test_the_stationary_law_does_not_depend_on_units() -> None:
+    unit = np.array([1e-9, 1.0, 1e9])
+    scaled = AffineSDE(A * unit[:, None] / unit, b * unit, Q * unit[:, None] * unit)
+    np.testing.assert_allclose(
+        scaled.stationary()[1], AffineSDE(A, b, Q).stationary()[1] * unit[:, None] * unit, rtol=1e-9
+    )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.linalg
 from numpy.typing import ArrayLike, NDArray
 
-from trimtab.dynamics import spectrum
+from trimtab.dynamics import response, spectrum
+from trimtab.dynamics.covariance import check_affine_parts, stationary_covariance
 from trimtab.errors import InputError
 
 __all__ = ["AffineSDE"]
@@ -48,16 +49,7 @@ class AffineSDE:
 
     def __init__(self, A: ArrayLike, b: ArrayLike, Q: ArrayLike, dt: float = 1.0) -> None:
         A_, b_, Q_ = (np.array(value, dtype=np.float64) for value in (A, b, Q))
-        n = b_.shape[0] if b_.ndim == 1 else -1
-        if n < 1 or A_.shape != (n, n) or Q_.shape != (n, n):
-            raise InputError(
-                f"A (n, n), b (n,) and Q (n, n) are needed, but got shapes {A_.shape}, {b_.shape} and {Q_.shape}"
-            )
-        if not (np.isfinite(A_).all() and np.isfinite(b_).all() and np.isfinite(Q_).all()):
-            raise InputError("A, b and Q must be finite, but hold inf or not-a-number")
-        size = max(float(np.abs(Q_).max()), np.finfo(float).tiny)
-        if np.abs(Q_ - Q_.T).max() > 1e-9 * size or np.linalg.eigvalsh(Q_).min() < -1e-9 * size:
-            raise InputError("Q must be symmetric and positive semidefinite: it is a covariance")
+        check_affine_parts(A_, b_, Q_, "Q")
         if not 0 < dt < np.inf:
             raise InputError(f"dt must be positive and finite, but got {dt:g}")
         for name, value in (("A", A_), ("b", b_), ("Q", Q_)):
@@ -122,22 +114,37 @@ class AffineSDE:
             paths[..., t + 1, :] = x
         return paths
 
-    def forecast(self, x: ArrayLike, steps: int) -> tuple[Floats, Floats]:
-        """Return mean (steps + 1, n) and covariance (steps + 1, n, n) of the state 0..steps iterations after x (n,).
+    def step_law(self, x: ArrayLike) -> tuple[Floats, Floats]:
+        """Return mean (..., n) and covariance (n, n) of the next state from states x (..., n): F x + b dt and Q."""
+        return np.asarray(np.asarray(x, dtype=np.float64) + self.drift(x) * self.dt), self.Q
 
-        m_{k+1} = F m_k + b dt and P_{k+1} = F P_k F' + Q, from m_0 = x and P_0 = 0.
+    def forecast(self, x: ArrayLike, steps: int) -> tuple[Floats, Floats]:
+        """Return mean (..., steps + 1, n) and covariance (steps + 1, n, n) of the state 0..steps iterations after x.
+
+        m_{k+1} = F m_k + b dt and P_{k+1} = F P_k F' + Q, from m_0 = x and P_0 = 0. The covariance is the same from
+        every start.
+
+        Parameters
+        ----------
+        x
+            States (..., n) from which to look ahead.
+
+        Raises
+        ------
+        InputError
+            If x does not end in n scores, or ``steps < 0``.
         """
         F = self.transition
         start = np.asarray(x, dtype=np.float64)
-        if start.shape != (self.n,) or steps < 0:
+        if start.shape[-1:] != (self.n,) or steps < 0:
             raise InputError(
-                f"a forecast needs one state of {self.n} scores and steps >= 0, but got shape {start.shape} and {steps}"
+                f"a forecast needs states of {self.n} scores and steps >= 0, but got shape {start.shape} and {steps}"
             )
-        mean = np.empty((steps + 1, self.n))
+        mean = np.empty((*start.shape[:-1], steps + 1, self.n))
         covariance = np.zeros((steps + 1, self.n, self.n))
-        mean[0] = start
+        mean[..., 0, :] = start
         for k in range(steps):
-            mean[k + 1] = F @ mean[k] + self.b * self.dt
+            mean[..., k + 1, :] = self.step_law(mean[..., k, :])[0]
             covariance[k + 1] = F @ covariance[k] @ F.T + self.Q
         return mean, covariance
 
@@ -149,12 +156,56 @@ class AffineSDE:
         InputError
             If the loop is not stable, so that there is none.
         """
-        if not self.stable:
-            radius = float(spectrum.spectral_radius(self.eigenvalues, self.dt))
-            raise InputError(f"a stationary law needs all abs(1 + lambda dt) < 1, but the largest is {radius:.3g}")
-        return self.equilibrium, np.asarray(scipy.linalg.solve_discrete_lyapunov(self.transition, self.Q))
+        self._require_stable("a stationary law needs")
+        return self.equilibrium, stationary_covariance(self.transition, self.Q)
+
+    def autocovariance(self, lags: int) -> Floats:
+        """Return Cov(x_{t+k}, x_t) = F^k P of the stationary law for k = 0..lags, (lags + 1, n, n).
+
+        Raises
+        ------
+        InputError
+            If the loop is not stable.
+        """
+        return response.impulse_responses(self.transition, self.stationary()[1], lags)
+
+    def impulse_response(
+        self, steps: int, ordering: Sequence[int] | None = None, *, cumulative: bool = False
+    ) -> Floats:
+        """Return what shocks of one standard deviation do, now and 1..steps iterations on, (steps + 1, n, n).
+
+        Entry [k, i, j] is the response of objective i, k iterations after a shock in objective j, in score units.
+
+        Parameters
+        ----------
+        ordering
+            The objectives 0..n-1 in the order in which shocks pass through them within one iteration, for
+            orthogonalised shocks; without it the generalised ones (`trimtab.dynamics.response.shocks`).
+        cumulative
+            Sum over the iterations up to k.
+        """
+        result = response.impulse_responses(self.transition, response.shocks(self.Q, ordering), steps)
+        return np.cumsum(result, axis=0) if cumulative else result
+
+    def own_half_lives(self, ordering: Sequence[int] | None = None) -> Floats:
+        """Return after how many iterations each objective's response to its own shock stays below half, (n,).
+
+        Shocks are those of `impulse_response`. Not-a-number for an objective that has none of its own.
+
+        Raises
+        ------
+        InputError
+            If the loop is not stable, so that responses need not fade.
+        """
+        self._require_stable("responses that fade need")
+        return response.own_half_lives(self.transition, response.shocks(self.Q, ordering))
 
     def _root(self) -> Floats:
         """Return L with L L' = Q; from eigenvectors, because Q may be singular."""
         values, vectors = np.linalg.eigh(self.Q)
         return np.asarray(vectors * np.sqrt(np.clip(values, 0, None)))
+
+    def _require_stable(self, what: str) -> None:
+        if not self.stable:
+            radius = float(spectrum.spectral_radius(self.eigenvalues, self.dt))
+            raise InputError(f"{what} all abs(1 + lambda dt) < 1, but the largest is {radius:.3g}")
