@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from trimtab.dynamics import response, spectrum
 from trimtab.dynamics.covariance import check_affine_parts, stationary_covariance
+from trimtab.dynamics.spectral_clusters import SpectralCluster, spectral_clusters
 from trimtab.errors import InputError
 
 __all__ = ["AffineSDE"]
@@ -81,6 +82,14 @@ class AffineSDE:
     def stable(self) -> bool:
         """True where the loop itself converges: all abs(1 + lambda dt) < 1."""
         return bool(spectrum.stable_discrete(self.eigenvalues, self.dt))
+
+    def spectral_clusters(self, tolerance: float) -> tuple[SpectralCluster, ...]:
+        """Return the eigenvalues of A in clusters of those at most `tolerance` apart, with their conditions.
+
+        See `trimtab.dynamics.spectral_clusters`. For n >= 4 and eigenvalues that nearly repeat, a cluster's mean and
+        subspace are what can be known of them.
+        """
+        return spectral_clusters(self.A, tolerance)
 
     @property
     def equilibrium(self) -> Floats:
