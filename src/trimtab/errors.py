@@ -4,7 +4,8 @@
 
     TrimtabError
     ├── InputError        a file, table, array or option that cannot be used as given
-    │   └── SourceError   a source (path or store URL) that cannot be opened or read
+    │   ├── SourceError     a source (path or store URL) that cannot be opened or read
+    │   └── EmbeddingError  a discrete model without a continuous-time one behind it; ``condition`` says why
     ├── FitError          the data cannot be fitted at all
     ├── StoreError        a store that refuses a write or holds something unexpected
     └── ProviderError     a model endpoint that did not answer; ``fatal`` where trying again cannot help
@@ -15,7 +16,7 @@ of a ``TrimtabError`` and nothing else: a user never sees a traceback for their 
 
 from __future__ import annotations
 
-__all__ = ["FitError", "InputError", "ProviderError", "SourceError", "StoreError", "TrimtabError"]
+__all__ = ["EmbeddingError", "FitError", "InputError", "ProviderError", "SourceError", "StoreError", "TrimtabError"]
 
 
 class TrimtabError(Exception):
@@ -28,6 +29,22 @@ class InputError(TrimtabError, ValueError):
 
 class SourceError(InputError):
     """A source of trajectories (path or store URL) that cannot be opened or read."""
+
+
+class EmbeddingError(InputError):
+    """A discrete model that has no continuous-time model behind it.
+
+    Parameters
+    ----------
+    message
+        Which condition failed, and with which numbers.
+    condition
+        ``"zero multiplier"``, ``"negative multiplier"``, ``"diffusion"`` or ``"precision"``.
+    """
+
+    def __init__(self, message: str, condition: str = "") -> None:
+        super().__init__(message)
+        self.condition = condition
 
 
 class FitError(TrimtabError):

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from trimtab.dynamics import response, spectrum
 from trimtab.dynamics.covariance import check_affine_parts, stationary_covariance
+from trimtab.dynamics.embedding import embed
 from trimtab.dynamics.spectral_clusters import SpectralCluster, spectral_clusters
 from trimtab.errors import InputError
+
+if TYPE_CHECKING:
+    from trimtab.dynamics.continuous import ContinuousAffine
 
 __all__ = ["AffineSDE"]
 
@@ -177,6 +182,22 @@ class AffineSDE:
             If the loop is not stable.
         """
         return response.impulse_responses(self.transition, self.stationary()[1], lags)
+
+    def to_continuous(self) -> ContinuousAffine:
+        """Return the equation in continuous time that has exactly this loop's law at the times of its iterations.
+
+        Its transition over dt is e^{A_c dt} = I + A dt, so that its eigenvalues are not those of A. Often there is none
+        (`trimtab.dynamics.embedding` says how often). Where there is one, others turn faster between the iterations and
+        look the same at them; the one returned is that of the principal logarithm.
+
+        Raises
+        ------
+        EmbeddingError
+            If there is none; its ``condition`` says why.
+        """
+        from trimtab.dynamics.continuous import ContinuousAffine  # which in turn makes loops
+
+        return ContinuousAffine(*embed(self.transition, self.b * self.dt, self.Q, self.dt))
 
     def impulse_response(
         self, steps: int, ordering: Sequence[int] | None = None, *, cumulative: bool = False

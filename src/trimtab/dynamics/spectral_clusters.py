@@ -152,7 +152,7 @@ def _cluster(
         operator = np.kron(T[:k, :k], np.eye(n - k)) - np.kron(np.eye(k), T[k:, k:].T)
         separation = float(np.linalg.svd(operator, compute_uv=False)[-1])
     basis: Floats | Complexes = Z[:, :k]
-    projector = basis @ (basis.conj().T + R @ Z[:, k:].conj().T)
+    projector: Floats | Complexes = basis @ (basis.conj().T + R @ Z[:, k:].conj().T)
     mean = complex(np.trace(T[:k, :k]) / k)
     # Clusters are as symmetric about the real axis as the spectrum is: one that reaches it holds all its conjugates.
     if lam[members].imag.min() <= 0 <= lam[members].imag.max():
