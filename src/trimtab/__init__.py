@@ -23,13 +23,18 @@ if TYPE_CHECKING:
     from trimtab.estimation.fit import interference as interference
     from trimtab.estimation.pooling.pool import pool as pool
     from trimtab.estimation.posterior import Posterior as Posterior
+    from trimtab.simulation.ensemble import Ensemble as Ensemble
+    from trimtab.simulation.ensemble import simulate as simulate
+    from trimtab.simulation.transitions import NonlinearSDE as NonlinearSDE
     from trimtab.store.load import load as load
     from trimtab.store.load import save as save
 
 _WHERE = {
     "AffineSDE": "trimtab.dynamics.affine",
     "Comparison": "trimtab.estimation.comparison.compare",
+    "Ensemble": "trimtab.simulation.ensemble",
     "Fit": "trimtab.estimation.fit",
+    "NonlinearSDE": "trimtab.simulation.transitions",
     "Objective": "trimtab.core.objectives",
     "ObjectiveSpace": "trimtab.core.objectives",
     "Posterior": "trimtab.estimation.posterior",
@@ -43,6 +48,7 @@ _WHERE = {
     "pool": "trimtab.estimation.pooling.pool",
     "sample": "trimtab.estimation.bayes",
     "save": "trimtab.store.load",
+    "simulate": "trimtab.simulation.ensemble",
 }
 
 __all__ = [*_WHERE]

@@ -1,0 +1,429 @@
+"""Compiled loops over structure-of-arrays blocks of paths; needs the extra ``trimtab[fast]`` (Numba).
+
+Every loop over paths is innermost, free of branches and of calls, so that LLVM turns it into vector instructions.
+Only operations that IEEE 754 rounds exactly occur (+, *, /, square root, fused multiply-add): a number depends
+neither on its place in a vector nor on the mathematical library of a machine. Without fast-math nothing is reordered.
+
+All compiled functions live in this one file, because Numba's cache of a function looks at the file of the function
+alone: a function of another file that it calls could change unnoticed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numba
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic, overload
+
+from trimtab.simulation.philox import GOLDEN, MULTIPLIERS
+
+__all__ = ["advance", "fill", "step"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+TILE = 256
+"""Paths that go through all steps together: their states and noise stay in the first two caches."""
+
+_HELD = 4  # records of a tile that are written together
+
+# Numba turns operations between signed and unsigned integers into floating point: all constants are unsigned.
+_U = np.uint64
+_LOW = _U(0xFFFFFFFF)
+_32 = _U(32)
+_M0, _M1 = (_U(value) for value in MULTIPLIERS)
+_G0, _G1 = (_U(value) for value in GOLDEN)
+
+
+def _compiled(**options: Any) -> Callable[[F], F]:
+    """Compile with the cache where a directory for it can be written, else without."""
+
+    def decorate(function: F) -> F:
+        common = {"error_model": "numpy", **options}
+        try:
+            return numba.njit(cache=True, **common)(function)  # type: ignore[no-any-return]
+        except RuntimeError:  # no place for a cache: neither beside this file nor in the user's directory
+            return numba.njit(**common)(function)  # type: ignore[no-any-return]
+
+    return decorate
+
+
+@intrinsic
+def _fma(context: Any, a: Any, b: Any, c: Any) -> Any:
+    """Return a b + c, rounded once, in the type of `a`."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        same = [context.cast(builder, value, kind, a) for value, kind in zip(arguments, (a, b, c), strict=True)]
+        return builder.fma(*same)
+
+    return a(a, b, c), generate
+
+
+def _reinterpretation(pairs: dict[Any, Any]) -> Any:
+    @intrinsic
+    def reinterpret(context: Any, value: Any) -> Any:
+        result = pairs[value]
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            return builder.bitcast(arguments[0], context.get_value_type(result))
+
+        return result(value), generate
+
+    return reinterpret
+
+
+_bits = _reinterpretation({types.float64: types.uint64, types.float32: types.uint32})
+_real = _reinterpretation({types.uint64: types.float64, types.uint32: types.float32})
+
+
+@intrinsic
+def _narrow(context: Any, value: Any) -> Any:
+    """Return the low 32 bits."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.trunc(arguments[0], ir.IntType(32))
+
+    return types.uint32(types.uint64), generate
+
+
+@intrinsic
+def _wide(context: Any, value: Any) -> Any:
+    """Return 32 bits as an integer of 64."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.zext(arguments[0], ir.IntType(64))
+
+    return types.uint64(types.uint32), generate
+
+
+@intrinsic
+def _single(context: Any, value: Any) -> Any:
+    """Return the low 32 bits of an integer, read as signed, as a float32."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.sitofp(builder.trunc(arguments[0], ir.IntType(32)), ir.FloatType())
+
+    return types.float32(types.uint64), generate
+
+
+@numba.njit(inline="always", error_model="numpy")
+def _philox(c0: Any, c1: Any, c2: Any, c3: Any, k0: Any, k1: Any) -> Any:
+    """Return the four words of Philox4x32-10; all words are uint64 below 2^32, as vector multiplication takes them."""
+    for _ in range(10):
+        p0 = _M0 * c0
+        p1 = _M1 * c2
+        c0 = (p1 >> _32) ^ c1 ^ k0
+        c1 = p1 & _LOW
+        c2 = (p0 >> _32) ^ c3 ^ k1
+        c3 = p0 & _LOW
+        k0 = (k0 + _G0) & _LOW
+        k1 = (k1 + _G1) & _LOW
+    return c0, c1, c2, c3
+
+
+_TWO52 = 2.0**52
+_TWO52_BITS = _U(0x4330000000000000)  # of 2^52: integers below it, put into the mantissa, add to it exactly
+_ROOT_HALF_64 = _U(0x3FE6A09E667F3BCD)  # of sqrt(1/2)
+_TO_ROOT_64 = _U(0x3FF0000000000000 - 0x3FE6A09E667F3BCD)
+_MANTISSA_64 = _U(2**52 - 1)
+_8, _23, _52, _63 = _U(8), _U(23), _U(52), _U(63)
+_BYTE, _ANGLE, _SWAP = _U(0xFF), _U(0x3FFFFF), _U(0x400000)
+_ANGLE_STEP = math.pi / 2**23
+_LN2 = math.log(2.0)
+
+# Polynomials by interpolation at Chebyshev's nodes, in 60 digits: of log((1 + s) / (1 - s)) = 2 s + s q LOG(q) where
+# q = s^2 for s up to (sqrt(2) - 1)^2, of sin x = x + x y SIN(y) and of cos x = 1 - y / 2 + y^2 COS(y) where y = x^2 for
+# x up to pi / 4. Their relative errors are below 2e-17 in double and 2e-8 in single precision.
+_LOG_64 = (
+    0.666666666666667,
+    0.39999999999899505,
+    0.28571428625975487,
+    0.2222221113479508,
+    0.18182889125261723,
+    0.15331721600556042,
+    0.14616449685043406,
+)
+_SIN_64 = (
+    -0.16666666666666666,
+    0.008333333333330948,
+    -0.00019841269836758574,
+    2.755731610255244e-06,
+    -2.5051131845003624e-08,
+    1.5918129294866608e-10,
+)
+_COS_64 = (
+    0.041666666666666664,
+    -0.0013888888888887398,
+    2.480158729876569e-05,
+    -2.7557317271729793e-07,
+    2.08761462684032e-09,
+    -1.1382632425521717e-11,
+)
+_S = np.float32
+_LOG_32 = (_S(0.6666668503957586), _S(0.3998878056602198), _S(0.2957994939197279))
+_SIN_32 = (_S(-0.1666666466231438), _S(0.008332748270629749), _S(-0.00019587890880412386))
+_COS_32 = (_S(0.04166666465950221), _S(-0.0013888303035894866), _S(2.4547942085071572e-05))
+
+
+@numba.njit(inline="always", error_model="numpy")
+def _pair_64(w0: Any, w1: Any) -> Any:
+    u = _real((w0 << _8) | (w1 & _BYTE) | _TWO52_BITS) - _TWO52 + 0.5
+    # log u = e log 2 + log m with m in sqrt(1/2) .. sqrt(2), and log m = 2 artanh(f / (2 + f)) with f = m - 1.
+    shifted = _bits(u) + _TO_ROOT_64
+    e = _real((shifted >> _52) | _TWO52_BITS) - (_TWO52 + 1023.0 + 40.0)
+    f = _real((shifted & _MANTISSA_64) + _ROOT_HALF_64) - 1.0
+    s = f / (2.0 + f)
+    q = s * s
+    p = _fma(q, _LOG_64[6], _LOG_64[5])
+    p = _fma(q, p, _LOG_64[4])
+    p = _fma(q, p, _LOG_64[3])
+    p = _fma(q, p, _LOG_64[2])
+    p = _fma(q, p, _LOG_64[1])
+    p = _fma(q, p, _LOG_64[0])
+    r = math.sqrt(-2.0 * _fma(e, _LN2, _fma(s * q, p, s + s)))
+    a = w1 >> _8
+    x = (_real((a & _ANGLE) | _TWO52_BITS) - (_TWO52 + 2097152.0) + 0.5) * _ANGLE_STEP
+    y = x * x
+    sine = _fma(y, _SIN_64[5], _SIN_64[4])
+    sine = _fma(y, sine, _SIN_64[3])
+    sine = _fma(y, sine, _SIN_64[2])
+    sine = _fma(y, sine, _SIN_64[1])
+    sine = _fma(y, sine, _SIN_64[0])
+    sine = _fma(x * y, sine, x)
+    cosine = _fma(y, _COS_64[5], _COS_64[4])
+    cosine = _fma(y, cosine, _COS_64[3])
+    cosine = _fma(y, cosine, _COS_64[2])
+    cosine = _fma(y, cosine, _COS_64[1])
+    cosine = _fma(y, cosine, _COS_64[0])
+    cosine = _fma(y * y, cosine, _fma(y, -0.5, 1.0))
+    cosine = _real(_bits(cosine) ^ ((a >> _23) << _63))
+    swap = (a & _SWAP) != _U(0)
+    one = sine if swap else cosine
+    other = cosine if swap else sine
+    return r * one, r * other
+
+
+_ONE, _HALF, _TWO, _MINUS_TWO, _MINUS_HALF = _S(1), _S(0.5), _S(2), _S(-2), _S(-0.5)
+_HIGH_UNIT, _LOW_UNIT = _S(2.0**-24), _S(2.0**-40)
+_TO_ROOT_32, _ROOT_HALF_32 = _U(0x3F800000 - 0x3F3504F3), _U(0x3F3504F3)
+_MANTISSA_32 = _U(2**23 - 1)
+_31, _127, _QUARTER = _U(31), _U(127), _U(2097152)
+_ANGLE_STEP_32, _LN2_32 = _S(_ANGLE_STEP), _S(_LN2)
+
+
+@numba.njit(inline="always", error_model="numpy")
+def _pair_32(w0: Any, w1: Any) -> Any:
+    u = _fma(_single(w0 >> _8), _HIGH_UNIT, (_single(((w0 & _BYTE) << _8) | (w1 & _BYTE)) + _HALF) * _LOW_UNIT)
+    shifted = _wide(_bits(u)) + _TO_ROOT_32
+    e = _single((shifted >> _23) - _127)
+    f = _real(_narrow((shifted & _MANTISSA_32) + _ROOT_HALF_32)) - _ONE
+    s = f / (_TWO + f)
+    q = s * s
+    p = _fma(q, _LOG_32[2], _LOG_32[1])
+    p = _fma(q, p, _LOG_32[0])
+    # Rounded to at most zero: the largest u is one in single precision, and the sum of two roundings may pass it.
+    r = math.sqrt(max(_MINUS_TWO * _fma(e, _LN2_32, _fma(s * q, p, s + s)), _S(0)))
+    a = w1 >> _8
+    x = (_single((a & _ANGLE) - _QUARTER) + _HALF) * _ANGLE_STEP_32
+    y = x * x
+    sine = _fma(y, _SIN_32[2], _SIN_32[1])
+    sine = _fma(y, sine, _SIN_32[0])
+    sine = _fma(x * y, sine, x)
+    cosine = _fma(y, _COS_32[2], _COS_32[1])
+    cosine = _fma(y, cosine, _COS_32[0])
+    cosine = _fma(y * y, cosine, _fma(y, _MINUS_HALF, _ONE))
+    cosine = _real(_narrow(_wide(_bits(cosine)) ^ ((a >> _23) << _31)))
+    swap = (a & _SWAP) != _U(0)
+    one = sine if swap else cosine
+    other = cosine if swap else sine
+    return r * one, r * other
+
+
+def _fill_row_64(z0: Any, z1: Any, z2: Any, z3: Any, first: Any, group: Any, tag: Any, k0: Any, k1: Any) -> None:
+    for p in range(z0.shape[0]):
+        path = first + _U(p)
+        w0, w1, w2, w3 = _philox(path & _LOW, path >> _32, group, tag, k0, k1)
+        n0, n1 = _pair_64(w0, w1)
+        n2, n3 = _pair_64(w2, w3)
+        z0[p] = n0
+        z1[p] = n1
+        z2[p] = n2
+        z3[p] = n3
+
+
+def _fill_row_32(z0: Any, z1: Any, z2: Any, z3: Any, first: Any, group: Any, tag: Any, k0: Any, k1: Any) -> None:
+    for p in range(z0.shape[0]):
+        path = first + _U(p)
+        w0, w1, w2, w3 = _philox(path & _LOW, path >> _32, group, tag, k0, k1)
+        n0, n1 = _pair_32(w0, w1)
+        n2, n3 = _pair_32(w2, w3)
+        z0[p] = n0
+        z1[p] = n1
+        z2[p] = n2
+        z3[p] = n3
+
+
+def _fill_row(z0: Any, z1: Any, z2: Any, z3: Any, first: Any, group: Any, tag: Any, k0: Any, k1: Any) -> None:
+    raise NotImplementedError("only compiled code calls this")
+
+
+@overload(_fill_row, jit_options={"error_model": "numpy"})
+def _choose_fill_row(z0: Any, z1: Any, z2: Any, z3: Any, first: Any, group: Any, tag: Any, k0: Any, k1: Any) -> Any:
+    return _fill_row_64 if z0.dtype == types.float64 else _fill_row_32
+
+
+@_compiled(nogil=True)
+def fill(z: Any, first: Any, group: Any, tag: Any, k0: Any, k1: Any) -> None:
+    """Write the noise of one group of four steps and all components into z (4, n, m).
+
+    Row c of step s holds the numbers of paths first .. first + m - 1 (see `philox.normals`).
+    """
+    for c in range(z.shape[1]):
+        _fill_row(z[0, c], z[1, c], z[2, c], z[3, c], _U(first), _U(group), _U(tag + c), _U(k0), _U(k1))
+
+
+@_compiled(nogil=True)
+def _start(y: Any, x: Any, z: Any, where: Any, factor: Any, count: Any, c: Any) -> None:
+    """Set y = c + the first `count` terms, 0..4."""
+    n = x.shape[0]
+    if count == 0:
+        for p in range(y.shape[0]):
+            y[p] = c
+        return
+    a = _row(x, z, where[0], n)
+    f = factor[0]
+    if count == 1:
+        for p in range(y.shape[0]):
+            y[p] = _fma(f, a[p], c)
+        return
+    b = _row(x, z, where[1], n)
+    g = factor[1]
+    if count == 2:
+        for p in range(y.shape[0]):
+            y[p] = _fma(g, b[p], _fma(f, a[p], c))
+        return
+    d = _row(x, z, where[2], n)
+    h = factor[2]
+    if count == 3:
+        for p in range(y.shape[0]):
+            y[p] = _fma(h, d[p], _fma(g, b[p], _fma(f, a[p], c)))
+        return
+    e = _row(x, z, where[3], n)
+    k = factor[3]
+    for p in range(y.shape[0]):
+        y[p] = _fma(k, e[p], _fma(h, d[p], _fma(g, b[p], _fma(f, a[p], c))))
+
+
+@_compiled(nogil=True)
+def _four_more(y: Any, x: Any, z: Any, where: Any, factor: Any) -> None:
+    """Add four terms to y."""
+    n = x.shape[0]
+    a, b, d, e = _row(x, z, where[0], n), _row(x, z, where[1], n), _row(x, z, where[2], n), _row(x, z, where[3], n)
+    f, g, h, k = factor[0], factor[1], factor[2], factor[3]
+    for p in range(y.shape[0]):
+        y[p] = _fma(k, e[p], _fma(h, d[p], _fma(g, b[p], _fma(f, a[p], y[p]))))
+
+
+@numba.njit
+def _row(x: Any, z: Any, index: Any, n: Any) -> Any:
+    return x[index] if index < n else z[index - n]
+
+
+@_compiled(nogil=True)
+def bound(y: Any, low: Any, high: Any, mode: Any) -> None:
+    """Bring one component y (m,) within low .. high, in place; `mode` is one of `bounds.MODES`."""
+    if mode == 1:
+        for p in range(y.shape[0]):
+            v = y[p]
+            v = low if v < low else v
+            y[p] = high if v > high else v
+    elif mode == 2:
+        for p in range(y.shape[0]):
+            v = y[p]
+            below, above = low + (low - v), high - (v - high)
+            v = below if v < low else v
+            y[p] = above if v > high else v
+        # A jump longer than the interval is wide is reflected more than once.
+        width = high - low
+        for p in range(y.shape[0]):
+            v = y[p]
+            if v < low or v > high:
+                turn = (v - low) - (width + width) * math.floor((v - low) / (width + width))
+                y[p] = min(max(low + (width - abs(turn - width)), low), high)
+
+
+@_compiled(nogil=True)
+def step(y: Any, x: Any, z: Any, where: Any, factor: Any, count: Any, c: Any, low: Any, high: Any, mode: Any) -> None:
+    """Set y = F x + c + L z for all paths, and bound it; arrays are those of one of `transitions.Transitions`."""
+    for i in range(y.shape[0]):
+        row, terms = y[i], count[i]
+        k = (terms + 3) % 4 + 1 if terms > 0 else 0
+        _start(row, x, z, where[i], factor[i], k, c[i])
+        while k < terms:
+            _four_more(row, x, z, where[i, k:], factor[i, k:])
+            k += 4
+        if mode > 0:
+            bound(row, low[i], high[i], mode)
+
+
+@_compiled(nogil=True)
+def _write(
+    buffer: Any, at: Any, by_record: Any, by_row: Any, by_path: Any, held: Any, records: Any, paths: Any
+) -> None:
+    """Write records of a tile to their places in `buffer`, along its shorter strides."""
+    n = held.shape[1]
+    if by_path == 1:
+        for t in range(records):
+            for i in range(n):
+                row, source = buffer[at + t * by_record + i * by_row :], held[t, i]
+                for p in range(paths):
+                    row[p] = source[p]
+    else:
+        for p in range(paths):
+            for t in range(records):
+                for i in range(n):
+                    buffer[at + p * by_path + t * by_record + i * by_row] = held[t, i, p]
+
+
+@_compiled(nogil=True)
+def advance(
+    x: Any, buffer: Any, by_record: Any, by_row: Any, by_path: Any, paths: Any, every: Any, first: Any, start: Any,
+    codes: Any, where: Any, factor: Any, count: Any, c: Any, low: Any, high: Any, mode: Any, k0: Any, k1: Any,
+) -> None:  # fmt: skip
+    """See `compiled.advance`; records go to buffer[path * by_path + record * by_record + component * by_row]."""
+    n, m = x.shape
+    tile = min(TILE, (m + 7) // 8 * 8)  # the last tile's surplus paths are stepped too and left behind
+    now, then = np.zeros((n, tile), x.dtype), np.empty((n, tile), x.dtype)
+    noise = np.empty((4, n, tile), x.dtype)
+    held = np.empty((_HELD, n, tile), x.dtype)  # records, to be written together: a path's follow one another
+    for p0 in range(0, m, tile):
+        size = min(tile, m - p0)
+        seen = min(size, paths - p0)
+        written = pending = 0
+        for i in range(n):
+            for p in range(size):
+                now[i, p] = x[i, p0 + p]
+        for t in range(len(codes)):
+            lane = (start + t) % 4
+            if lane == 0 or t == 0:
+                fill(noise, first + p0, (start + t) // 4, 0, k0, k1)
+            k = codes[t]
+            step(then, now, noise[lane], where[k], factor[k], count[k], c[k], low, high, mode)
+            now, then = then, now
+            if seen > 0 and (t + 1) % every == 0:
+                for i in range(n):
+                    for p in range(tile):
+                        held[pending, i, p] = now[i, p]
+                pending += 1
+                if pending == _HELD or t + 1 == len(codes):
+                    at = written * by_record + p0 * by_path
+                    _write(buffer, at, by_record, by_row, by_path, held, pending, seen)
+                    written += pending
+                    pending = 0
+        for i in range(n):
+            for p in range(size):
+                x[i, p0 + p] = now[i, p]
