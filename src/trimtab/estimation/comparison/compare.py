@@ -12,24 +12,33 @@ from numpy.typing import NDArray
 from trimtab.core.trajectories import Exclusion, Steps, Trajectories
 from trimtab.dynamics import spectrum
 from trimtab.dynamics.spectrum import REGIMES
-from trimtab.errors import FitError, InputError
+from trimtab.errors import InputError
 from trimtab.estimation.cautions import Design
-from trimtab.estimation.comparison.figures import MOST_PAIRS, Outcomes, Sample, compared, resampled
+from trimtab.estimation.comparison.doubts import cautions, left_out, of_stillness
+from trimtab.estimation.comparison.families import adjusted
+from trimtab.estimation.comparison.figures import Outcomes, Sample, compared, outcome_rows, resampled
+from trimtab.estimation.comparison.inference import Inference
 from trimtab.estimation.comparison.results import Comparison, DriftTest, StrategyComparison
-from trimtab.estimation.comparison.sides import Between, Side, Units, align, between, matched, units, unlike
-from trimtab.estimation.comparison.wald import drift_tests, holm
+from trimtab.estimation.comparison.sides import Between, Side, Units, align, between, idle, matched, units, unlike
+from trimtab.estimation.comparison.stillness import stillness
+from trimtab.estimation.comparison.trusted import side_fit, trusted
+from trimtab.estimation.comparison.wald import drift_tests
 from trimtab.estimation.memory import memory_p_value, second_lag_p_value
 from trimtab.estimation.moments import Moments, session_moments
 from trimtab.estimation.options import Options, trajectories_of
 from trimtab.estimation.outcomes import end_scores, session_efficiencies
-from trimtab.estimation.spectral import NO_MEMORY, SECOND_LAG
+from trimtab.estimation.threads import single_threaded
 
 __all__ = ["Comparison", "compare"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+NOTHING = DriftTest("A and b", float("nan"), 0, float("nan"), float("nan"))
+"""The test where no drift is identified on both sides."""
 
+
+@single_threaded
 def compare(
     a: Any,
     b: Any = None,
@@ -48,7 +57,11 @@ def compare(
     """Compare the dynamics of two sides: dx_t = (A x_t + b) dt + e_t (paper, eq. 5) on each, and their difference.
 
     Equal A and b, and equal A, are tested by Hotelling's T2 with covariances over units (see `wald.drift_tests`).
-    Figures made of the two fits get intervals and p-values from resampled units, on both sides at once where paired.
+    Figures of the two least-squares fits get intervals and p-values from resampled units, on both sides at once where
+    paired. Each side is also fitted as `trimtab.fit` does: its verdict says whether it has dynamics at all, and
+    differences of the estimates that it trusts stand beside those of least squares, see `trusted.trusted`; the sides'
+    replicates of these are independent, also where units are paired. Where a side stands still or jumps between few
+    levels, a Markov chain or a hurdle of both is compared, see `stillness.stillness`.
 
     Parameters
     ----------
@@ -71,7 +84,7 @@ def compare(
     Raises
     ------
     FitError
-        If a side holds too few sessions, or its steps do not identify any dynamics.
+        If a side has no step, or too few sessions.
     InputError
         If the sides have different objectives or nothing in common, or an option makes no sense.
 
@@ -116,7 +129,8 @@ def compare(
         both = shares[id(one.trajectories)], shares[id(other.trajectories)]
         made = _compared(name, names, one, other, drawn, both, options)
         found[name] = replace(made, warnings=(*made.warnings, *unlike(one, other, drawn, apart)))
-    found = _adjusted(found)
+        exclusions = (*exclusions, *idle(one), *idle(other))
+    found = adjusted(found)
     return Comparison(
         space=left.space,
         names=names,
@@ -168,41 +182,14 @@ def _compared(
     options: Options,
 ) -> StrategyComparison:
     sides = a.kept(np.flatnonzero(drawn.a >= 0)), b.kept(np.flatnonzero(drawn.b >= 0))
-    numbers = drawn.a, drawn.b
+    numbers, space = (drawn.a, drawn.b), a.trajectories.space
+    judge = Inference(options.level, drawn.paired, drawn.count)
+    outcomes = [_outcomes(*one) for one in zip(sides, numbers, efficiencies, strict=True)]
     moments = _moments(sides, drawn)
-    designs = [Design.of(side) for side in moments]
-    active = np.flatnonzero(np.logical_and(*(design.active for design in designs)))
-    for side, design, own in zip(sides, designs, moments, strict=True):
-        if not design.enough:
-            raise FitError(
-                f"{a.trajectories.space.n} objectives need at least {own.n + 2} complete steps, but {side.name} has "
-                f"{own.n_steps} under {name!r}; choose fewer objectives with --objective, or give longer sessions"
-            )
-    if not len(active):
-        raise FitError(
-            f"no objective varies at the start of steps on both sides under {name!r}, so that no dynamics can be "
-            "compared; choose other objectives with --objective"
-        )
-    parts = moments[0].part(active), moments[1].part(active)
-    samples = resampled(*parts, paired=drawn.paired, dt=options.dt, draws=options.draws, seed=options.seed, key=(name,))
-    outcomes = [
-        _outcomes(side, unit, efficiency) for side, unit, efficiency in zip(sides, numbers, efficiencies, strict=True)
-    ]
-    space = a.trajectories.space
-    rows = compared(
-        *samples,
-        (outcomes[0], outcomes[1]),
-        space.names,
-        active,
-        paired=drawn.paired,
-        dt=options.dt,
-        level=options.level,
-        seed=options.seed,
-    )
-    drift, matrix = drift_tests(*parts, paired=drawn.paired)
-    memory = [memory_p_value(part) for part in parts]
-    lag = [second_lag_p_value(_columns(side.steps, active)) for side in sides]
-    return StrategyComparison(
+    active = np.flatnonzero(np.logical_and(*(Design.of(side).active for side in moments)))
+    chosen = tuple(space.names[j] for j in active)
+    fits = [side_fit(side, own, chosen or space.names, options) for side, own in zip(sides, efficiencies, strict=True)]
+    made = StrategyComparison(
         name=name,
         names=names,
         level=options.level,
@@ -213,14 +200,46 @@ def _compared(
         units=drawn.count,
         sessions=(len(sides[0].sessions), len(sides[1].sessions)),
         steps=(len(sides[0].steps), len(sides[1].steps)),
+        fits=(fits[0], fits[1]),
+        drift=NOTHING,
+        matrix=NOTHING,
+        rows=outcome_rows(judge, outcomes[0], outcomes[1], space.names),
+        trusted=None,
+        stillness=stillness(sides, drawn, (fits[0], fits[1]), options, name),
+        regimes=({}, {}),
+        memory=(np.nan, np.nan),
+        second_lag=(np.nan, np.nan),
+        warnings=(),
+    )
+    made = replace(made, warnings=(*left_out(space.names, active), *of_stillness(made)))
+    if not len(active):
+        return made
+    return _with_drift(made, sides, (moments[0].part(active), moments[1].part(active)), active, options)
+
+
+def _with_drift(
+    made: StrategyComparison, sides: tuple[Side, Side], moments: tuple[Moments, Moments], active: Ints, options: Options
+) -> StrategyComparison:
+    """Add what least squares of the active objectives say, and the estimates that the fits trust."""
+    name, dt, level, seed = made.name, options.dt, options.level, options.seed
+    names = tuple(sides[0].trajectories.space.names[j] for j in active)
+    samples = resampled(*moments, paired=made.paired, dt=dt, draws=options.draws, seed=seed, key=(name,))
+    rows = compared(*samples, names, paired=made.paired, dt=dt, level=level, seed=seed)
+    drift, matrix = drift_tests(*moments, paired=made.paired)
+    single = made.units[0] == made.sessions[0], made.units[1] == made.sessions[1]
+    memory = [memory_p_value(part) for part in moments]
+    lag = [second_lag_p_value(_columns(side.steps, active)) for side in sides]
+    made = replace(
+        made,
         drift=drift,
         matrix=matrix,
-        rows=rows,
-        regimes=(_regimes(samples[0], options.dt), _regimes(samples[1], options.dt)),
+        rows=(*rows, *made.rows),
+        trusted=trusted(made.fits, samples, rows, single=single, level=level, dt=dt),
+        regimes=(_regimes(samples[0], dt), _regimes(samples[1], dt)),
         memory=(memory[0], memory[1]),
         second_lag=(lag[0], lag[1]),
-        warnings=tuple(_cautions(names, space.names, active, samples, memory, lag, drawn)),
     )
+    return replace(made, warnings=(*made.warnings, *cautions(made, samples)))
 
 
 def _moments(sides: tuple[Side, Side], drawn: Units) -> tuple[Moments, Moments]:
@@ -259,61 +278,7 @@ def _outcomes(side: Side, unit: Ints, efficiency: Floats) -> Outcomes:
 
 
 def _regimes(sample: Sample, dt: float) -> Mapping[str, float]:
-    if not len(sample.drawn_lam):
+    if not len(sample.drawn_drift.lam):
         return {}
-    counts = np.bincount(spectrum.regimes(sample.drawn_lam, dt), minlength=len(REGIMES))
+    counts = np.bincount(spectrum.regimes(sample.drawn_drift.lam, dt), minlength=len(REGIMES))
     return dict(zip(REGIMES, (counts / counts.sum()).tolist(), strict=True))
-
-
-def _cautions(
-    names: tuple[str, str],
-    objectives: tuple[str, ...],
-    active: Ints,
-    samples: tuple[Sample, Sample],
-    memory: list[float],
-    lag: list[float],
-    drawn: Units,
-) -> list[str]:
-    found = []
-    left_out = [name for j, name in enumerate(objectives) if j not in active]
-    if left_out:
-        found.append(
-            f"the same at the start of every step on one side, or exact combinations of others, and left out of the "
-            f"dynamics: {', '.join(left_out)}"
-        )
-    if len(active) * (len(active) - 1) // 2 > MOST_PAIRS:
-        found.append(f"more than {MOST_PAIRS} pairs of objectives: their interference is not compared")
-    without = [name for name, p in zip(names, memory, strict=True) if not p < NO_MEMORY]
-    if without:
-        found.append(
-            f"nothing shows that the next score depends on the present one on {' and '.join(without)}: rates and "
-            "regimes may describe noise there"
-        )
-    noisy = [name for name, p in zip(names, lag, strict=True) if p < SECOND_LAG and name not in without]
-    if noisy:
-        found.append(
-            f"the score before last matters too on {' and '.join(noisy)}: lasting differences make a rate too slow and "
-            "scoring noise too fast, so that sides that differ in these differ in rate without any difference in drift"
-        )
-    if min(drawn.count) < 20:
-        found.append(f"only {min(drawn.count)} {drawn.noun} on a side: intervals and tests are rough below about 20")
-    if not len(samples[0].drawn.A):
-        found.append("an objective varies in too few sessions on one side for intervals")
-    return found
-
-
-def _adjusted(found: Mapping[str, StrategyComparison]) -> dict[str, StrategyComparison]:
-    """Adjust the p-values of all rows of all strategies together, and those of either test over strategies."""
-    p_values = holm(np.array([row.p_value for one in found.values() for row in one.rows]))
-    tests: dict[str, dict[str, DriftTest]] = {}
-    for kind in ("drift", "matrix"):
-        own = {name: getattr(one, kind) for name, one in found.items()}
-        adjusted = holm(np.array([test.p_value for test in own.values()])).tolist()
-        tests[kind] = {name: replace(test, p_adjusted=p) for (name, test), p in zip(own.items(), adjusted, strict=True)}
-    result, at = {}, 0
-    for name, one in found.items():
-        part = p_values[at : at + len(one.rows)].tolist()
-        at += len(one.rows)
-        rows = tuple(replace(row, p_adjusted=p) for row, p in zip(one.rows, part, strict=True))
-        result[name] = replace(one, rows=rows, drift=tests["drift"][name], matrix=tests["matrix"][name])
-    return result

@@ -7,7 +7,8 @@ import math
 from importlib.resources import files
 from typing import Any
 
-from trimtab.estimation.comparison.results import Comparison, DriftTest, Row, StrategyComparison
+from trimtab.estimation.comparison.results import Comparison, DriftTest, Row, Stillness, StrategyComparison
+from trimtab.estimation.results import StrategyFit
 
 __all__ = ["SCHEMA", "document", "json_schema"]
 
@@ -58,11 +59,51 @@ def _strategy(one: StrategyComparison) -> dict[str, Any]:
         "steps": [*one.steps],
         "tests": {"drift": _test(one.drift), "matrix": _test(one.matrix)},
         "figures": [_row(row) for row in one.rows],
+        "sides": {"a": _side(one.fits[0]), "b": _side(one.fits[1])},
+        "trusted": None
+        if one.trusted is None
+        else {
+            "same_as_least_squares": not one.trusted.own,
+            "independent": one.trusted.own or not one.paired,
+            "figures": [_row(row) for row in one.trusted.rows],
+        },
+        "stillness": None if one.stillness is None else _stillness(one.stillness),
         "regimes": {"a": dict(one.regimes[0]), "b": dict(one.regimes[1])},
         "memory_p_value": [_number(p) for p in one.memory],
         "second_lag_p_value": [_number(p) for p in one.second_lag],
         "warnings": [*one.warnings],
         "verdict_text": one.verdict,
+    }
+
+
+def _side(fit: StrategyFit) -> dict[str, Any]:
+    return {
+        "verdict": fit.diagnosis.label,
+        "reasons": [*fit.diagnosis.reasons],
+        "identified": fit.identified,
+        "trusted": fit.trusted,
+        "trust": [*fit.trust],
+        "model": fit.coarse.chosen,
+    }
+
+
+def _stillness(found: Stillness) -> dict[str, Any]:
+    test = found.test
+    return {
+        "model": found.model,
+        "objectives": [*found.objectives],
+        "states": [[_number(value) for value in values] for values in found.states],
+        "absorbing": [*found.absorbing],
+        "horizon": found.horizon,
+        "test": None
+        if test is None
+        else {
+            "statistic": _number(test.statistic),
+            "permutations": test.permutations,
+            "p_value": _number(test.p_value),
+            "p_adjusted": _number(test.p_adjusted),
+        },
+        "figures": [_row(row) for row in found.rows],
     }
 
 

@@ -7,19 +7,30 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-import scipy.special
 from numpy.typing import NDArray
 
 from trimtab.core.streams import stream
 from trimtab.dynamics import spectrum
+from trimtab.dynamics.equilibrium import equilibria
 from trimtab.dynamics.interference import interference_from_covariance
 from trimtab.estimation import least_squares as ls
 from trimtab.estimation.bootstrap import resample
+from trimtab.estimation.comparison.inference import Inference, Spread, central, deviation, means, of_draws, of_influence
 from trimtab.estimation.comparison.results import Row
 from trimtab.estimation.moments import FOLDS, Moments
-from trimtab.estimation.results import Estimate
 
-__all__ = ["Outcomes", "Sample", "compared", "resampled"]
+__all__ = [
+    "Drift",
+    "Errors",
+    "Figure",
+    "Outcomes",
+    "Sample",
+    "compared",
+    "drift_rows",
+    "outcome_rows",
+    "pairs",
+    "resampled",
+]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -55,14 +66,32 @@ class Outcomes:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Drift:
+    """Eigenvalues (..., k) and equilibria (..., n) of one drift, or of replicates of it."""
+
+    lam: Complexes
+    equilibrium: Floats
+
+    @classmethod
+    def of(cls, A: Floats, b: Floats, scale: Floats) -> Drift:
+        """Return those of dx = (A x + b) dt; singular A are recognised in units of each objective's own `scale`."""
+        return cls(spectrum.eigenvalues(A), equilibria(A, b, scale))
+
+
+Figure = Callable[[Drift], Floats]
+Errors = Callable[[Figure, Callable[[Floats], float]], Spread]
+"""From a figure, and the size of its replicates' spread, to the errors of the figure on both sides."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Sample:
     """One side: moments by unit, its fit, and replicates of the fit from resampled units."""
 
     moments: Moments
     estimate: ls.AffineEstimate
     drawn: ls.AffineEstimate
-    lam: Complexes
-    drawn_lam: Complexes
+    drift: Drift
+    drawn_drift: Drift
 
 
 def resampled(
@@ -83,7 +112,8 @@ def resampled(
     for moments, total in zip((a, b), totals, strict=True):
         point = ls.estimate(moments.total, a.center, a.scale, dt)
         drawn = ls.estimate(total[regular], a.center, a.scale, dt)
-        samples.append(Sample(moments, point, drawn, spectrum.eigenvalues(point.A), spectrum.eigenvalues(drawn.A)))
+        drifts = [Drift.of(one.A, one.b, moments.scale) for one in (point, drawn)]
+        samples.append(Sample(moments, point, drawn, *drifts))
     return samples[0], samples[1]
 
 
@@ -101,185 +131,108 @@ def _together(a: Moments, b: Moments, draws: int, seed: int, key: tuple[str, ...
     return total[:, at_a[:, None], at_a], total[:, at_b[:, None], at_b]
 
 
-@dataclass(frozen=True, slots=True)
-class _Spread:
-    """Standard errors of a figure on either side, (sa, sb), and of their difference where they are paired."""
-
-    a: float
-    b: float
-    joint: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Inference:
-    level: float
-    paired: bool
-    units: tuple[int, int]
-
-    def infer(self, difference: float, spread: _Spread) -> tuple[float, float, float]:
-        """Return low, high and the p-value of t = difference / error, with Welch's degrees of freedom if unpaired."""
-        if self.paired:
-            error, dof = spread.joint, self.units[0] - 1.0
-        else:
-            parts = spread.a**2, spread.b**2
-            error = float(np.sqrt(sum(parts)))
-            lost = sum(part**2 / (count - 1) for part, count in zip(parts, self.units, strict=True))
-            dof = sum(parts) ** 2 / lost if lost > 0 else float(min(self.units) - 1)
-        if not np.isfinite(error) or not np.isfinite(difference):
-            return float("nan"), float("nan"), float("nan")
-        half = float(scipy.special.stdtrit(dof, 0.5 + self.level / 2)) * error
-        if error == 0:
-            return difference, difference, float(difference == 0)
-        p = 2 * float(scipy.special.stdtr(dof, -abs(difference) / error))
-        return difference - half, difference + half, p
-
-    def row(
-        self, figure: str, objectives: tuple[str, ...], a: float, b: float, spread: _Spread, *, ratio: bool = False
-    ) -> Row:
-        """Return the row of a figure; with `ratio` the spread is that of its logarithm."""
-        if not ratio:
-            low, high, p = self.infer(b - a, spread)
-            return Row(figure, objectives, a, b, Estimate(b - a, low, high), "difference", p)
-        usable = 0 < a < np.inf and 0 < b < np.inf
-        change = float(np.log(b / a)) if usable else float("nan")
-        low, high, p = self.infer(change, spread)
-        return Row(figure, objectives, a, b, Estimate(*np.exp([change, low, high])), "ratio", p)
-
-
 def compared(
     a: Sample,
     b: Sample,
-    outcomes: tuple[Outcomes, Outcomes],
     names: tuple[str, ...],
-    active: Ints,
     *,
     paired: bool,
     dt: float,
     level: float,
     seed: int,
 ) -> tuple[Row, ...]:
-    """Return the rows, in the order in which they are shown.
+    """Return the rows of two least-squares fits, in the order in which they are shown.
 
     Parameters
     ----------
     names
-        Names of all objectives, which the outcomes are about.
-    active
-        Indices of those that the samples are about.
+        Names of the objectives that the samples are about.
     """
-    judge = _Inference(level, paired, (a.moments.n_sessions, b.moments.n_sessions))
-    chosen = [names[j] for j in active]
-    rows = [*_spectral(judge, a, b, dt), *_levels(judge, a, b, outcomes, names, active)]
-    rows += [*_predictions(judge, a, b, seed)]
-    n = len(chosen)
-    if n * (n - 1) // 2 <= MOST_PAIRS:
+    judge = Inference(level, paired, (a.moments.n_sessions, b.moments.n_sessions))
+
+    def errors(figure: Figure, size: Callable[[Floats], float]) -> Spread:
+        return of_draws(figure(a.drawn_drift), figure(b.drawn_drift), size)
+
+    drawn = a.drawn_drift, b.drawn_drift
+    rows = [*drift_rows(judge, (a.drift, b.drift), drawn, errors, names, dt), *_predictions(judge, a, b, seed)]
+    for i, j in pairs(len(names)):
         matrices = [interference_from_covariance(x.step_covariance) for x in (a.estimate, b.estimate, a.drawn, b.drawn)]
-        for i, j in combinations(range(n), 2):
-            one, other, drawn, drawn_other = (matrix[..., i, j] for matrix in matrices)
-            spread = _of_draws(drawn, drawn_other)
-            rows.append(judge.row("interference", (chosen[i], chosen[j]), float(one), float(other), spread))
-    sides = [(o.unit, o.efficiency[:, None], s.moments.n_sessions) for o, s in zip(outcomes, (a, b), strict=True)]
-    rows += [judge.row("pareto_efficiency", (), *found) for found in _means(*sides)]
+        one, other, *replicates = (matrix[..., i, j] for matrix in matrices)
+        spread = of_draws(replicates[0], replicates[1])
+        rows.append(judge.row("interference", (names[i], names[j]), float(one), float(other), spread))
     return tuple(rows)
 
 
-def _deviation(values: Floats) -> float:
-    values = values[np.isfinite(values)]
-    return float(values.std(ddof=1)) if len(values) > 1 else float("nan")
+def outcome_rows(judge: Inference, a: Outcomes, b: Outcomes, names: tuple[str, ...]) -> tuple[Row, ...]:
+    """Return the rows of what sessions came to: mean end of each objective, and mean Pareto efficiency."""
+    sides = [
+        (o.unit, np.column_stack([o.ends, o.efficiency]), count) for o, count in zip((a, b), judge.units, strict=True)
+    ]
+    found = [*means(*sides)]
+    reached = [judge.row("reached", (name,), *one) for name, one in zip(names, found[:-1], strict=True)]
+    return (*reached, judge.row("pareto_efficiency", (), *found[-1]))
 
 
-def _central(values: Floats) -> float:
-    """Return half the central 68% range: for ratios, whose replicates may have no finite variance."""
-    values = values[np.isfinite(values)]
-    if len(values) < 2:
-        return float("nan")
-    tail = float(scipy.special.ndtr(-1.0))
-    low, high = np.quantile(values, [tail, 1 - tail])
-    return float(high - low) / 2
+def pairs(n: int) -> list[tuple[int, int]]:
+    """Return the pairs of n objectives whose interference is compared: none where they are more than `MOST_PAIRS`."""
+    found = [*combinations(range(n), 2)]
+    return found if len(found) <= MOST_PAIRS else []
 
 
-def _of_draws(a: Floats, b: Floats, size: Callable[[Floats], float] = _deviation) -> _Spread:
-    return _Spread(size(a), size(b), size(b - a))
+def drift_rows(
+    judge: Inference,
+    points: tuple[Drift, Drift],
+    drawn: tuple[Drift, Drift],
+    errors: Errors,
+    names: tuple[str, ...],
+    dt: float,
+) -> Iterator[Row]:
+    """Yield the rows of what follows from either side's drift: speeds, half-life and equilibria.
 
-
-def _spectral(judge: _Inference, a: Sample, b: Sample, dt: float) -> Iterator[Row]:
-    figures: dict[str, Callable[[Complexes], Floats]] = {
-        "rate": spectrum.rate,
-        "smooth_rate": lambda lam: np.asarray(-lam.real.mean(axis=-1)),
-        "spectral_radius": lambda lam: spectrum.spectral_radius(lam, dt),
+    Parameters
+    ----------
+    points, drawn
+        Of both sides, and replicates of them.
+    """
+    figures: dict[str, Figure] = {
+        "rate": lambda drift: spectrum.rate(drift.lam),
+        "smooth_rate": lambda drift: np.asarray(-drift.lam.real.mean(axis=-1)),
+        "spectral_radius": lambda drift: spectrum.spectral_radius(drift.lam, dt),
     }
     for name, figure in figures.items():
-        spread = _of_draws(figure(a.drawn_lam), figure(b.drawn_lam))
-        yield judge.row(name, (), float(figure(a.lam)), float(figure(b.lam)), spread)
-    lives = [spectrum.half_life(spectrum.spectral_radius(lam, dt)) for lam in (a.lam, b.lam, a.drawn_lam, b.drawn_lam)]
-    settled = [np.isfinite(drawn) & (drawn > 0) for drawn in lives[2:]]
-    if not len(settled[0]) or min(float(one.mean()) for one in settled) < 1 - UNSETTLED:
-        spread = _Spread(np.nan, np.nan, np.nan)
-    else:
-        logs = [np.log(np.where(known, drawn, np.nan)) for drawn, known in zip(lives[2:], settled, strict=True)]
-        spread = _of_draws(logs[0], logs[1])
-    yield judge.row("half_life", (), float(lives[0]), float(lives[1]), spread, ratio=True)
+        yield judge.row(name, (), float(figure(points[0])), float(figure(points[1])), errors(figure, deviation))
+
+    def life(drift: Drift) -> Floats:
+        return spectrum.half_life(spectrum.spectral_radius(drift.lam, dt))
+
+    def log_life(drift: Drift) -> Floats:
+        found = life(drift)
+        known = np.isfinite(found) & (found > 0)
+        return np.where(known, np.log(np.where(known, found, 1.0)), np.nan)
+
+    spread = Spread(np.nan, np.nan, np.nan)
+    if len(drawn[0].lam) and min(float(np.isfinite(log_life(one)).mean()) for one in drawn) >= 1 - UNSETTLED:
+        spread = errors(log_life, deviation)
+    yield judge.row("half_life", (), float(life(points[0])), float(life(points[1])), spread, ratio=True)
+    for j, name in enumerate(names):
+        ends = points[0].equilibrium[j], points[1].equilibrium[j]
+        yield judge.row("equilibrium", (name,), float(ends[0]), float(ends[1]), errors(_Equilibrium(j), central))
 
 
-def _equilibria(fit: ls.AffineEstimate, scale: Floats) -> Floats:
-    """Return -A^-1 b, (..., n); nan where A is singular in units of each objective's own spread."""
-    A = fit.A * scale / scale[:, None]
-    regular = np.linalg.cond(A) < 1e12
-    safe = np.where(regular[..., None, None], A, np.eye(len(scale)))
-    found = -np.linalg.solve(safe, (fit.b / scale)[..., None])[..., 0] * scale
-    return np.where(regular[..., None], found, np.nan)
+@dataclass(frozen=True, slots=True)
+class _Equilibrium:
+    objective: int
+
+    def __call__(self, drift: Drift) -> Floats:
+        return np.asarray(drift.equilibrium[..., self.objective])
 
 
-def _levels(
-    judge: _Inference,
-    a: Sample,
-    b: Sample,
-    outcomes: tuple[Outcomes, Outcomes],
-    names: tuple[str, ...],
-    active: Ints,
-) -> Iterator[Row]:
-    points = [_equilibria(side.estimate, side.moments.scale) for side in (a, b)]
-    drawn = [_equilibria(side.drawn, side.moments.scale) for side in (a, b)]
-    for i, j in enumerate(active):
-        spread = _of_draws(drawn[0][:, i], drawn[1][:, i], _central)
-        yield judge.row("equilibrium", (names[j],), float(points[0][i]), float(points[1][i]), spread)
-    sides = [(o.unit, o.ends, s.moments.n_sessions) for o, s in zip(outcomes, (a, b), strict=True)]
-    for name, found in zip(names, _means(*sides), strict=True):
-        yield judge.row("reached", (name,), *found)
-
-
-def _means(a: tuple[Ints, Floats, int], b: tuple[Ints, Floats, int]) -> Iterator[tuple[float, float, _Spread]]:
-    """Yield for each column of values (S, k) both means over sessions and their spread over units."""
-    means, influences = zip(*(_mean(*side) for side in (a, b)), strict=True)
-    for j in range(a[1].shape[1]):
-        yield float(means[0][j]), float(means[1][j]), _of_influence(influences[0][:, j], influences[1][:, j])
-
-
-def _mean(unit: Ints, values: Floats, units: int) -> tuple[Floats, Floats]:
-    """Return the mean over sessions (k,), missing ones left out, and the units' influences on it, (units, k)."""
-    known = np.isfinite(values)
-    count = known.sum(axis=0)
-    mean = np.where(known, values, 0.0).sum(axis=0) / np.where(count > 0, count, np.nan)
-    influence = np.zeros((units, values.shape[1]))
-    np.add.at(influence, unit, np.where(known, values - mean, 0.0) / np.maximum(count, 1))
-    return mean, influence
-
-
-def _of_influence(a: Floats, b: Floats) -> _Spread:
-    """Return errors from units' influences, which sum to zero: root of S / (S - 1) times their sum of squares."""
-
-    def error(influence: Floats) -> float:
-        return float(np.sqrt(len(influence) / (len(influence) - 1) * (influence**2).sum()))
-
-    return _Spread(error(a), error(b), error(b - a) if len(a) == len(b) else float("nan"))
-
-
-def _predictions(judge: _Inference, a: Sample, b: Sample, seed: int) -> Iterator[Row]:
+def _predictions(judge: Inference, a: Sample, b: Sample, seed: int) -> Iterator[Row]:
     points = [_explained(side.estimate) for side in (a, b)]
-    spread = _of_draws(_explained(a.drawn), _explained(b.drawn))
+    spread = of_draws(_explained(a.drawn), _explained(b.drawn))
     yield judge.row("r2_steps", (), float(points[0]), float(points[1]), spread)
     one, other = (_held_out(side, seed) for side in (a, b))
-    yield judge.row("r2_held_out", (), one[0], other[0], _of_influence(one[1], other[1]))
+    yield judge.row("r2_held_out", (), one[0], other[0], of_influence(one[1], other[1]))
 
 
 def _explained(fit: ls.AffineEstimate) -> Floats:

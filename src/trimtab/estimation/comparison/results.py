@@ -9,23 +9,44 @@ from typing import Any, Literal
 from trimtab.core.objectives import ObjectiveSpace
 from trimtab.core.trajectories import Exclusion
 from trimtab.errors import InputError
-from trimtab.estimation.results import Estimate
+from trimtab.estimation.results import Estimate, StrategyFit
 
-__all__ = ["FIGURES", "Comparison", "DriftTest", "Row", "StrategyComparison"]
+__all__ = [
+    "FIGURES",
+    "FOLLOWING",
+    "Comparison",
+    "DriftTest",
+    "Row",
+    "Stillness",
+    "StrategyComparison",
+    "TransitionTest",
+    "Trusted",
+]
 
 FIGURES: Mapping[str, str] = {
-    "rate": "rate",
-    "smooth_rate": "average rate -tr(A)/n",
-    "spectral_radius": "max |1+λ|",
-    "half_life": "half-life",
-    "r2_steps": "R2 of steps",
-    "r2_held_out": "R2 of steps, held out",
-    "equilibrium": "equilibrium",
+    "rate": "rate, slowest direction",
+    "smooth_rate": "rate, average direction",
+    "spectral_radius": "kept per iteration, at most",
+    "half_life": "iterations to halve",
+    "r2_steps": "steps explained (R2)",
+    "r2_held_out": "unseen steps explained (R2)",
+    "equilibrium": "heads for",
     "reached": "mean end",
-    "interference": "interference",
+    "interference": "steps go together:",
     "pareto_efficiency": "Pareto efficiency",
+    "chance": "chance per try to reach",
+    "absorbed": "chance to reach it in time",
+    "unchanged": "tries that change nothing",
+    "chain_rate": "rate, between levels",
+    "long_run": "long-run mean",
+    "rate_per_iteration": "rate per iteration",
+    "rate_per_change": "rate per change",
+    "change_equilibrium": "changes head for",
 }
 """The figures that are compared, and what they are called in a table."""
+
+FOLLOWING = ("rate", "smooth_rate", "spectral_radius", "half_life", "equilibrium", "interference")
+"""Those that follow from an estimate of the drift, whichever it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +69,9 @@ class Row:
     p_value
         Of "no difference".
     p_adjusted
-        The same after Holm's adjustment over all rows of the comparison: rejecting where it is below 0.05 errs in any
-        row at all with probability 0.05 at most.
+        The same after Holm's adjustment over all rows of its kind in the comparison (of least squares and outcomes, of
+        the trusted estimates, of standing still): rejecting where it is below 0.05 errs in any row of that kind with
+        probability 0.05 at most.
     """
 
     figure: str
@@ -86,6 +108,100 @@ class DriftTest:
     p_adjusted: float = float("nan")
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Trusted:
+    """How the estimates differ that a fit of either side trusts, see `trimtab.estimation.comparison.trusted`.
+
+    Parameters
+    ----------
+    rows
+        Figures that follow from the drift, with their differences.
+    own
+        False where both sides trust least squares, so that the rows are those of the comparison itself.
+    """
+
+    rows: tuple[Row, ...]
+    own: bool
+
+    def __getitem__(self, key: str | tuple[str, ...]) -> Row:
+        """Return a row by figure, or by figure and objectives."""
+        return _found(self.rows, key)
+
+
+@dataclass(frozen=True, slots=True)
+class TransitionTest:
+    """A permutation test of "both sides step from level to level with the same chances".
+
+    Parameters
+    ----------
+    statistic
+        Sum over transitions of the squared difference of their chances in units of its error over units.
+    permutations
+        How often units were dealt to the sides anew, or, where paired, their two sides exchanged.
+    p_value
+        Share of these, the data themselves counted, with a statistic as large.
+    p_adjusted
+        The same after Holm's adjustment over the strategies compared.
+    """
+
+    statistic: float
+    permutations: int
+    p_value: float
+    p_adjusted: float = float("nan")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stillness:
+    """Both sides as loops that stand still or jump between a few levels, see `comparison.stillness`.
+
+    Parameters
+    ----------
+    model
+        ``"chain"`` on levels that both sides share, ``"hurdle"``, or ``"share"`` where only the share of steps that
+        change nothing is compared.
+    rows
+        Figures with their differences.
+    test
+        Of equal chances, for a chain.
+    objectives, states
+        Of a chain: names of m objectives, and their scores (K, m) in each state.
+    absorbing
+        (K,) states at which a chain ends: sessions do on reaching them on one side at least, or never leave them.
+    horizon
+        Iterations within which ``"absorbed"`` counts: those of the longest session on the side where that is shorter.
+    """
+
+    model: Literal["chain", "hurdle", "share"]
+    rows: tuple[Row, ...]
+    test: TransitionTest | None = None
+    objectives: tuple[str, ...] = ()
+    states: tuple[tuple[float, ...], ...] = ()
+    absorbing: tuple[bool, ...] = ()
+    horizon: int = 0
+
+    def __getitem__(self, key: str | tuple[str, ...]) -> Row:
+        """Return a row by figure, or by figure and objectives."""
+        return _found(self.rows, key)
+
+    @property
+    def target(self) -> str:
+        """The states at which the chain ends, in words."""
+        ends = [values for values, end in zip(self.states, self.absorbing, strict=True) if end]
+        return " or ".join(
+            " with ".join(f"{name} {value:.3g}" for name, value in zip(self.objectives, values, strict=True))
+            for values in ends
+        )
+
+
+def _found(rows: tuple[Row, ...], key: str | tuple[str, ...]) -> Row:
+    figure, *objectives = (key,) if isinstance(key, str) else key
+    for row in rows:
+        if row.figure == figure and sorted(row.objectives) == sorted(objectives):
+            return row
+    known = ", ".join(repr(row.figure) if not row.objectives else repr((row.figure, *row.objectives)) for row in rows)
+    raise InputError(f"no row of this comparison is called {key!r}; there are {known or 'none'}")
+
+
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class StrategyComparison:
     """One strategy on two sides, or two strategies.
@@ -100,10 +216,16 @@ class StrategyComparison:
         What the units are called, in the plural.
     units, sessions, steps
         How many of each, on either side.
+    fits
+        Either side's own fit: its verdict, its rungs and the one to trust, and models of standing still.
     drift, matrix
-        Tests of equal A and b, and of equal A.
+        Tests of equal A and b, and of equal A, by least squares.
     rows
-        Figures with their differences.
+        Figures of least squares, if it identifies a drift on both sides, and of outcomes, with their differences.
+    trusted
+        The same for the estimates that the fits trust; None where a drift is not identified on both sides.
+    stillness
+        What is compared where a side stands still or jumps between few levels; otherwise None.
     regimes
         For either side the share of bootstrap replicates that show each regime.
     memory
@@ -122,27 +244,24 @@ class StrategyComparison:
     units: tuple[int, int]
     sessions: tuple[int, int]
     steps: tuple[int, int]
+    fits: tuple[StrategyFit, StrategyFit]
     drift: DriftTest
     matrix: DriftTest
     rows: tuple[Row, ...]
+    trusted: Trusted | None
+    stillness: Stillness | None
     regimes: tuple[Mapping[str, float], Mapping[str, float]]
     memory: tuple[float, float]
     second_lag: tuple[float, float]
     warnings: tuple[str, ...]
 
     def __repr__(self) -> str:
-        return f"StrategyComparison({self.name!r}, p={self.drift.p_value:.3g}, rate={self['rate'].difference!s})"
+        parts = [f"{row.figure}={row.difference!s}" for row in self.rows[:1]]
+        return f"StrategyComparison({self.name!r}, p={self.drift.p_value:.3g}, {', '.join(parts)})"
 
     def __getitem__(self, key: str | tuple[str, ...]) -> Row:
         """Return a row by figure, or by figure and objectives: ``c["rate"]``, ``c["reached", "security"]``."""
-        figure, *objectives = (key,) if isinstance(key, str) else key
-        for row in self.rows:
-            if row.figure == figure and sorted(row.objectives) == sorted(objectives):
-                return row
-        known = ", ".join(
-            repr(row.figure) if not row.objectives else repr((row.figure, *row.objectives)) for row in self.rows
-        )
-        raise InputError(f"no row of this comparison is called {key!r}; there are {known}")
+        return _found(self.rows, key)
 
     @property
     def verdict(self) -> str:

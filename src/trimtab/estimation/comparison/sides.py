@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from trimtab.core.trajectories import Exclusion, Steps, Trajectories
 from trimtab.errors import FitError, InputError
 
-__all__ = ["Between", "Side", "Units", "align", "between", "matched", "units", "unlike"]
+__all__ = ["Between", "Side", "Units", "align", "between", "idle", "matched", "units", "unlike"]
 
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
@@ -315,6 +315,20 @@ def unlike(a: Side, b: Side, drawn: Units, apart: str | None) -> tuple[str, ...]
                 "be due to that"
             )
     return tuple(found)
+
+
+def idle(side: Side) -> tuple[Exclusion, ...]:
+    """Count the sessions that ended under the side's strategy without a complete step."""
+    trajectories = side.trajectories
+    without = trajectories.session_strategy == side.code
+    without[side.sessions] = False
+    if not without.any():
+        return ()
+    space, last = trajectories.space, trajectories.scores[trajectories.offsets[1:][without] - 1]
+    best = np.where(space.sign > 0, space.high, space.low)
+    done = int((np.isfinite(best) & (last == best)).all(axis=1).sum())
+    solved = f" ({done:,} of them end at the best score of all: what is compared is harder)" if done else ""
+    return (Exclusion(f"without a complete step in {side.name}{solved}", int(without.sum()), "sessions"),)
 
 
 def _numbered(side: Side, labels: list[tuple[str, str]], index: dict[tuple[str, str], int]) -> Ints:

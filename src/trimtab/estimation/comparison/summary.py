@@ -5,15 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
 from trimtab.dynamics.spectrum import REGIMES
-from trimtab.estimation.comparison.results import FIGURES, Comparison, DriftTest, Row, StrategyComparison
+from trimtab.estimation.comparison.results import FIGURES, Comparison, DriftTest, Row, Stillness, StrategyComparison
 from trimtab.estimation.layout import NARROW, as_text, listed, number, p_value, paragraph, plain, score, table
+from trimtab.estimation.results import StrategyFit
+from trimtab.estimation.rungs import RUNGS
 
 __all__ = ["ComparisonSummary", "summary"]
+
+_MODELS = {"affine": "affine steps", "hurdle": "stand still or step", "chain": "levels (Markov chain)"}
+_SCORES = ("equilibrium", "reached", "long_run", "change_equilibrium")
+_SHARES = ("chance", "absorbed", "unchanged")
 
 
 def summary(comparison: Comparison) -> str:
@@ -28,30 +35,54 @@ class ComparisonSummary:
     comparison: Comparison
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Yield a block for each strategy, then verdicts, then what to be warned of."""
+        """Yield a block for each strategy, then verdicts, then how to read it and what to be warned of."""
         comparison, narrow = self.comparison, options.max_width < NARROW
         for one in comparison.strategies.values():
-            yield _figures(one, narrow)
+            yield Text(plain(_title(one)), style="bold")
+            yield _sides(one)
+            yield _figures(one, "Least squares and outcomes" if one.regimes[0] else "Outcomes", one.rows, narrow)
+            if one.trusted is not None and one.trusted.own:
+                yield _figures(one, f"Trusted estimates: {_rungs(one)}", one.trusted.rows, narrow)
+            if one.stillness is not None:
+                yield _figures(one, _still_title(one.stillness), one.stillness.rows, narrow, one.stillness)
             yield from _tests(one)
-            yield _regimes(one)
+            if any(one.regimes):
+                yield _regimes(one)
         yield Text("What it means", style="bold")
         for name, one in comparison.strategies.items():
             yield paragraph(one.verdict, name if len(comparison) > 1 else "")
-        yield paragraph(_family(comparison))
+        yield from listed("How to read it", _reading(comparison))
         yield from listed("Warnings", comparison.warnings)
         yield from listed("Left out", map(str, comparison.exclusions))
         yield from listed("Assumed", comparison.notes)
 
 
-def _family(comparison: Comparison) -> str:
-    rows = sum(row.p_value == row.p_value for one in comparison.strategies.values() for row in one.rows)
-    text = (
-        f"Both sides are fitted by least squares, as in the paper; trimtab fit shows what noise and levels do to each. "
-        f"Figures are said to differ where p stays below {1 - comparison.level:.2g} after Holm's adjustment over the "
-        f"{rows} rows shown"
+def _reading(comparison: Comparison) -> Iterator[str]:
+    found = [*comparison.strategies.values()]
+    kinds = {
+        "least squares and outcomes": [one.rows for one in found],
+        "trusted estimates": [one.trusted.rows for one in found if one.trusted is not None and one.trusted.own],
+        "standing still": [one.stillness.rows for one in found if one.stillness is not None],
+    }
+    counts = {kind: sum(row.p_value == row.p_value for rows in parts for row in rows) for kind, parts in kinds.items()}
+    listed_counts = ", ".join(f"{count} of {kind}" for kind, count in counts.items() if count)
+    yield (
+        "p is how often chance alone makes a difference at least this large. all p allows for how many rows were "
+        f"looked at: it is Holm's adjustment over the rows of one kind ({listed_counts}). Figures are said to differ "
+        f"where all p is below {1 - comparison.level:.2g}."
+        + (f" Tests are adjusted over the {len(found)} strategies." if len(found) > 1 else "")
     )
-    tests = len(comparison.strategies)
-    return text + (f"; the tests of A and b are adjusted over {tests} strategies." if tests > 1 else ".")
+    if any(one.regimes[0] for one in found):
+        yield (
+            "A rate is the share of a deviation that one iteration takes away; what is kept is the rest of it, max "
+            "|1+λ|. Least squares is the paper's estimator. It takes scoring noise and lasting differences between "
+            "sessions for dynamics, which the trusted estimates allow for."
+        )
+    if counts["trusted estimates"] and any(one.paired for one in found):
+        yield (
+            "Trusted estimates of the two sides are taken for independent although the sides are paired: what pairs "
+            "share makes their intervals too wide rather than too narrow."
+        )
 
 
 def _title(one: StrategyComparison) -> str:
@@ -62,16 +93,42 @@ def _title(one: StrategyComparison) -> str:
     return f"{one.name}: {drawn} ({one.sessions[0]:,} and {one.sessions[1]:,} sessions)"
 
 
-def _figures(one: StrategyComparison, narrow: bool) -> Table:
+def _sides(one: StrategyComparison) -> Table:
+    made = table("The two sides", ("side", "verdict of its own fit", "described by", "estimate to trust"))
+    for name, fit in zip(one.names, one.fits, strict=True):
+        made.add_row(Text(plain(name)), *_side(fit))
+    return made
+
+
+def _side(fit: StrategyFit) -> tuple[str, str, str]:
+    if not fit.identified:
+        return "no drift can be fitted", _MODELS[fit.coarse.chosen], "–"
+    return fit.diagnosis.label, _MODELS[fit.coarse.chosen], RUNGS[fit.trusted]
+
+
+def _rungs(one: StrategyComparison) -> str:
+    return " and ".join(f"{RUNGS[fit.trusted]} ({name})" for name, fit in zip(one.names, one.fits, strict=True))
+
+
+def _still_title(found: Stillness) -> str:
+    return {
+        "chain": "Levels: a Markov chain on each side",
+        "hurdle": "Standing still, and steps that change something",
+        "share": "Standing still",
+    }[found.model]
+
+
+def _figures(
+    one: StrategyComparison, title: str, rows: tuple[Row, ...], narrow: bool, still: Stillness | None = None
+) -> Table:
     a, b = one.names
     difference = "difference" if len(b) + len(a) > 24 else f"{b} - {a}"
     interval = f"{one.level:.0%} interval"
-    heads = ("figure", a, b, difference, "Holm p") if narrow else ("figure", a, b, difference, interval, "p", "Holm p")
-    made = table(_title(one), heads)
-    for row in one.rows:
-        words = FIGURES[row.figure] + (f" {' / '.join(row.objectives)}" if row.objectives else "")
+    heads = ("figure", a, b, difference, "all p") if narrow else ("figure", a, b, difference, interval, "p", "all p")
+    made = table(title, heads)
+    for row in rows:
         change, span = _change(row)
-        cells: list[RenderableType] = [Text(plain(words)), _value(row, row.a), _value(row, row.b)]
+        cells: list[RenderableType] = [Text(plain(_words(row, still))), _value(row, row.a), _value(row, row.b)]
         if narrow:
             made.add_row(*cells, Text(change).append(f"\n{span}", style="dim"), _stressed(one, row))
         else:
@@ -79,44 +136,75 @@ def _figures(one: StrategyComparison, narrow: bool) -> Table:
     return made
 
 
+def _words(row: Row, still: Stillness | None) -> str:
+    if still is not None and row.figure == "chance":
+        return f"{FIGURES[row.figure]} {still.target}"
+    if still is not None and row.figure == "absorbed":
+        return f"chance to do so in {still.horizon} tries"
+    return f"{FIGURES[row.figure]} {' / '.join(row.objectives)}" if row.objectives else FIGURES[row.figure]
+
+
 def _stressed(one: StrategyComparison, row: Row) -> Text:
     return Text(p_value(row.p_adjusted), style="bold" if row.p_adjusted < 1 - one.level else "")
 
 
-_SCORES = ("equilibrium", "reached")
-
-
 def _value(row: Row, value: float) -> str:
+    if row.figure in _SHARES:
+        return "–" if np.isnan(value) else f"{value:.1%}"
     return score(value) if row.figure in _SCORES else number(value, 1 if row.figure == "half_life" else 3)
 
 
 def _change(row: Row) -> tuple[str, str]:
-    d = row.difference
+    """Return the difference and its interval in words; ratios are given as so many times."""
+    d, unit = row.difference, ""
+    scale, digits, signed = 1.0, 3, True
     if row.kind == "ratio":
-        return (f"x {number(d)}" if d == d else "–"), f"x {number(d.low)} .. x {number(d.high)}"
-    if row.figure in _SCORES:
-        return score(d, signed=True), f"{score(d.low, signed=True)} .. {score(d.high, signed=True)}"
-    return number(d, 3, signed=True), f"{number(d.low, 3, signed=True)} .. {number(d.high, 3, signed=True)}"
+        unit, signed = " times", False
+        digits = 2 if not d.high >= 10 else 1 if d.high < 100 else 0
+    elif row.figure in _SHARES:
+        scale, unit, digits = 100.0, " points", 1
+    elif row.figure in _SCORES:
+        digits = _digits(d.high - d.low)
+    change, low, high = (number(scale * value, digits, signed=signed) for value in (d, d.low, d.high))
+    span = "cannot be said" if np.isnan(d.low) else f"{low} to {high}{unit}"
+    return ("–" if np.isnan(d) else f"{change}{unit}"), span
+
+
+def _digits(width: float) -> int:
+    """Return decimals that show an interval of this width to two figures."""
+    return int(np.clip(1 - np.floor(np.log10(width)), 0, 12)) if 0 < width < np.inf else 2
 
 
 def _tests(one: StrategyComparison) -> Iterator[RenderableType]:
-    for words, test in (("Equal drift", one.drift), ("Equal A", one.matrix)):
-        yield paragraph(_test(test, words))
+    if one.drift.dof:
+        yield paragraph(_test(one, one.drift, "Same rule for a step on both sides"))
+        yield paragraph(_test(one, one.matrix, "Same pull on both sides"))
+    test = None if one.stillness is None else one.stillness.test
+    if test is not None:
+        adjusted = "" if test.p_adjusted == test.p_value else f", adjusted {p_value(test.p_adjusted)}"
+        dealt = f"exchanging the sides of {one.noun}" if one.paired else f"dealing {one.noun} to the sides"
+        yield paragraph(
+            f"Same chances of going from level to level on both sides: {_finding(one, test.p_adjusted)}, p "
+            f"{p_value(test.p_value)}{adjusted}, by {dealt} at random {test.permutations:,} times"
+        )
     yield Text("")
 
 
-def _test(test: DriftTest, words: str) -> str:
+def _finding(one: StrategyComparison, p: float) -> str:
+    return "no, they differ" if p < 1 - one.level else "nothing speaks against it"
+
+
+def _test(one: StrategyComparison, test: DriftTest, words: str) -> str:
     if test.p_value != test.p_value:
         return f"{words} ({test.entries}): cannot be tested"
     adjusted = "" if test.p_adjusted == test.p_value else f", adjusted {p_value(test.p_adjusted)}"
-    return (
-        f"{words} ({test.entries}): p {p_value(test.p_value)}{adjusted}; Hotelling T2 {test.statistic:.1f} with "
-        f"{test.dof} and {test.error_dof:.0f} degrees of freedom"
-    )
+    figures = f"{test.dof} and {test.error_dof:.0f} degrees of freedom"
+    how = f"; Hotelling T2 {test.statistic:.1f} with {figures}" if test.statistic == test.statistic else ""
+    return f"{words} ({test.entries}): {_finding(one, test.p_adjusted)}, p {p_value(test.p_value)}{adjusted}{how}"
 
 
 def _regimes(one: StrategyComparison) -> Table:
-    made = table("Regimes (share of the bootstrap replicates)", ("side", *REGIMES))
+    made = table("Regimes by least squares (share of the bootstrap replicates)", ("side", *REGIMES))
     for name, shares in zip(one.names, one.regimes, strict=True):
         made.add_row(Text(plain(name)), *(f"{shares[regime]:.0%}" if shares else "–" for regime in REGIMES))
     return made

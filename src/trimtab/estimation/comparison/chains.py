@@ -1,0 +1,163 @@
+"""Two Markov chains on the same levels: how often a try succeeds, how soon, and where it leads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trimtab.core.streams import stream
+from trimtab.estimation.coarse.chain import UNKNOWN, _Future
+from trimtab.estimation.coarse.resampling import batches
+from trimtab.estimation.coarse.states import States
+from trimtab.estimation.comparison.inference import Inference, central, deviation, of_draws
+from trimtab.estimation.comparison.joint import Joint
+from trimtab.estimation.comparison.permutation import transition_test
+from trimtab.estimation.comparison.results import Row, Stillness
+from trimtab.estimation.options import Options
+
+__all__ = ["chain_comparison"]
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+_MANY = 20  # states above which eigenvalues of replicates take long
+_FEWER_DRAWS = 200
+
+
+def chain_comparison(
+    data: Joint,
+    states: States,
+    values: Floats,
+    absorbing: Bools,
+    still: Row,
+    judge: Inference,
+    options: Options,
+    key: str,
+) -> Stillness:
+    """Compare the chains of two sides on the joint `states` of their steps.
+
+    Both chains start where the sessions of both sides together take their first step, and are followed for as many
+    iterations as both sides allow, so that neither starts nor budgets count as differences. Transition matrices are
+    P_ij = (C_ij + 1/K) / (C_i + 1), as in a fit; replicates of C come from exponential weights on units (Rubin 1981),
+    the same on both sides where units are paired, and those of 1/K are gamma variables of that mean.
+
+    Parameters
+    ----------
+    values
+        (K, n) scores in each state of the chain.
+    absorbing
+        (K,) states that end the chain on both sides.
+    still
+        The row of the share of steps that change nothing, of those from other states.
+    """
+    K, names = len(values), tuple(data.trajectories.space.names[j] for j in states.objectives)
+    origin, arrival = states.group[states.origin], states.group[states.arrival]
+    live = ~absorbing
+    counts = [_counts(data, side, origin, arrival, live, K) for side in (0, 1)]
+    lengths = [int(np.bincount(data.steps.session[data.side == side]).max()) for side in (0, 1)]
+    first = np.diff(data.steps.session, prepend=-1) != 0
+    start = np.bincount(origin[first], minlength=K) * live
+    start = start if start.any() else np.bincount(origin, minlength=K) * live
+    chains = _Chains(absorbing, _Future(absorbing, start / start.sum(), min(lengths)), values)
+    totals = [one.sum(axis=0) for one in counts]
+    drawn = _replicates(counts, judge.paired, options, key)
+    rows = [*chains.rows(judge, [_smoothed(one) for one in totals], drawn, totals, names, options.dt)]
+    if live.sum() > 1 or not absorbing.any():
+        # Elsewhere a try that changes nothing is one that does not succeed.
+        rows.append(still)
+    test = transition_test(counts[0], counts[1], paired=judge.paired, seed=options.seed, key=(key,))
+    return Stillness(
+        "chain",
+        tuple(rows),
+        test,
+        names,
+        tuple(map(tuple, values.tolist())),
+        tuple(map(bool, absorbing)),
+        min(lengths),
+    )
+
+
+def _counts(data: Joint, side: int, origin: Ints, arrival: Ints, live: Bools, K: int) -> Floats:
+    """Return the steps from live states of each unit of a side, (U, K, K)."""
+    at = (data.side == side) & live[origin]
+    counts = np.zeros((data.units[side], K, K))
+    np.add.at(counts, (data.unit[at], origin[at], arrival[at]), 1.0)
+    return counts
+
+
+def _smoothed(counts: Floats) -> Floats:
+    return np.asarray(counts + 1.0 / counts.shape[-1])
+
+
+def _replicates(counts: list[Floats], paired: bool, options: Options, key: str) -> list[Floats]:
+    """Return replicates of the smoothed counts of both sides, (draws, K, K) each."""
+    K = counts[0].shape[-1]
+    draws = options.draws if K <= _MANY else min(options.draws, _FEWER_DRAWS)
+    found = []
+    for side, one in enumerate(counts):
+        batch, groups = batches(np.arange(len(one)))
+        grouped = np.zeros((groups, K * K))
+        np.add.at(grouped, batch, one.reshape(len(one), -1))
+        # One stream for both sides gives both the same weights.
+        weights = stream(options.seed, "chains", key, "both" if paired else str(side))
+        drawn = (weights.standard_exponential((draws, groups)) @ grouped).reshape(draws, K, K)
+        prior = stream(options.seed, "chains", key, "cells", str(side))
+        found.append(drawn + prior.standard_gamma(1.0 / K, (draws, K, K)))
+    return found
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Chains:
+    absorbing: Bools
+    future: _Future
+    values: Floats
+
+    def rows(
+        self,
+        judge: Inference,
+        points: list[Floats],
+        drawn: list[Floats],
+        totals: list[Floats],
+        names: tuple[str, ...],
+        dt: float,
+    ) -> Iterator[Row]:
+        """Yield the rows, from smoothed counts (K, K), their replicates (draws, K, K), and counts of both sides."""
+        live, ends = ~self.absorbing, bool(self.absorbing.any())
+        P, laws = [self._matrices(one) for one in points], [self._matrices(one) for one in drawn]
+
+        def row(figure: str, objectives: tuple[str, ...], values: list[Floats], replicates: list[Floats]) -> Row:
+            # Long-run means are ratios, as equilibria are.
+            spread = of_draws(replicates[0], replicates[1], central if figure == "long_run" else deviation)
+            return judge.row(figure, objectives, float(values[0]), float(values[1]), spread)
+
+        if ends:
+            yield row("chance", (), [self._chance(one) for one in points], [self._chance(one) for one in drawn])
+        # As in a fit: where many steps arrive in states from which none starts, the long run is unknown.
+        blind = [(one.sum(axis=1) == 0) & live for one in totals]
+        if any(one[:, dark].sum() > UNKNOWN * one.sum() for one, dark in zip(totals, blind, strict=True)):
+            return
+        if ends:
+            yield row(
+                "absorbed", (), [self.future.absorbed(one) for one in P], [self.future.absorbed(one) for one in laws]
+            )
+        if live.sum() > 1 or not ends:
+            speeds = [[(1 - np.abs(self.future.eigenvalues(one)[..., 0])) / dt for one in side] for side in (P, laws)]
+            yield row("chain_rate", (), *speeds)
+        if not ends:
+            means = [[self.future.law(one) @ self.values for one in side] for side in (P, laws)]
+            for j, name in enumerate(names):
+                yield row("long_run", (name,), *([one[..., j] for one in side] for side in means))
+
+    def _matrices(self, counts: Floats) -> Floats:
+        P = counts / counts.sum(axis=-1, keepdims=True)
+        P[..., self.absorbing, :] = np.eye(len(self.absorbing))[self.absorbing]
+        return np.asarray(P)
+
+    def _chance(self, counts: Floats) -> Floats:
+        """Return the share of the steps from live states that end the chain."""
+        tries = counts[..., ~self.absorbing, :]
+        return np.asarray(tries[..., self.absorbing].sum(axis=(-2, -1)) / tries.sum(axis=(-2, -1)))
