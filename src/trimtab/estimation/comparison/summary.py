@@ -40,13 +40,13 @@ class ComparisonSummary:
         for one in comparison.strategies.values():
             yield Text(plain(_title(one)), style="bold")
             yield _sides(one)
+            if one.stillness is not None:
+                yield _figures(one, _still_title(one.stillness), one.stillness.rows, narrow, one.stillness)
             yield _figures(one, "Least squares and outcomes" if one.regimes[0] else "Outcomes", one.rows, narrow)
             if one.trusted is not None and one.trusted.own:
                 yield _figures(one, f"Trusted estimates: {_rungs(one)}", one.trusted.rows, narrow)
-            if one.stillness is not None:
-                yield _figures(one, _still_title(one.stillness), one.stillness.rows, narrow, one.stillness)
             yield from _tests(one)
-            if any(one.regimes):
+            if any(map(_regular, one.fits)):
                 yield _regimes(one)
         yield Text("What it means", style="bold")
         for name, one in comparison.strategies.items():
@@ -67,9 +67,9 @@ def _reading(comparison: Comparison) -> Iterator[str]:
     counts = {kind: sum(row.p_value == row.p_value for rows in parts for row in rows) for kind, parts in kinds.items()}
     listed_counts = ", ".join(f"{count} of {kind}" for kind, count in counts.items() if count)
     yield (
-        "p is how often chance alone makes a difference at least this large. all p allows for how many rows were "
+        "p is how often chance alone makes a difference at least this large. adj. p allows for how many rows were "
         f"looked at: it is Holm's adjustment over the rows of one kind ({listed_counts}). Figures are said to differ "
-        f"where all p is below {1 - comparison.level:.2g}."
+        f"where adj. p is below {1 - comparison.level:.2g}."
         + (f" Tests are adjusted over the {len(found)} strategies." if len(found) > 1 else "")
     )
     if any(one.regimes[0] for one in found):
@@ -124,7 +124,7 @@ def _figures(
     a, b = one.names
     difference = "difference" if len(b) + len(a) > 24 else f"{b} - {a}"
     interval = f"{one.level:.0%} interval"
-    heads = ("figure", a, b, difference, "all p") if narrow else ("figure", a, b, difference, interval, "p", "all p")
+    heads = ("figure", a, b, difference, "adj. p") if narrow else ("figure", a, b, difference, interval, "p", "adj. p")
     made = table(title, heads)
     for row in rows:
         change, span = _change(row)
@@ -203,8 +203,14 @@ def _test(one: StrategyComparison, test: DriftTest, words: str) -> str:
     return f"{words} ({test.entries}): {_finding(one, test.p_adjusted)}, p {p_value(test.p_value)}{adjusted}{how}"
 
 
+def _regular(fit: StrategyFit) -> bool:
+    """Say whether a side has dynamics of affine steps, so that a regime means something."""
+    return fit.diagnosis.label == "dynamics" and not fit.coarse.mostly_still
+
+
 def _regimes(one: StrategyComparison) -> Table:
     made = table("Regimes by least squares (share of the bootstrap replicates)", ("side", *REGIMES))
-    for name, shares in zip(one.names, one.regimes, strict=True):
-        made.add_row(Text(plain(name)), *(f"{shares[regime]:.0%}" if shares else "–" for regime in REGIMES))
+    for name, shares, fit in zip(one.names, one.regimes, one.fits, strict=True):
+        known = shares and _regular(fit)
+        made.add_row(Text(plain(name)), *(f"{shares[regime]:.0%}" if known else "–" for regime in REGIMES))
     return made

@@ -122,18 +122,17 @@ def _disagreement(one: StrategyComparison) -> str:
         return ""
     if seen and not believed:
         inside = best.difference.low <= plain.difference <= best.difference.high
-        left = (
-            "which allowing for this neither confirms nor excludes"
-            if inside
-            else "which allowing for this makes disappear"
+        judged = "neither confirm nor exclude that" if inside else "rule that out"
+        text = (
+            f"Plain least squares alone would call {one.names[1]} {how} by {_amount(one, plain)}; the trusted "
+            f"estimates {judged}."
         )
-        text = f"Plain least squares alone would call {one.names[1]} {how} by {_amount(one, plain)}, {left}."
     elif believed and not seen:
-        text = "Plain least squares does not see that difference."
+        text = "Plain least squares does not see the difference that the trusted estimates show."
     elif (plain.difference > 0) != (best.difference > 0):
-        text = f"Plain least squares alone says the opposite: {how} by {_amount(one, plain)}."
+        text = f"Plain least squares alone says the opposite of the trusted estimates: {how} by {_amount(one, plain)}."
     elif apart:
-        text = f"Plain least squares alone says {how} by {_amount(one, plain)}."
+        text = f"Plain least squares alone says {how} by {_amount(one, plain)}, the trusted estimates another amount."
     else:
         return ""
     reasons = dict.fromkeys(
@@ -141,7 +140,7 @@ def _disagreement(one: StrategyComparison) -> str:
         for name, fit in zip(one.names, one.fits, strict=True)
         if fit.trusted != "least_squares"
     )
-    return f"{text} Believe the trusted estimates ({'; '.join(reasons)})."
+    return f"{text} Believe these ({'; '.join(reasons)})."
 
 
 def _steps(one: StrategyComparison) -> str:
@@ -223,14 +222,14 @@ def _chances(one: StrategyComparison, row: Row, does: str, to: str) -> str:
     a, b = one.names
     low, high = sorted(100 * x for x in (row.difference.low, row.difference.high))
     if not _differs(one, row):
-        span = "" if np.isnan(low) else f"; the difference lies between {low:+.0f} and {high:+.0f} points"
+        span = "" if np.isnan(low) else f"; the difference lies between {low:+.1f} and {high:+.1f} points"
         return (
             f"No difference in the chance {to} can be seen: {row.b:.1%} of tries in {b} and {row.a:.1%} in {a}{span}."
         )
     how = "more" if row.difference > 0 else "less"
     return (
-        f"{b} {does} {how} often per try than {a}: {row.b:.1%} against {row.a:.1%}, a difference of {low:+.0f} to "
-        f"{high:+.0f} points ({_p(row.p_adjusted)})."
+        f"{b} {does} {how} often per try than {a}: {row.b:.1%} against {row.a:.1%}, a difference of {low:+.1f} to "
+        f"{high:+.1f} points ({_p(row.p_adjusted)})."
     )
 
 
