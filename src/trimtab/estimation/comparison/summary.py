@@ -107,7 +107,8 @@ def _side(fit: StrategyFit) -> tuple[str, str, str]:
 
 
 def _rungs(one: StrategyComparison) -> str:
-    return " and ".join(f"{RUNGS[fit.trusted]} ({name})" for name, fit in zip(one.names, one.fits, strict=True))
+    a, b = (RUNGS[fit.trusted] for fit in one.fits)
+    return f"{a} on both sides" if a == b else f"{a} ({one.names[0]}) and {b} ({one.names[1]})"
 
 
 def _still_title(found: Stillness) -> str:
