@@ -64,6 +64,14 @@ def test_budgets_that_differ_are_no_difference() -> None:
     assert one.stillness["absorbed"].p_adjusted > 0.05
     assert one.stillness.test.p_value > 0.05
     assert "ends higher" in one.verdict
+    assert any("up to 5 tries and those of B up to 14" in text for text in one.warnings)
+    # Later tries do not count: cutting them off changes nothing.
+    cut = Trajectories.from_arrays(
+        [b.scores[first : min(last, first + 6)] for first, last in zip(b.offsets, b.offsets[1:], strict=False)],
+        b.space,
+        "retry",
+    )
+    assert compare(a, cut, paired=False)["retry"].stillness["chance"].b == one.stillness["chance"].b
     assert "No difference in the chance to reach solved 1 can be seen" in one.verdict
 
 

@@ -12,13 +12,13 @@ from trimtab.core.streams import stream
 from trimtab.estimation.coarse.chain import UNKNOWN, _Future
 from trimtab.estimation.coarse.resampling import batches
 from trimtab.estimation.coarse.states import States
-from trimtab.estimation.comparison.inference import Inference, central, deviation, of_draws
+from trimtab.estimation.comparison.inference import Inference, central, deviation, of_draws, of_influence
 from trimtab.estimation.comparison.joint import Joint
 from trimtab.estimation.comparison.permutation import transition_test
 from trimtab.estimation.comparison.results import Row, Stillness
 from trimtab.estimation.options import Options
 
-__all__ = ["chain_comparison"]
+__all__ = ["chain_comparison", "unchanged_row"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -33,7 +33,7 @@ def chain_comparison(
     states: States,
     values: Floats,
     absorbing: Bools,
-    still: Row,
+    unchanged: Bools,
     judge: Inference,
     options: Options,
     key: str,
@@ -41,7 +41,10 @@ def chain_comparison(
     """Compare the chains of two sides on the joint `states` of their steps.
 
     Both chains start where the sessions of both sides together take their first step, and are followed for as many
-    iterations as both sides allow, so that neither starts nor budgets count as differences. Transition matrices are
+    steps as both sides allow, so that neither starts nor budgets count as differences. Where states end sessions, steps
+    beyond those do not count at all: late tries are those of hard tasks, so that the side with the larger budget would
+    seem to succeed less often per try (of equal sides with budgets of 4 and 12 and tasks of unequal difficulty, 29% in
+    place of 5% were then called different). Transition matrices are
     P_ij = (C_ij + 1/K) / (C_i + 1), as in a fit; replicates of C come from exponential weights on units (Rubin 1981),
     the same on both sides where units are paired, and those of 1/K are gamma variables of that mean.
 
@@ -51,24 +54,25 @@ def chain_comparison(
         (K, n) scores in each state of the chain.
     absorbing
         (K,) states that end the chain on both sides.
-    still
-        The row of the share of steps that change nothing, of those from other states.
+    unchanged
+        (M,) steps that change nothing.
     """
     K, names = len(values), tuple(data.trajectories.space.names[j] for j in states.objectives)
     origin, arrival = states.group[states.origin], states.group[states.arrival]
     live = ~absorbing
-    counts = [_counts(data, side, origin, arrival, live, K) for side in (0, 1)]
-    lengths = [int(np.bincount(data.steps.session[data.side == side]).max()) for side in (0, 1)]
-    first = np.diff(data.steps.session, prepend=-1) != 0
-    start = np.bincount(origin[first], minlength=K) * live
+    at = _position(data.steps.session)
+    horizon = 1 + min(int(at[data.side == side].max()) for side in (0, 1))
+    counted = live[origin] & ((at < horizon) | (not absorbing.any()))
+    counts = [_counts(data, counted & (data.side == side), side, origin, arrival, K) for side in (0, 1)]
+    start = np.bincount(origin[at == 0], minlength=K) * live
     start = start if start.any() else np.bincount(origin, minlength=K) * live
-    chains = _Chains(absorbing, _Future(absorbing, start / start.sum(), min(lengths)), values)
+    chains = _Chains(absorbing, _Future(absorbing, start / start.sum(), horizon), values)
     totals = [one.sum(axis=0) for one in counts]
     drawn = _replicates(counts, judge.paired, options, key)
     rows = [*chains.rows(judge, [_smoothed(one) for one in totals], drawn, totals, names, options.dt)]
     if live.sum() > 1 or not absorbing.any():
         # Elsewhere a try that changes nothing is one that does not succeed.
-        rows.append(still)
+        rows.append(unchanged_row(judge, data, unchanged, counted))
     test = transition_test(counts[0], counts[1], paired=judge.paired, seed=options.seed, key=(key,))
     return Stillness(
         "chain",
@@ -77,13 +81,30 @@ def chain_comparison(
         names,
         tuple(map(tuple, values.tolist())),
         tuple(map(bool, absorbing)),
-        min(lengths),
+        horizon,
     )
 
 
-def _counts(data: Joint, side: int, origin: Ints, arrival: Ints, live: Bools, K: int) -> Floats:
-    """Return the steps from live states of each unit of a side, (U, K, K)."""
-    at = (data.side == side) & live[origin]
+def unchanged_row(judge: Inference, data: Joint, unchanged: Bools, tries: Bools) -> Row:
+    """Return the row of the share of `tries` that change nothing, a ratio of sums over units."""
+    shares, influences = [], []
+    for side in (0, 1):
+        at = (data.side == side) & tries
+        made = np.bincount(data.unit[at], minlength=data.units[side])
+        still = np.bincount(data.unit[at], unchanged[at], minlength=data.units[side])
+        shares.append(float(still.sum() / made.sum()))
+        influences.append((still - shares[-1] * made) / made.sum())
+    return judge.row("unchanged", (), shares[0], shares[1], of_influence(influences[0], influences[1]))
+
+
+def _position(session: Ints) -> Ints:
+    """Return how many steps of its session come before each, (M,), where sessions stand one after the other."""
+    first = np.flatnonzero(np.diff(session, prepend=-1))
+    return np.asarray(np.arange(len(session)) - np.repeat(first, np.diff(first, append=len(session))))
+
+
+def _counts(data: Joint, at: Bools, side: int, origin: Ints, arrival: Ints, K: int) -> Floats:
+    """Return the chosen steps of each unit of a side, (U, K, K)."""
     counts = np.zeros((data.units[side], K, K))
     np.add.at(counts, (data.unit[at], origin[at], arrival[at]), 1.0)
     return counts

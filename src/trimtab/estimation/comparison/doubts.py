@@ -39,7 +39,14 @@ def of_stillness(one: StrategyComparison) -> list[str]:
     for name, fit in zip(one.names, one.fits, strict=True):
         for text in fit.coarse.cautions:
             said.setdefault(text, []).append(name)
-    return [f"{', '.join(names)}: {text}" for text, names in said.items()]
+    found = [f"{', '.join(names)}: {text}" for text, names in said.items()]
+    longest = [0 if fit.coarse.chain is None else fit.coarse.chain.horizon for fit in one.fits]
+    if any(one.stillness.absorbing) and all(longest) and longest[0] != longest[1]:
+        found.append(
+            f"sessions of {one.names[0]} have up to {longest[0]} tries and those of {one.names[1]} up to {longest[1]}: "
+            "where they end is no fair comparison, while chances are, of which later tries are left out"
+        )
+    return found
 
 
 def cautions(one: StrategyComparison, samples: tuple[Sample, Sample]) -> list[str]:

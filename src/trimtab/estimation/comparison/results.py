@@ -168,7 +168,8 @@ class Stillness:
     absorbing
         (K,) states at which a chain ends: sessions do on reaching them on one side at least, or never leave them.
     horizon
-        Iterations within which ``"absorbed"`` counts: those of the longest session on the side where that is shorter.
+        Steps of the longest session, on the side where that is shorter. Where states end the chain, later steps do not
+        count, because those of the other side would be of tasks that are hard.
     """
 
     model: Literal["chain", "hurdle", "share"]

@@ -14,8 +14,8 @@ from trimtab.estimation.coarse.hurdle import UNSEEN, Hurdle
 from trimtab.estimation.coarse.hurdle_fit import changed_moments, hurdle_fit, stays_fit
 from trimtab.estimation.coarse.levels import levels_of
 from trimtab.estimation.coarse.states import States, states_of
-from trimtab.estimation.comparison.chains import chain_comparison
-from trimtab.estimation.comparison.inference import Inference, Spread, of_influence
+from trimtab.estimation.comparison.chains import chain_comparison, unchanged_row
+from trimtab.estimation.comparison.inference import Inference, Spread
 from trimtab.estimation.comparison.joint import Joint
 from trimtab.estimation.comparison.results import Row, Stillness
 from trimtab.estimation.comparison.sides import Side, Units
@@ -61,9 +61,8 @@ def stillness(
             values, absorbing = _chain_states(states, fits)
             tries = ~absorbing[states.group[states.origin]]
             if all(tries[data.side == side].any() for side in (0, 1)):
-                still = _unchanged(judge, data, unchanged, tries)
-                return chain_comparison(data, states, values, absorbing, still, judge, options, key)
-    share = _unchanged(judge, data, unchanged, np.ones(len(data.steps), dtype=bool))
+                return chain_comparison(data, states, values, absorbing, unchanged, judge, options, key)
+    share = unchanged_row(judge, data, unchanged, np.ones(len(data.steps), dtype=bool))
     if any(fit.coarse.chosen == "hurdle" and fit.coarse.mostly_still for fit in fits):
         hurdles = [_hurdle(data, side, unchanged, options, key) for side in (0, 1)]
         rows = [*_hurdle_rows(judge, hurdles, levels.names)]
@@ -90,18 +89,6 @@ def _ends(chain: Chain | None, names: tuple[str, ...], values: Floats) -> Bools:
     ends = chain.values[chain.by_design]
     off = np.abs(values[:, None] - ends) / np.maximum(np.ptp(values, axis=0), 1e-300)
     return np.asarray((off.max(axis=2) < 1e-6).any(axis=1))
-
-
-def _unchanged(judge: Inference, data: Joint, unchanged: Bools, tries: Bools) -> Row:
-    """Return the row of the share of `tries` that change nothing, a ratio of sums over units."""
-    shares, influences = [], []
-    for side in (0, 1):
-        at = (data.side == side) & tries
-        made = np.bincount(data.unit[at], minlength=data.units[side])
-        still = np.bincount(data.unit[at], unchanged[at], minlength=data.units[side])
-        shares.append(float(still.sum() / made.sum()))
-        influences.append((still - shares[-1] * made) / made.sum())
-    return judge.row("unchanged", (), shares[0], shares[1], of_influence(influences[0], influences[1]))
 
 
 def _hurdle(data: Joint, side: int, unchanged: Bools, options: Options, key: str) -> tuple[Hurdle, int] | None:

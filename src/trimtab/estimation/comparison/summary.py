@@ -113,7 +113,8 @@ def _rungs(one: StrategyComparison) -> str:
 
 def _still_title(found: Stillness) -> str:
     return {
-        "chain": "Levels: a Markov chain on each side",
+        "chain": "Levels: a Markov chain on each side"
+        + (f" (the first {found.horizon} tries of each session)" if any(found.absorbing) else ""),
         "hurdle": "Standing still, and steps that change something",
         "share": "Standing still",
     }[found.model]
