@@ -98,6 +98,17 @@ def test_half_lives_by_hand() -> None:
     assert own_half_lives(growing, impact)[0] == brute_half_life(np.array(path)) > 10
 
 
+def test_a_response_that_passes_through_nothing_may_come_back() -> None:
+    # a^k (1 - k / 1024) is zero after 1024 iterations, and beyond half again long after.
+    a = 0.9999
+    slow = np.array([[a, 1.0], [0.0, a]])
+    impact = np.array([[1.0, 0.0], [-a / 1024, 1.0]])
+    k = np.arange(300_000)
+    expected = brute_half_life(a**k * (1 - k / 1024))
+    assert expected > 10_000
+    assert own_half_lives(slow, impact)[0] == expected
+
+
 def test_what_cannot_be_answered_is_refused() -> None:
     with pytest.raises(InputError, match="names each of the objectives 0 to 2 once"):
         MODEL.impulse_response(3, [0, 1, 1])

@@ -107,6 +107,26 @@ def test_the_separation_is_the_distance_to_sharing_an_eigenvalue() -> None:
     assert one.mean_condition > 100
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_the_separation_is_the_least_a_sylvester_operator_does(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    A = np.triu(rng.standard_normal((5, 5)) * 2, 1) + np.diag([-1.1, -0.6, 0.4, 1.2, 2.0])
+    V = np.linalg.qr(rng.standard_normal((5, 5)))[0]
+    one = holding(spectral_clusters(V @ A @ V.T, 0.6), -0.85)
+    assert one.size == 2
+    T, _, k = scipy.linalg.schur(V @ A @ V.T, sort=lambda re, im: re < 0)
+    assert k == 2
+    columns = []
+    for i in range(2):
+        for j in range(3):
+            X = np.zeros((2, 3))
+            X[i, j] = 1
+            columns.append((T[:2, :2] @ X - X @ T[2:, 2:]).ravel())
+    assert one.separation == pytest.approx(np.linalg.svd(np.array(columns).T)[1][-1], rel=1e-6)
+    R = scipy.linalg.solve_sylvester(T[:2, :2], -T[2:, 2:], T[:2, 2:])
+    assert one.mean_condition == pytest.approx(np.hypot(1, np.linalg.norm(R, 2)), rel=1e-6)
+
+
 def test_chains_join_and_distances_may_be_relative() -> None:
     A = np.diag([-1.0, -1.1, -1.2, -0.001, -0.0012])
     assert [one.size for one in spectral_clusters(A, 0.11)] == [2, 3]
