@@ -110,20 +110,19 @@ def test_the_separation_is_the_distance_to_sharing_an_eigenvalue() -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_the_separation_is_the_least_a_sylvester_operator_does(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    A = np.triu(rng.standard_normal((5, 5)) * 2, 1) + np.diag([-1.1, -0.6, 0.4, 1.2, 2.0])
-    V = np.linalg.qr(rng.standard_normal((5, 5)))[0]
-    one = holding(spectral_clusters(V @ A @ V.T, 0.6), -0.85)
-    assert one.size == 2
+    # Three and three, because a matrix of two by two is unitarily similar to its transpose, and a transposed operator
+    # would pass.
+    A = np.triu(rng.standard_normal((6, 6)) * 2, 1) + np.diag([-1.6, -1.1, -0.6, 0.4, 1.2, 2.0])
+    V = np.linalg.qr(rng.standard_normal((6, 6)))[0]
+    one = holding(spectral_clusters(V @ A @ V.T, 0.6), -1.1)
     T, _, k = scipy.linalg.schur(V @ A @ V.T, sort=lambda re, im: re < 0)
-    assert k == 2
+    assert one.size == k == 3
     columns = []
-    for i in range(2):
-        for j in range(3):
-            X = np.zeros((2, 3))
-            X[i, j] = 1
-            columns.append((T[:2, :2] @ X - X @ T[2:, 2:]).ravel())
-    assert one.separation == pytest.approx(np.linalg.svd(np.array(columns).T)[1][-1], rel=1e-6)
-    R = scipy.linalg.solve_sylvester(T[:2, :2], -T[2:, 2:], T[:2, 2:])
+    for at in range(9):
+        X = np.eye(9)[at].reshape(3, 3)
+        columns.append((T[:3, :3] @ X - X @ T[3:, 3:]).ravel())
+    assert one.separation == pytest.approx(np.linalg.svd(np.array(columns))[1][-1], rel=1e-6)
+    R = scipy.linalg.solve_sylvester(T[:3, :3], -T[3:, 3:], T[:3, 3:])
     assert one.mean_condition == pytest.approx(np.hypot(1, np.linalg.norm(R, 2)), rel=1e-6)
 
 
