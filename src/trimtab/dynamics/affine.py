@@ -253,7 +253,7 @@ class AffineSDE:
         Raises
         ------
         EmbeddingError
-            If there is none; its ``condition`` says why.
+            If no equation has the principal logarithm for its drift; its ``condition`` says why.
         """
         from trimtab.dynamics.continuous import ContinuousAffine  # which in turn makes loops
 

@@ -7,7 +7,7 @@ An equation dx = (A x + b) dt + dW with Cov(dW) = S dt, watched every dt, is x_{
 Not every loop has such an equation behind it, and then no continuous-time model says what the loop does. How often
 depends on what loops one meets. Of stable transitions with independent normal entries, scaled to a spectral radius
 uniform on (0, 1), and Wishart Q of n degrees of freedom, 49%, 18%, 4% and less than 1% have one for n = 1, 2, 3 and 4;
-at n = 3, 68% have no real logarithm and 28% no valid S. Of stable transitions I / 2 + 0.35 G at n = 3, G normal, and
+at n = 3, 68% have no real logarithm and 28% no valid S with the principal one. Of stable transitions I / 2 + 0.35 G at n = 3, G normal, and
 Q of 6 degrees of freedom, 55% have one, 29% no real logarithm and 16% no valid S.
 """
 
@@ -62,7 +62,8 @@ def embed(F: Floats, c: Floats, Q: Floats, dt: float, tolerance: float = TOLERAN
     Raises
     ------
     EmbeddingError
-        If there is none; see `real_logarithm` and `implied_diffusion`.
+        If F has no real logarithm, or no covariance S goes with the one taken; see `real_logarithm` and
+        `implied_diffusion`. In the second case one that turns faster may still have an S.
     """
     A = real_logarithm(F, tolerance) / dt
     n = len(c)
@@ -76,10 +77,10 @@ def real_logarithm(F: Floats, tolerance: float = TOLERANCE) -> Floats:
     """Return a real L (n, n) with e^L = F: the principal logarithm, where it is real.
 
     F has a real logarithm exactly where it is regular and, of each negative eigenvalue, has an even number of Jordan
-    blocks of each size (Culver 1966, Proceedings of the American Mathematical Society 17). It is never the only one:
-    adding 2 pi to the angle of a complex pair changes the path between the steps and not the steps. The principal one,
-    all angles at most pi, turns slowest. Where negative eigenvalues pair up, even that has a free choice, the plane in
-    which half a turn is made; one such plane is taken.
+    blocks of each size (Culver 1966, Proceedings of the American Mathematical Society 17). With complex or negative
+    eigenvalues it is never the only one: adding 2 pi to the angle of a pair changes the path between the steps and not
+    the steps. The principal one, all angles at most pi, turns slowest. Where negative eigenvalues pair up, even that
+    has a free choice, the plane in which half a turn is made; one such plane is taken.
 
     A negative eigenvalue and the structure around it are read off the invariant subspace of all eigenvalues within
     sqrt(tolerance), relatively, of each other: what changes of `tolerance` can bring about counts as there.
