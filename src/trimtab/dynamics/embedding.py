@@ -8,7 +8,7 @@ Not every loop has such an equation behind it, and then no continuous-time model
 depends on what loops one meets. Of stable transitions with independent normal entries, scaled to a spectral radius
 uniform on (0, 1), and Wishart Q of n degrees of freedom, 49%, 18%, 4% and less than 1% have one for n = 1, 2, 3 and 4
 with the principal logarithm as drift; at n = 3, 68% have no real logarithm and 28% no valid S. Of stable transitions
-I / 2 + 0.35 G at n = 3, G normal, and Q of 6 degrees of freedom, 55% have one, 29% no real logarithm and 16% no valid S.
+I / 2 + 0.35 G at n = 3, G normal, and Q of 6 degrees of freedom, 55% have one, 29% no real logarithm, 16% no valid S.
 """
 
 from __future__ import annotations
