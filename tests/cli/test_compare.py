@@ -4,11 +4,13 @@ import json
 from pathlib import Path
 
 import jsonschema
+import numpy as np
 import pytest
 
 import trimtab as tt
 from simulated import REAL, panel
 from support.cli import trimtab
+from support.sides import retries
 from trimtab.dynamics.affine import AffineSDE
 from trimtab.estimation.comparison.document import json_schema
 
@@ -51,6 +53,22 @@ def test_two_strategies_of_one_file_are_compared(capsys, files: tuple[Path, Path
     assert "EF vs SF: 30 and 30 sessions, not paired" in ran.out
 
 
+def test_a_loop_of_zeros_and_ones_is_compared_by_its_chances(capsys, tmp_path: Path) -> None:
+    sides = [
+        tt.save(retries(np.full(40, chance), 5, np.random.default_rng(seed)), tmp_path / f"{name}.csv")
+        for seed, (name, chance) in enumerate({"old": 0.1, "new": 0.5}.items())
+    ]
+    ran = trimtab(capsys, "compare", *sides, "--unpaired", "--objective", "solved:0:1")
+    assert ran.code == 0, ran.err
+    assert "new reaches solved 1 more often per try than old" in " ".join(ran.out.split())
+
+
+def test_the_estimator_is_passed_on(capsys, files: tuple[Path, Path]) -> None:
+    ran = trimtab(capsys, "compare", *files, "--estimator", "least-squares", "--json")
+    sides = json.loads(ran.out)["strategies"]["EF"]["sides"]
+    assert sides["a"]["trust"] == ["the least squares estimate was asked for"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -61,6 +79,7 @@ def test_two_strategies_of_one_file_are_compared(capsys, files: tuple[Path, Path
         (["OLD", "NEW", "--strategy", "SF"], "it has 'EF'"),
         (["OLD", "NEW", "--by", "task_id"], "no column 'task_id'"),
         (["OLD", "NEW", "--level", "7"], "between 0 and 1"),
+        (["OLD", "NEW", "--estimator", "best"], "estimator must be one of"),
     ],
 )
 def test_mistakes_get_one_sentence(capsys, files: tuple[Path, Path], arguments: list[str], words: str) -> None:
@@ -75,9 +94,9 @@ def test_mistakes_get_one_sentence(capsys, files: tuple[Path, Path], arguments: 
 @pytest.mark.parametrize(
     ("name", "selection", "objective"),
     [
-        ("intercode_sql_a", "strategy=try_again,try_again_schema_given", "valid_action"),
         ("ldb_humaneval", "strategy=ldb_block,ldb_line", "visible_pass_frac"),
         ("selfrefine_sentiment_a", "model=gpt-3.5-turbo,vicuna", "sentiment"),
+        ("reflexion_alfworld", "strategy=base,reflexion", "success"),
     ],
 )
 def test_real_logs_are_compared(capsys, name: str, selection: str, objective: str) -> None:

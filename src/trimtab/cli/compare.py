@@ -9,8 +9,10 @@ import typer
 
 from trimtab.cli.options import (
     IterationColumn,
+    Judgements,
     ObjectiveColumn,
     Objectives,
+    RepeatColumn,
     SessionColumn,
     Source,
     StrategyColumn,
@@ -64,18 +66,30 @@ def compare(
     iteration_column: IterationColumn = "iteration",
     objective_column: ObjectiveColumn = "objective",
     value_column: ValueColumn = "value",
+    repeat_column: RepeatColumn = None,
+    judgements: Judgements = None,
     dt: Annotated[float, typer.Option(help="Time between iterations.")] = 1.0,
     level: Annotated[float, typer.Option(help="Coverage of the intervals.")] = 0.95,
     draws: Annotated[int, typer.Option(help="Bootstrap replicates.")] = 2000,
-    seed: Annotated[int, typer.Option(help="Seed of the replicates and of the cross-validation folds.")] = 0,
+    seed: Annotated[
+        int, typer.Option(help="Seed of the replicates, the permutations and the cross-validation folds.")
+    ] = 0,
+    estimator: Annotated[
+        str,
+        typer.Option(help="Which estimate each side trusts, as in trimtab fit; least-squares is the fastest."),
+    ] = "auto",
 ) -> None:
-    """Compare the dynamics of two sources, or of two strategies or models in one, and say how sure that is."""
+    """Compare the dynamics of two sources, or of two strategies or models in one, and say how sure that is.
+
+    Each side is also fitted as trimtab fit does, so that noise is not taken for speed; loops that try until they pass
+    are compared by their chances per try.
+    """
     from trimtab.estimation.comparison.compare import compare as compare_sides
 
-    names = columns(session_column, strategy_column, iteration_column, objective_column, value_column)
+    names = columns(session_column, strategy_column, iteration_column, objective_column, value_column, repeat_column)
     result = compare_sides(
-        read(source, objective, names),
-        None if other is None else read(other, objective, names),
+        read(source, objective, names, judgements),
+        None if other is None else read(other, objective, names, judgements),
         between=between,
         strategy=strategy,
         paired=paired,
@@ -85,6 +99,7 @@ def compare(
         level=level,
         draws=draws,
         seed=seed,
+        estimator=estimator,
     )
     if out is not None:
         from trimtab.cli.output import write_text

@@ -53,6 +53,7 @@ def compare(
     level: float = 0.95,
     draws: int = 2000,
     seed: int = 0,
+    estimator: str = "auto",
 ) -> Comparison:
     """Compare the dynamics of two sides: dx_t = (A x_t + b) dt + e_t (paper, eq. 5) on each, and their difference.
 
@@ -78,8 +79,8 @@ def compare(
         What is drawn, and paired by: a covariate or ``"session_id"``; tasks where they are known if None.
     names
         What two sources are called.
-    objectives, dt, level, draws, seed
-        As in `trimtab.fit`.
+    objectives, dt, level, draws, seed, estimator
+        As in `trimtab.fit`; ``estimator="least-squares"`` trusts the paper's estimator on both sides, and is fastest.
 
     Raises
     ------
@@ -97,7 +98,7 @@ def compare(
     >>> round(tt.compare(*sides, paired=False)["all"]["rate"].difference, 1)
     0.4
     """
-    options = Options.checked(dt, level, draws, seed)
+    options = Options.checked(dt, level, draws, seed, estimator)
     left = trajectories_of(a, objectives)
     exclusions, notes = left.exclusions, left.notes
     if between is not None:
