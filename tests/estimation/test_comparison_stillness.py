@@ -77,7 +77,11 @@ def test_budgets_that_differ_are_no_difference() -> None:
 
 def test_a_state_that_ends_sessions_on_one_side_ends_the_chain_on_both() -> None:
     stops = retries(np.full(60, 0.2), 8, np.random.default_rng(0))
-    goes_on = renamed(retries(np.full(60, 0.2), 8, np.random.default_rng(1), stops=False), "x")
+    moves = np.random.default_rng(1).random((60, 8))
+    x = np.zeros((60, 9, 1))
+    for t in range(8):
+        x[:, t + 1, 0] = np.where(x[:, t, 0] == 1, moves[:, t] > 0.3, moves[:, t] < 0.2)
+    goes_on = renamed(Trajectories.from_arrays(x, stops.space, "retry"), "x")
     found = compare(stops, goes_on)["retry"].stillness
     assert found.absorbing == (False, True)
     assert found["chance"].p_value > 0.01

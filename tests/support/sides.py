@@ -43,14 +43,11 @@ def tasks(count: int, times: int = 1) -> list[str]:
     return [f"task {i // times}" for i in range(count * times)]
 
 
-def retries(chances: np.ndarray, tries: int, rng: np.random.Generator, *, stops: bool = True) -> Trajectories:
-    """Try up to `tries` times from score 0 to reach 1, session s with `chances[s]` (S,) per try; stop there or go on."""
+def retries(chances: np.ndarray, tries: int, rng: np.random.Generator) -> Trajectories:
+    """Try up to `tries` times from score 0 to reach 1, session s with `chances[s]` (S,) per try, and stop there."""
     solved = rng.random((len(chances), tries)) < chances[:, None]
-    first = np.where(solved.any(axis=1), solved.argmax(axis=1) + 1, tries)
-    paths = []
-    for s, length in enumerate(first):
-        path = np.zeros((tries + 1, 1))
-        if solved[s].any():
-            path[length:] = 1.0
-        paths.append(path[: length + 1] if stops else path)
+    lengths = np.where(solved.any(axis=1), solved.argmax(axis=1) + 1, tries)
+    paths = [np.zeros((length + 1, 1)) for length in lengths]
+    for path, solves in zip(paths, solved.any(axis=1), strict=True):
+        path[-1] = solves
     return Trajectories.from_arrays(paths, ["solved:0:1"], "retry")

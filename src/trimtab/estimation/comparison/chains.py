@@ -44,9 +44,11 @@ def chain_comparison(
     steps as both sides allow, so that neither starts nor budgets count as differences. Where states end sessions, steps
     beyond those do not count at all: late tries are those of hard tasks, so that the side with the larger budget would
     seem to succeed less often per try (of equal sides with budgets of 4 and 12 and tasks of unequal difficulty, 29% in
-    place of 5% were then called different). Transition matrices are
-    P_ij = (C_ij + 1/K) / (C_i + 1), as in a fit; replicates of C come from exponential weights on units (Rubin 1981),
-    the same on both sides where units are paired, and those of 1/K are gamma variables of that mean.
+    place of 5% were then called different).
+
+    Transition matrices are P_ij = (C_ij + 1/K) / (C_i + 1), as in a fit. Replicates of the counts C come from
+    exponential weights on units (Rubin 1981), the same on both sides where units are paired, and those of 1/K are gamma
+    variables of that mean.
 
     Parameters
     ----------
