@@ -5,11 +5,11 @@ import pytest
 
 from simulated import COMPLEX, REAL, panel
 from trimtab.dynamics.affine import AffineSDE
-from trimtab.dynamics.spectrum import eigenvalues
+from trimtab.dynamics.spectrum import eigenvalues, rate
 from trimtab.estimation.bootstrap import resample
 from trimtab.estimation.least_squares import estimate
 from trimtab.estimation.moments import session_moments
-from trimtab.estimation.spectral import nearly_repeated
+from trimtab.estimation.spectral import SpectralFigures, met, nearly_repeated
 
 TWICE = AffineSDE([[-0.4, 0.0, 0.0], [0.1, -0.4, 0.0], [0.0, -0.1, -0.8]], [2.0, 1.5, 4.5], 0.25 * np.eye(3) + 0.05)
 ABREAST = AffineSDE([[-0.4, 0.35, 0.0], [-0.35, -0.4, 0.0], [0.0, 0.0, -0.4]], [0.25, 3.75, 2.0], 0.25 * np.eye(3))
@@ -71,3 +71,41 @@ def test_simple_eigenvalues_are_left_alone(model: AffineSDE) -> None:
 
 def test_the_gap_beside_its_own_deviation_misses_them() -> None:
     assert noticed(TWICE, narrow_gap) < 0.95 * EXPERIMENTS - 6 * 1.7
+
+
+def test_where_they_would_meet_is_found_from_how_mean_and_discriminant_go_together() -> None:
+    """Of eigenvalues m +- sqrt(D) / 2 with m = -0.4 + 2 D + an error that has nothing to do with D."""
+    rng = np.random.default_rng(0)
+    D, error = rng.normal(0.02, 0.01, 4000), rng.normal(0, 0.01, 4000)
+    error -= np.cov(error, D)[0, 1] / D.var(ddof=1) * (D - D.mean())
+    half = np.sqrt(D.astype(complex)) / 2
+    draws = np.stack([-0.4 + 2 * D + error + half, -0.4 + 2 * D + error - half, np.full(4000, -0.9)], axis=1)
+    lam = np.array([-0.36 + np.sqrt(0.02) / 2, -0.36 - np.sqrt(0.02) / 2, -0.9], dtype=complex)
+    at, drawn = met(lam, draws)
+    np.testing.assert_allclose(at, [-0.4, -0.4, -0.9], atol=1e-12)
+    np.testing.assert_allclose(drawn[:, 0], -0.4 + error, atol=1e-10)
+    np.testing.assert_array_equal(drawn[:, 0], drawn[:, 1])
+
+
+def covered(block: list[list[float]], experiments: int = 400, sd: float = 0.05) -> tuple[int, int]:
+    """Count intervals of the rate that hold the truth, with and without what allows for eigenvalues that meet."""
+    rng = np.random.default_rng(1)
+    A, truth = np.array(block), float(rate(eigenvalues(np.array(block))))
+    plain = allowing = 0
+    for _ in range(experiments):
+        estimate_of_A = A + sd * rng.normal(size=A.shape)
+        draws = eigenvalues(estimate_of_A + sd * rng.normal(size=(400, *A.shape)))
+        lam = eigenvalues(estimate_of_A)
+        figures = SpectralFigures(lam, draws, 1.0, 0.95, 100)
+        low, high = figures._bounds(rate(lam), rate(draws), -np.inf)
+        plain += low <= truth <= high
+        found = figures.interval(rate)
+        allowing += found.low <= truth <= found.high
+    return plain, allowing
+
+
+def test_the_rate_is_covered_where_eigenvalues_meet() -> None:
+    fewest = 354  # of 400: six standard deviations below 95%
+    plain, allowing = covered([[-0.4, 0.3], [0.0, -0.4]])
+    assert plain < fewest <= allowing
+    assert covered([[-0.3, 0.1], [0.0, -0.9]])[0] >= fewest

@@ -76,7 +76,7 @@ def test_noisy_scores_are_corrected_and_said_to_be() -> None:
     assert fitted.trusted == "state_space"
     assert "score noise of standard deviation" in fitted.verdict
     assert "Least squares alone says rate" in fitted.verdict
-    assert fitted.rungs["least_squares"].rate > fitted.rate.high
+    assert fitted.rungs["least_squares"].smooth_rate > fitted.smooth_rate.high
     assert fitted.rate.low < REAL.rate < fitted.rate.high
 
 

@@ -62,7 +62,7 @@ def diagnose(
     lags
         Tests over runs, see `lag_covariance`.
     multiplier
-        Interval of the average multiplier 1 + tr(A) dt / n by least squares.
+        95% interval of the average multiplier 1 + tr(A) dt / n by least squares.
     """
     if not identified or lags is None:
         return Diagnosis("undetermined", ("the steps cannot identify the dynamics",), lags)

@@ -77,7 +77,7 @@ class Ground:
             session_sd=session_sd,
             eigenvalues=lam,
             rate=figures.interval(spectrum.rate),
-            smooth_rate=figures.interval(lambda values: -values.real.mean(axis=-1)),
+            smooth_rate=figures.smooth_rate(),
             multiplier=figures.interval(lambda values: spectrum.leading(values, dt), low=0.0),
             multipliers=figures.moduli(),
             spectral_radius=figures.radius(),

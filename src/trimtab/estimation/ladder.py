@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trimtab.core.trajectories import Steps, Trajectories
+from trimtab.dynamics import spectrum
 from trimtab.errors import FitError
 from trimtab.estimation import random_effects, tobit
 from trimtab.estimation.cautions import BOUND_SHARE
 from trimtab.estimation.diagnosis import Diagnosis
-from trimtab.estimation.estimates import Draws
+from trimtab.estimation.estimates import Draws, Estimate
 from trimtab.estimation.ground import REGULAR, Ground, state_space_rung
 from trimtab.estimation.options import Estimator
 from trimtab.estimation.panel import Panel
@@ -294,8 +295,14 @@ def _trusted(
 
 def _near(plain: Rung, full: Rung) -> bool:
     """Say whether rate and average rate of two rungs agree within one standard error of the plain one."""
-    pairs = ((plain.rate, full.rate), (plain.smooth_rate, full.smooth_rate))
-    return all(abs(one - other) <= (one.high - one.low) / 4 for one, other in pairs)
+    lam = plain.draws.eigenvalues
+    if len(lam) < 2:
+        return False
+    pairs = (
+        (plain.rate, full.rate, spectrum.rate(lam)),
+        (plain.smooth_rate, full.smooth_rate, -lam.real.mean(axis=-1)),
+    )
+    return all(abs(one - other) <= drawn.std(ddof=1) for one, other, drawn in pairs)
 
 
 def _disagreement(rungs: Mapping[RungName, Rung], trusted: RungName, dt: float) -> tuple[str, ...]:
@@ -303,7 +310,7 @@ def _disagreement(rungs: Mapping[RungName, Rung], trusted: RungName, dt: float) 
     best = rungs[trusted]
     said = []
     for name, rung in rungs.items():
-        if name == trusted or not (rung.rate.low > best.rate.high or best.rate.low > rung.rate.high):
+        if name == trusted or not (_apart(rung.rate, best.rate) or _apart(rung.smooth_rate, best.smooth_rate)):
             continue
         faster = "faster" if rung.rate > best.rate else "slower"
         cause = {"faster": "score noise", "slower": "lasting differences between sessions"}[faster]
@@ -312,3 +319,8 @@ def _disagreement(rungs: Mapping[RungName, Rung], trusted: RungName, dt: float) 
         alone = f"{RUNGS[name]} alone says rate {float(rung.rate) * dt:.2f}"
         said.append(f"{alone}, {faster} than {float(best.rate) * dt:.2f}: the mark of {cause}")
     return tuple(said)
+
+
+def _apart(one: Estimate, other: Estimate) -> bool:
+    """Say whether either lies outside the other's interval."""
+    return not one.low <= other <= one.high and not other.low <= one <= other.high

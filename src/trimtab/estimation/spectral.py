@@ -13,7 +13,7 @@ from trimtab.dynamics.spectrum import REGIMES
 from trimtab.estimation.bootstrap import normal_interval
 from trimtab.estimation.estimates import ArrayEstimate, Estimate, RegimeEstimate
 
-__all__ = ["AGREEMENT", "NO_MEMORY", "SECOND_LAG", "SpectralFigures", "nearly_repeated"]
+__all__ = ["AGREEMENT", "NO_MEMORY", "SECOND_LAG", "SpectralFigures", "met", "nearly_repeated"]
 
 Floats = NDArray[np.float64]
 Complexes = NDArray[np.complex128]
@@ -36,11 +36,11 @@ def nearly_repeated(lam: Complexes, draws: Complexes) -> bool:
     """Say whether the eigenvalue that sets the rate cannot be told from another one.
 
     Where eigenvalues meet, the rate is no smooth function of A: two real ones turn into a pair, or a pair and a real
-    one change places, at the front. Every interval of the rate then covers too seldom, and the smooth rate -tr(A)/n is
-    the figure to read. The sign of it is that in more than `MEETING` of the replicates the eigenvalue of largest real
-    part is complex where the estimate's is real, or real where it is complex: the replicates reach across the meeting,
-    which therefore lies within about two standard errors. The gap between the eigenvalues beside its own standard
-    deviation is a worse sign, because it is folded at zero: it misses half of the cases.
+    one change places, at the front. Every interval made of its replicates alone then covers too seldom, and the smooth
+    rate -tr(A)/n is the figure to read. The sign of it is that in more than `MEETING` of the replicates the eigenvalue
+    of largest real part is complex where the estimate's is real, or real where it is complex: the replicates reach
+    across the meeting, which therefore lies within about two standard errors. The gap between the eigenvalues beside
+    its own standard deviation is a worse sign, because it is folded at zero: it misses half of the cases.
 
     Parameters
     ----------
@@ -59,6 +59,34 @@ def _front_is_complex(lam: Complexes) -> NDArray[np.bool_]:
     return np.asarray(np.take_along_axis(lam.imag, at, axis=-1)[..., 0] != 0)
 
 
+def met(lam: Complexes, draws: Complexes) -> tuple[Complexes, Complexes]:
+    """Return spectrum (k,) and replicates (draws, k) as they would be if the two foremost eigenvalues were equal.
+
+    Mean m = (l_1 + l_2) / 2 and discriminant D = (l_1 - l_2)^2 of two eigenvalues are smooth functions of A also where
+    these meet, which is where D = 0. What m would be there is m - D Cov(m, D) / Var(D), over the replicates.
+    """
+    mean, D = _foremost(lam)
+    drawn_mean, drawn_D = _foremost(draws)
+    slope = np.cov(drawn_mean, drawn_D)[0, 1] / max(float(drawn_D.var(ddof=1)), np.finfo(float).tiny)
+    return _with_foremost(lam, mean - slope * D), _with_foremost(draws, drawn_mean - slope * drawn_D)
+
+
+def _foremost(lam: Complexes) -> tuple[Floats, Floats]:
+    """Return m and D of the two eigenvalues of largest real part, both real, or a pair, or each the front of a pair."""
+    two = np.take_along_axis(lam, _order(lam)[..., :2], axis=-1)
+    return np.asarray(two.real.mean(axis=-1)), np.asarray(((two[..., 0] - two[..., 1]) ** 2).real)
+
+
+def _with_foremost(lam: Complexes, value: Floats) -> Complexes:
+    changed = lam.copy()
+    np.put_along_axis(changed, _order(lam)[..., :2], value[..., None], axis=-1)
+    return changed
+
+
+def _order(lam: Complexes) -> NDArray[np.int64]:
+    return np.argsort(-lam.real, axis=-1, kind="stable")
+
+
 @dataclass(frozen=True, slots=True)
 class SpectralFigures:
     """Figures of a spectrum (k,) and of its bootstrap replicates (draws, k); all unknown where k is 0."""
@@ -70,11 +98,30 @@ class SpectralFigures:
     clusters: int
 
     def interval(self, figure: Callable[[Complexes], Floats], low: float = -np.inf) -> Estimate:
-        """Return `figure`, a function from spectra (..., k) to numbers (...), with an interval cut off at `low`."""
+        """Return `figure`, a function from spectra (..., k) to numbers (...), with an interval cut off at `low`.
+
+        Where the two foremost eigenvalues cannot be told apart, the interval also holds that of the figure as it would
+        be if they were equal.
+        """
         if not len(self.lam):
             return Estimate(float("nan"))
+        return Estimate(*map(float, self._with_bounds(figure, low)))
+
+    def smooth_rate(self) -> Estimate:
+        """Return -tr(A)/n, which is smooth where eigenvalues meet."""
+        if not len(self.lam):
+            return Estimate(float("nan"))
+        point, drawn = (-lam.real.mean(axis=-1) for lam in (self.lam, self.draws))
+        return Estimate(float(point), *map(float, self._bounds(point, drawn, -np.inf)))
+
+    def _with_bounds(self, figure: Callable[[Complexes], Floats], low: float) -> tuple[Floats, Floats, Floats]:
         point = figure(self.lam)
-        return Estimate(float(point), *map(float, self._bounds(point, figure(self.draws), low)))
+        below, above = self._bounds(point, figure(self.draws), low)
+        if nearly_repeated(self.lam, self.draws):
+            lam, draws = met(self.lam, self.draws)
+            others = self._bounds(figure(lam), figure(draws), low)
+            below, above = np.minimum(below, others[0]), np.maximum(above, others[1])
+        return point, below, above
 
     def _bounds(self, point: Floats, drawn: Floats, low: float) -> tuple[Floats, Floats]:
         if not len(drawn):
@@ -88,8 +135,7 @@ class SpectralFigures:
 
     def moduli(self) -> ArrayEstimate:
         """Return abs(1 + lambda dt) of all eigenvalues in decreasing order."""
-        point = self._sorted_moduli(self.lam)
-        return ArrayEstimate(point, *self._bounds(point, self._sorted_moduli(self.draws), 0.0))
+        return ArrayEstimate(*self._with_bounds(self._sorted_moduli, 0.0))
 
     def radius(self) -> Estimate:
         """Return the largest abs(1 + lambda dt)."""

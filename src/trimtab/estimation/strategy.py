@@ -24,7 +24,7 @@ from trimtab.estimation.panel import Panel
 from trimtab.estimation.prediction import r_squared
 from trimtab.estimation.results import StrategyFit
 from trimtab.estimation.rungs import Rung
-from trimtab.estimation.spectral import NO_MEMORY
+from trimtab.estimation.spectral import NO_MEMORY, SpectralFigures
 from trimtab.estimation.state_space.moments import panel_moments
 
 __all__ = ["bootstrap_key", "fit_strategy"]
@@ -78,7 +78,9 @@ def fit_strategy(
     bounds = at_bound(trajectories, rows)
     ground = Ground(moments, design, estimate, drawn, dt, level)
     plain, lost = least_squares_rung(ground)
-    left = 1 - plain.smooth_rate.high * dt, 1 - plain.smooth_rate.low * dt
+    # Whatever the level of what is shown, so that the verdict does not depend on it.
+    average = SpectralFigures(plain.eigenvalues, plain.draws.eigenvalues, dt, 0.95, moments.n_sessions).smooth_rate()
+    left = 1 - average.high * dt, 1 - average.low * dt
     diagnosis = diagnose(design.identified, moments.n_sessions, memory, lags, left)
     # Steps pooled over strategies follow no one model, so that there is nothing to correct.
     estimator: Estimator = "least-squares" if code is None else options.estimator

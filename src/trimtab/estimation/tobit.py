@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-import scipy.optimize
 import scipy.special
 from numpy.typing import ArrayLike, NDArray
 
@@ -283,7 +282,9 @@ def _pair_correlation(e: Floats, f: Floats, side_e: Ints, side_f: Ints) -> float
         value += scipy.special.log_ndtr(side * (bound - rho * known) / np.sqrt(left)).sum()
         return float(-value - np.log(np.maximum(_both_below(h, k, sign * rho), np.finfo(float).tiny)).sum())
 
-    return float(scipy.optimize.minimize_scalar(unlikelihood, bounds=(-_HIGHEST, _HIGHEST), method="bounded").x)
+    from scipy.optimize import minimize_scalar  # a tenth of a second to import, and seldom needed
+
+    return float(minimize_scalar(unlikelihood, bounds=(-_HIGHEST, _HIGHEST), method="bounded").x)
 
 
 def _both_below(h: Floats, k: Floats, rho: Floats) -> Floats:

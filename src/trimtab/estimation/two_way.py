@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.sparse
 from numpy.typing import NDArray
 
 __all__ = ["TwoWay", "two_way"]
@@ -19,6 +18,7 @@ FEWEST = 5
 MOST = 200
 """Means of iterations that are told apart; of more iterations, neighbours share one."""
 
+_AT_ONCE = 4096  # sessions in a block
 _UNLINKED = 1e-10  # size of an eigenvalue of the normalised Laplacian that counts as zero
 
 
@@ -68,9 +68,7 @@ def two_way(x: Floats, session: Ints, iteration: Ints) -> TwoWay:
     size = np.bincount(group, minlength=T).astype(np.float64)
     centred = x - np.ones(len(x)) @ x / len(x)
     deviation = centred - (_sums(centred, owner, S) / length[:, None])[owner]
-    at = (owner, group)
-    visits = scipy.sparse.csr_array((np.ones(len(group)), at), shape=(S, T))
-    shared = (visits.T @ scipy.sparse.csr_array((1.0 / length[owner], at), shape=(S, T))).toarray()
+    shared = _shared(owner, group, length, T)
     # Normalised, so that its eigenvalues lie in [0, 1] and what counts as zero does not depend on the sizes.
     root = np.sqrt(size)
     values, vectors = np.linalg.eigh(np.eye(T) - shared / root[:, None] / root)
@@ -98,3 +96,15 @@ def _groups(iteration: Ints) -> Ints:
 def _sums(values: Floats, index: Ints, count: int) -> Floats:
     """Return the sums of `values` (M, n) by `index`, (count, n)."""
     return np.stack([np.bincount(index, column, count) for column in values.T], axis=1)
+
+
+def _shared(owner: Ints, group: Ints, length: Ints, T: int) -> Floats:
+    """Return sum_s v_sg v_sh / length_s, (T, T), v_sg being the steps of session s in group g."""
+    shared = np.zeros((T, T))
+    first = np.concatenate([[0], np.cumsum(length)])
+    for start in range(0, len(length), _AT_ONCE):
+        own = length[start : start + _AT_ONCE]
+        steps = slice(first[start], first[start + len(own)])
+        visits = np.bincount((owner[steps] - start) * T + group[steps], minlength=len(own) * T).reshape(len(own), T)
+        shared += visits.T @ (visits / own[:, None])
+    return shared

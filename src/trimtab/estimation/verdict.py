@@ -115,8 +115,8 @@ def _repeated(fit: StrategyFit) -> str:
         return ""
     average, dt = fit.smooth_rate, fit.dt
     return (
-        "Two of its speeds cannot be told apart, which makes the interval of the rate unreliable: read the average "
-        f"rate over all directions, {float(average) * dt:.2f} ({average.low * dt:.2f} to {average.high * dt:.2f})."
+        "Two of its speeds cannot be told apart, and the interval of the rate allows for that. The average rate over "
+        f"all directions is surer: {float(average) * dt:.2f} ({average.low * dt:.2f} to {average.high * dt:.2f})."
     )
 
 

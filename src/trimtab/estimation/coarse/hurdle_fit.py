@@ -273,7 +273,7 @@ def _loop(figures: SpectralFigures, A: Floats, b: Floats, Q: Floats, *, dynamics
         Q=Q,
         eigenvalues=figures.lam,
         rate=figures.interval(spectrum.rate),
-        smooth_rate=figures.interval(lambda values: -values.real.mean(axis=-1)),
+        smooth_rate=figures.smooth_rate(),
         spectral_radius=figures.radius(),
         half_life=figures.half_life(),
         period=float(spectrum.period(spectrum.slowest(figures.lam, figures.dt))) if known else float("nan"),

@@ -3,33 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.optimize
 import scipy.special
 from numpy.typing import NDArray
 
 from trimtab.core.streams import stream
 from trimtab.estimation.state_space.implied import implied_interference, steps_by_iteration
-from trimtab.estimation.state_space.likelihood import Model, log_likelihood
+from trimtab.estimation.state_space.likelihood import Model
 from trimtab.estimation.state_space.moments import KnownNoise, PanelMoments
 from trimtab.estimation.state_space.parameters import Layout
+from trimtab.estimation.state_space.search import Mode, modes
 from trimtab.estimation.threads import single_threaded
 
 __all__ = ["Part", "StateSpaceFit", "fit_state_space"]
 
 Floats = NDArray[np.float64]
-Objective = Callable[[Floats], tuple[float, Floats]]
 
 _LONGEST = 300  # scores of one run beyond which a factorisation per evaluation takes too long
-_NOWHERE = 1e15  # value of the objective where there is no likelihood
-_FIRST_STEP = 0.01  # variance, in the prior's units, that gives the size of the search's first steps
-_STEP = 1e-6  # of the differences that give the Hessian
-_CLOSE = 1e-3  # Newton decrement, twice the log posterior still to be gained, below which the search ends
-_SETTLED = 0.1  # decrement up to which a mode counts as found
-_NEWTON = 5
 _DOUBT = 10.0  # the least weight of the fullest model, times sessions; half at 20 of them
 _FEW = 20  # sessions at which the normal approximation understates the variance by half
 
@@ -123,20 +115,6 @@ class StateSpaceFit:
         )
 
 
-@dataclass(slots=True, eq=False)
-class _Mode:
-    layout: Layout
-    vector: Floats
-    covariance: Floats
-    evidence: float
-    log_likelihood: float
-    converged: bool
-
-    @property
-    def model(self) -> Model:
-        return self.layout.model(self.vector)
-
-
 @single_threaded
 def fit_state_space(
     moments: PanelMoments,
@@ -164,18 +142,18 @@ def fit_state_space(
     began = time.perf_counter()
     if moments.span < 3 or moments.span * moments.n > _LONGEST or not moments.patterns:
         return None
-    start = _start(moments, start_A, start_b, start_Q, dt)
-    modes: list[_Mode] = []
-    for noise in (True,) if known is not None else (False, True):
-        for sessions, tied in ((False, False), (True, False), (True, True)):
-            layout = Layout(moments.n, sessions, tied, noise)
-            modes.append(_mode(layout, moments, layout.vector(start), known, modes[-1] if modes else None))
-    evidence = np.array([mode.evidence for mode in modes])
+    layouts = [
+        Layout(moments.n, sessions, tied, noise)
+        for noise in ((True,) if known is not None else (False, True))
+        for sessions, tied in ((False, False), (True, False), (True, True))
+    ]
+    found = modes(layouts, _start(moments, start_A, start_b, start_Q, dt), moments, known)
+    evidence = np.array([mode.evidence for mode in found])
     if not np.isfinite(evidence).any():
         return None
     weights = _weights(evidence, moments.clusters)
-    parts = tuple(_part(mode, float(weight), moments, dt) for mode, weight in zip(modes, weights, strict=True))
-    drawn = _draws(modes, weights, moments, dt, draws, seed, key)
+    parts = tuple(_part(mode, float(weight), moments, dt) for mode, weight in zip(found, weights, strict=True))
+    drawn = _draws(found, weights, moments, dt, draws, seed, key)
     U = sum((part.weight * part.U for part in parts), np.zeros((moments.n, moments.n)))
     return StateSpaceFit(
         A=sum((part.weight * part.A for part in parts), np.zeros_like(start_A)),
@@ -187,7 +165,7 @@ def fit_state_space(
         drawn_b=drawn[1],
         drawn_interference=drawn[2],
         parts=parts,
-        law=modes[int(np.argmax(weights))].model,
+        law=found[int(np.argmax(weights))].model,
         converged=all(part.converged for part in parts if part.weight > 0.01),
         seconds=time.perf_counter() - began,
     )
@@ -230,93 +208,7 @@ def _start(moments: PanelMoments, A: Floats, b: Floats, Q: Floats, dt: float) ->
     )
 
 
-def _mode(layout: Layout, moments: PanelMoments, start: Floats, known: KnownNoise | None, near: _Mode | None) -> _Mode:
-    """Find the mode by quasi-Newton steps whose first metric is the covariance at `near`, a mode of another layout."""
-    mean, spread = layout.prior()
-    at = layout.slices()
-
-    def objective(vector: Floats) -> tuple[float, Floats]:
-        model, roots = layout.rooted(vector)
-        value, slope = log_likelihood(model, moments)
-        if slope is None:
-            return np.inf, np.zeros_like(vector)
-        gradient = layout.gradient(vector, model, roots, slope)
-        if known is not None:
-            # Squares within cells are sigma^2 chi^2(dof), sigma^2 = judgements * r in units of the scale.
-            sigma2 = known.judgements * model.r
-            squares = known.squares / moments.scale**2
-            value -= 0.5 * float((known.dof * np.log(sigma2) + squares / sigma2).sum())
-            gradient[at["r"]] += squares / sigma2 - known.dof
-        z = (vector - mean) / spread
-        return -(value - 0.5 * float(z @ z)), -(gradient - z / spread)
-
-    def everywhere(vector: Floats) -> tuple[float, Floats]:
-        # A long step may leave the numbers that can be represented; the search then takes a shorter one.
-        with np.errstate(all="ignore"):
-            value, gradient = objective(vector)
-        return (value, gradient) if np.isfinite(value) else (_NOWHERE, np.zeros_like(vector))
-
-    best = scipy.optimize.minimize(
-        everywhere,
-        start,
-        jac=True,
-        method="BFGS",
-        options={"hess_inv0": _metric(layout, near), "gtol": 0.01, "maxiter": 300},
-    )
-    low, high = layout.bounds()
-    vector = np.clip(best.x, low, high)
-    value, gradient = objective(vector)
-    for _ in range(_NEWTON):
-        hessian = _hessian(objective, vector, gradient)
-        values, vectors = np.linalg.eigh(hessian)
-        # A direction along which the posterior is not concave gets the curvature of the widest prior.
-        curvature = np.maximum(values, 1.0 / spread.max() ** 2)
-        move = -(vectors / curvature) @ (vectors.T @ gradient)
-        decrement = float(-gradient @ move)
-        if decrement < _CLOSE:
-            break
-        for step in (1.0, 0.25, 0.05):
-            ahead = np.clip(vector + step * move, low, high)
-            there, slope = objective(ahead)
-            if there < value:
-                vector, value, gradient = ahead, there, slope
-                break
-        else:
-            break
-    z = (vector - mean) / spread
-    return _Mode(
-        layout,
-        vector,
-        (vectors / curvature) @ vectors.T,
-        # Laplace's approximation; the powers of 2 pi in prior and integral cancel.
-        evidence=-value - float(np.log(spread).sum()) - 0.5 * float(np.log(curvature).sum()),
-        log_likelihood=-value + 0.5 * float(z @ z),
-        converged=bool((values > 0).all()) and decrement < _SETTLED,
-    )
-
-
-def _metric(layout: Layout, near: _Mode | None) -> Floats:
-    """Return the covariance at `near` for the parameters it has, and small steps for the others, (size, size)."""
-    metric = _FIRST_STEP * np.eye(layout.size)
-    if near is not None:
-        at, there = layout.slices(), near.layout.slices()
-        shared = [name for name in at if name in there]
-        own = np.concatenate([np.arange(at[name].start, at[name].stop) for name in shared])
-        other = np.concatenate([np.arange(there[name].start, there[name].stop) for name in shared])
-        metric[np.ix_(own, own)] = near.covariance[np.ix_(other, other)]
-    return (metric + metric.T) / 2
-
-
-def _hessian(objective: Objective, vector: Floats, gradient: Floats) -> Floats:
-    out = np.empty((len(vector), len(vector)))
-    for i in range(len(vector)):
-        ahead = vector.copy()
-        ahead[i] += _STEP
-        out[i] = (objective(ahead)[1] - gradient) / _STEP
-    return (out + out.T) / 2
-
-
-def _part(mode: _Mode, weight: float, moments: PanelMoments, dt: float) -> Part:
+def _part(mode: Mode, weight: float, moments: PanelMoments, dt: float) -> Part:
     model, scale = mode.model, moments.scale
     A, b = _drift(model.phi, model.c, moments, dt)
     unit = scale[:, None] * scale
@@ -344,7 +236,7 @@ def _drift(phi: Floats, c: Floats, moments: PanelMoments, dt: float) -> tuple[Fl
 
 
 def _draws(
-    modes: list[_Mode], weights: Floats, moments: PanelMoments, dt: float, draws: int, seed: int, key: tuple[str, ...]
+    found: list[Mode], weights: Floats, moments: PanelMoments, dt: float, draws: int, seed: int, key: tuple[str, ...]
 ) -> tuple[Floats, Floats, Floats]:
     counts = np.floor(weights * draws).astype(int)
     counts[np.argsort(-(weights * draws - counts), kind="stable")[: draws - counts.sum()]] += 1
@@ -353,7 +245,7 @@ def _draws(
     # Normal approximations ignore how uncertain variances and the weights of the models are, which matters where
     # sessions are few. By simulation (docs/calibration.md), 20 sessions need about twice the variance.
     widening = 1 + (_FEW / moments.clusters) ** 2
-    for mode, count in zip(modes, counts, strict=True):
+    for mode, count in zip(found, counts, strict=True):
         layout = mode.layout
         name = f"sessions={layout.sessions}, tied={layout.tied}, noise={layout.noise}"
         normal = stream(seed, "state space", *key, name).standard_normal((count, layout.size))

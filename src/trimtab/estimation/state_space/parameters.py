@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from trimtab.estimation.state_space.likelihood import Model
 
-__all__ = ["Layout"]
+__all__ = ["Layout", "Roots"]
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 _LOWEST, _HIGHEST = -12.0, 6.0  # bounds of the logarithms of standard deviations, in units of the scores' own
 
@@ -127,23 +128,77 @@ class Layout:
         return model, Roots(LQ, LP, LU)
 
     def gradient(self, vector: Floats, model: Model, roots: Roots, slope: Model) -> Floats:
-        """Return the gradient with respect to `vector`, given that with respect to the parameters."""
-        n, at = self.n, self.slices()
-        out = np.empty(self.size)
-        out[at["phi"]], out[at["c"]], out[at["m"]] = slope.phi.ravel(), slope.c, slope.m
+        """Return the gradient with respect to `vector` (..., size), given that with respect to the parameters."""
+        n, at, batch = self.n, self.slices(), vector.shape[:-1]
+        out = np.empty(vector.shape)
+        out[..., at["phi"]], out[..., at["c"]], out[..., at["m"]] = slope.phi.reshape(*batch, -1), slope.c, slope.m
         LQ, LP, LU = roots.Q, roots.P, roots.U
-        out[at["Q"]] = _flat((slope.Q + slope.Q.T) @ LQ, LQ)
-        towards_P = (slope.P + slope.P.T) @ LP
+        out[..., at["Q"]] = _flat((slope.Q + _turned(slope.Q)) @ LQ, LQ)
+        towards_P = (slope.P + _turned(slope.P)) @ LP
         if self.sessions:
-            both = slope.U + slope.U.T
-            out[at["U"]] = _flat(both @ LU, LU)
+            both = slope.U + _turned(slope.U)
+            out[..., at["U"]] = _flat(both @ LU, LU)
             if self.tied:
-                G = vector[at["G"]].reshape(n, n)
-                towards_P = towards_P + slope.C.T @ G
-                out[at["G"]] = (slope.C @ LP + both @ G).ravel()
-        out[at["P"]] = _flat(towards_P, LP)
+                G = vector[..., at["G"]].reshape(*batch, n, n)
+                towards_P = towards_P + _turned(slope.C) @ G
+                out[..., at["G"]] = (slope.C @ LP + both @ G).reshape(*batch, -1)
+        out[..., at["P"]] = _flat(towards_P, LP)
         if self.noise:
-            out[at["r"]] = 2 * model.r * slope.r
+            out[..., at["r"]] = 2 * model.r * slope.r
+        return out
+
+    def bend(self, vector: Floats, roots: Roots, slope: Model) -> Floats:
+        """Return the curvature of -log likelihood that comes from writing covariances as L L', (batch, size, size).
+
+        Where a variance is on its way to 0 this is most of the curvature, and none of it is in the expected
+        information. Only the part that is positive semidefinite is returned. For a full layout.
+        """
+        n, at, batch = self.n, self.slices(), len(vector)
+        out = np.zeros((batch, self.size, self.size))
+        joint = np.zeros((batch, 2 * n, 2 * n))
+        joint[:, :n, :n], joint[:, n:, n:] = slope.P, slope.U
+        joint[:, n:, :n], joint[:, :n, n:] = slope.C / 2, _turned(slope.C) / 2
+        rows, columns = np.tril_indices(n)
+        square = np.indices((n, n)).reshape(2, -1)
+        # Of each group of entries of a root: place in the vector, row and column, and the slope by L L'.
+        groups = [
+            (np.arange(at["Q"].start, at["Q"].stop), rows, columns, slope.Q),
+            (
+                np.concatenate([np.arange(at[name].start, at[name].stop) for name in ("P", "G", "U")]),
+                np.concatenate([rows, square[0] + n, rows + n]),
+                np.concatenate([columns, square[1], columns + n]),
+                joint,
+            ),
+        ]
+        for places, row, column, by in groups:
+            values, vectors = np.linalg.eigh(-by)
+            upward = (vectors * np.maximum(values, 0)[:, None]) @ _turned(vectors)
+            scale = np.where(row == column, np.exp(vector[:, places]), 1.0)
+            same = column[:, None] == column
+            own = 2 * np.where(same, upward[:, row[:, None], row], 0.0) * scale[:, :, None] * scale[:, None]
+            out[np.ix_(np.arange(batch), places, places)] += own
+        if self.noise:
+            r = np.exp(2 * vector[:, at["r"]])
+            np.einsum("bii->bi", out)[:, at["r"]] += np.maximum(-4 * r * slope.r, 0)
+        return out
+
+    def places_in(self, full: Layout) -> Ints:
+        """Return where each entry of this layout's vector stands in that of `full`, which has all its blocks."""
+        there = full.slices()
+        return np.concatenate([np.arange(there[name].start, there[name].stop) for name in self.slices()])
+
+    def without(self) -> Floats:
+        """Return entries that take away what is optional: no session effect, no tie, no score noise, (size,).
+
+        Put into the vector of the full layout in place of the blocks of which a smaller one knows nothing, they give
+        the smaller one's model.
+        """
+        at, (_, diagonal) = self.slices(), _lower(self.n)
+        out = np.zeros(self.size)
+        if self.sessions:
+            out[at["U"].start + diagonal] = -np.inf
+        if self.noise:
+            out[at["r"]] = -np.inf
         return out
 
     def vector(self, model: Model) -> Floats:
@@ -181,7 +236,7 @@ def _slices(n: int, sessions: bool, tied: bool, noise: bool) -> dict[str, slice]
 
 
 @lru_cache(maxsize=64)
-def _lower(n: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _lower(n: int) -> tuple[Ints, Ints]:
     """Return the flat places of the lower triangle of an (n, n) matrix, and of its diagonal within that triangle."""
     rows, columns = np.tril_indices(n)
     return rows * n + columns, np.flatnonzero(rows == columns)
@@ -200,9 +255,9 @@ def _factor(values: Floats, n: int) -> Floats:
 
 
 def _flat(slope: Floats, L: Floats) -> Floats:
-    places, diagonal = _lower(len(L))
-    flat = slope.ravel()[places]
-    flat[diagonal] *= np.diagonal(L)
+    places, diagonal = _lower(L.shape[-1])
+    flat = slope.reshape(*slope.shape[:-2], -1)[..., places]
+    flat[..., diagonal] *= np.diagonal(L, axis1=-2, axis2=-1)
     return np.asarray(flat)
 
 
