@@ -8,9 +8,9 @@ from statsmodels.stats.multitest import multipletests
 
 from simulated import NAMES, REAL, panel
 from support.sides import FASTER, joined, labelled, renamed, tasks
+from support.sides import compare_plainly as compare
 from trimtab.core.trajectories import Trajectories
 from trimtab.errors import FitError, InputError
-from trimtab.estimation.comparison.compare import compare
 
 
 def test_pairs_narrow_what_tasks_share() -> None:

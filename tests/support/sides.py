@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from simulated import REAL
 from trimtab.core.trajectories import Trajectories
 from trimtab.dynamics.affine import AffineSDE
+from trimtab.estimation.comparison.compare import compare
 
 FASTER = AffineSDE(REAL.A - 0.15 * np.eye(3), REAL.b + 0.15 * REAL.equilibrium, REAL.Q)
+
+compare_plainly = partial(compare, estimator="least-squares")
+"""For tests of what does not depend on the estimates that sides trust, most of the cost of a comparison."""
 
 
 def labelled(data: Trajectories, **columns: list[str]) -> Trajectories:
