@@ -14,7 +14,7 @@ __all__ = ["advance", "fill", "step"]
 
 
 def advance(
-    x: NDArray[Any], out: NDArray[Any] | None, every: int, first: int, start: int, codes: NDArray[np.int64],
+    x: NDArray[Any], out: NDArray[Any], every: int, first: int, start: int, codes: NDArray[np.int64],
     where: NDArray[np.int64], factor: NDArray[Any], count: NDArray[np.int64], c: NDArray[Any], low: NDArray[Any],
     high: NDArray[Any], mode: int, k0: int, k1: int,
 ) -> None:  # fmt: skip
@@ -25,7 +25,7 @@ def advance(
     x
         (n, m) States before, and after.
     out
-        (records, n, up to m), of any strides: filled with the states after each `every` steps. None if not wanted.
+        (records, n, up to m), of any strides: filled with the states after each `every` steps.
     first, start
         Indices of the first path and of the first step.
     codes
@@ -36,12 +36,10 @@ def advance(
         Key of the generator.
     """
     # One flat array and its strides, so that there is one kind of array to compile for.
-    paths, buffer, by_record, by_row, by_path = 0, np.empty(0, x.dtype), 0, 0, 1
-    if out is not None and out.size:
-        paths = out.shape[2]
-        by_record, by_row, by_path = (stride // out.itemsize for stride in out.strides)
-        last = (out.shape[0] - 1) * by_record + (out.shape[1] - 1) * by_row + (paths - 1) * by_path
-        buffer = np.lib.stride_tricks.as_strided(out, (last + 1,), (out.itemsize,))
+    records, rows, paths = out.shape
+    by_record, by_row, by_path = (stride // out.itemsize for stride in out.strides)
+    last = (records - 1) * by_record + (rows - 1) * by_row + (paths - 1) * by_path
+    buffer = np.lib.stride_tricks.as_strided(out, (last + 1,), (out.itemsize,))
     kernels.advance(
         x, buffer, by_record, by_row, by_path, paths, every, first, start, codes, where, factor, count, c, low, high,
         mode, k0, k1,

@@ -237,9 +237,9 @@ def _final(plan: Plan, threads: int) -> Array:
 
     def work(first: int, size: int) -> None:
         walk = Walk(plan, first, size)
-        walk.go(plan.steps)
-        walk.observe(walk.state[None], plan.steps)
-        states[first : first + size] = walk.state.T
+        out = states[first : first + size].T[None]
+        walk.go(plan.steps, out)
+        walk.observe(out, plan.steps)
 
     for _ in _in_order(work, _blocks(plan), threads):
         pass

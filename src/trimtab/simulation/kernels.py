@@ -111,18 +111,21 @@ def _single(context: Any, value: Any) -> Any:
 
 
 @numba.njit(inline="always", error_model="numpy")
-def _philox(c0: Any, c1: Any, c2: Any, c3: Any, k0: Any, k1: Any) -> Any:
-    """Return the four words of Philox4x32-10; all words are uint64 below 2^32, as vector multiplication takes them."""
-    for _ in range(10):
-        p0 = _M0 * c0
-        p1 = _M1 * c2
-        c0 = (p1 >> _32) ^ c1 ^ k0
-        c1 = p1 & _LOW
-        c2 = (p0 >> _32) ^ c3 ^ k1
-        c3 = p0 & _LOW
+def _philox(c0: Any, c2: Any, c3: Any, k0: Any, k1: Any) -> Any:
+    """Return the words of Philox4x32-10 of the counter (c0, 0, c2, c3), two to an uint64, the first in its high half.
+
+    Within, a word is the low half of an uint64 whose high half is of no meaning, as vector multiplication takes it.
+    """
+    c1 = _U(0)
+    for _ in range(9):
+        p0 = _M0 * (c0 & _LOW)
+        p1 = _M1 * (c2 & _LOW)
+        c0, c1, c2, c3 = (p1 >> _32) ^ c1 ^ k0, p1, (p0 >> _32) ^ c3 ^ k1, p0
         k0 = (k0 + _G0) & _LOW
         k1 = (k1 + _G1) & _LOW
-    return c0, c1, c2, c3
+    p0 = _M0 * (c0 & _LOW)
+    p1 = _M1 * (c2 & _LOW)
+    return p1 ^ ((c1 ^ k0) << _32), p0 ^ ((c3 ^ k1) << _32)
 
 
 _TWO52 = 2.0**52
@@ -130,9 +133,10 @@ _TWO52_BITS = _U(0x4330000000000000)  # of 2^52: integers below it, put into the
 _ROOT_HALF_64 = _U(0x3FE6A09E667F3BCD)  # of sqrt(1/2)
 _TO_ROOT_64 = _U(0x3FF0000000000000 - 0x3FE6A09E667F3BCD)
 _MANTISSA_64 = _U(2**52 - 1)
-_8, _23, _52, _63 = _U(8), _U(23), _U(52), _U(63)
-_BYTE, _ANGLE, _SWAP = _U(0xFF), _U(0x3FFFFF), _U(0x400000)
-_ANGLE_STEP = math.pi / 2**23
+_ONE_BITS = _U(0x3FF0000000000000)
+_SIGN = _U(1 << 63)
+_12, _23, _30, _40, _41, _52 = (_U(shift) for shift in (12, 23, 30, 40, 41, 52))
+_RADIUS, _ANGLE = _U((1 << 40) - 1 << 12), _U(0x3FFFFF)
 _LN2 = math.log(2.0)
 
 # Polynomials by interpolation at Chebyshev's nodes, in 60 digits: of log((1 + s) / (1 - s)) = 2 s + s q LOG(q) where
@@ -170,11 +174,11 @@ _COS_32 = (_S(0.04166666465950221), _S(-0.0013888303035894866), _S(2.45479420850
 
 
 @numba.njit(inline="always", error_model="numpy")
-def _pair_64(w0: Any, w1: Any) -> Any:
-    u = _real((w0 << _8) | (w1 & _BYTE) | _TWO52_BITS) - _TWO52 + 0.5
+def _pair_64(word: Any) -> Any:
+    u = _real(((word >> _12) & _RADIUS) | _ONE_BITS) - (1.0 - 2.0**-41)
     # log u = e log 2 + log m with m in sqrt(1/2) .. sqrt(2), and log m = 2 artanh(f / (2 + f)) with f = m - 1.
     shifted = _bits(u) + _TO_ROOT_64
-    e = _real((shifted >> _52) | _TWO52_BITS) - (_TWO52 + 1023.0 + 40.0)
+    e = _real((shifted >> _52) | _TWO52_BITS) - (_TWO52 + 1023.0)
     f = _real((shifted & _MANTISSA_64) + _ROOT_HALF_64) - 1.0
     s = f / (2.0 + f)
     q = s * s
@@ -184,9 +188,9 @@ def _pair_64(w0: Any, w1: Any) -> Any:
     p = _fma(q, p, _LOG_64[2])
     p = _fma(q, p, _LOG_64[1])
     p = _fma(q, p, _LOG_64[0])
-    r = math.sqrt(-2.0 * _fma(e, _LN2, _fma(s * q, p, s + s)))
-    a = w1 >> _8
-    x = (_real((a & _ANGLE) | _TWO52_BITS) - (_TWO52 + 2097152.0) + 0.5) * _ANGLE_STEP
+    t = -2.0 * s
+    r = math.sqrt(_fma(e, -2.0 * _LN2, _fma(t * q, p, t + t)))
+    x = (_real(((word & _ANGLE) << _30) | _ONE_BITS) - (1.5 - 2.0**-23)) * (math.pi / 2)
     y = x * x
     sine = _fma(y, _SIN_64[5], _SIN_64[4])
     sine = _fma(y, sine, _SIN_64[3])
@@ -200,8 +204,8 @@ def _pair_64(w0: Any, w1: Any) -> Any:
     cosine = _fma(y, cosine, _COS_64[1])
     cosine = _fma(y, cosine, _COS_64[0])
     cosine = _fma(y * y, cosine, _fma(y, -0.5, 1.0))
-    cosine = _real(_bits(cosine) ^ ((a >> _23) << _63))
-    swap = (a & _SWAP) != _U(0)
+    cosine = _real(_bits(cosine) ^ ((word << _40) & _SIGN))
+    swap = (word << _41) >= _SIGN
     one = sine if swap else cosine
     other = cosine if swap else sine
     return r * one, r * other
@@ -211,13 +215,14 @@ _ONE, _HALF, _TWO, _MINUS_TWO, _MINUS_HALF = _S(1), _S(0.5), _S(2), _S(-2), _S(-
 _HIGH_UNIT, _LOW_UNIT = _S(2.0**-24), _S(2.0**-40)
 _TO_ROOT_32, _ROOT_HALF_32 = _U(0x3F800000 - 0x3F3504F3), _U(0x3F3504F3)
 _MANTISSA_32 = _U(2**23 - 1)
-_31, _127, _QUARTER = _U(31), _U(127), _U(2097152)
-_ANGLE_STEP_32, _LN2_32 = _S(_ANGLE_STEP), _S(_LN2)
+_8, _24, _LOW_RADIUS = _U(8), _U(24), _U(0xFFFF)
+_127, _QUARTER, _SIGN_32 = _U(127), _U(2097152), _U(1 << 31)
+_ANGLE_STEP_32, _LN2_32 = _S(math.pi / 2**23), _S(_LN2)
 
 
 @numba.njit(inline="always", error_model="numpy")
-def _pair_32(w0: Any, w1: Any) -> Any:
-    u = _fma(_single(w0 >> _8), _HIGH_UNIT, (_single(((w0 & _BYTE) << _8) | (w1 & _BYTE)) + _HALF) * _LOW_UNIT)
+def _pair_32(word: Any) -> Any:
+    u = _fma(_single(word >> _40), _HIGH_UNIT, (_single((word >> _24) & _LOW_RADIUS) + _HALF) * _LOW_UNIT)
     shifted = _wide(_bits(u)) + _TO_ROOT_32
     e = _single((shifted >> _23) - _127)
     f = _real(_narrow((shifted & _MANTISSA_32) + _ROOT_HALF_32)) - _ONE
@@ -227,8 +232,7 @@ def _pair_32(w0: Any, w1: Any) -> Any:
     p = _fma(q, p, _LOG_32[0])
     # Rounded to at most zero: the largest u is one in single precision, and the sum of two roundings may pass it.
     r = math.sqrt(max(_MINUS_TWO * _fma(e, _LN2_32, _fma(s * q, p, s + s)), _S(0)))
-    a = w1 >> _8
-    x = (_single((a & _ANGLE) - _QUARTER) + _HALF) * _ANGLE_STEP_32
+    x = (_single((word & _ANGLE) - _QUARTER) + _HALF) * _ANGLE_STEP_32
     y = x * x
     sine = _fma(y, _SIN_32[2], _SIN_32[1])
     sine = _fma(y, sine, _SIN_32[0])
@@ -236,8 +240,8 @@ def _pair_32(w0: Any, w1: Any) -> Any:
     cosine = _fma(y, _COS_32[2], _COS_32[1])
     cosine = _fma(y, cosine, _COS_32[0])
     cosine = _fma(y * y, cosine, _fma(y, _MINUS_HALF, _ONE))
-    cosine = _real(_narrow(_wide(_bits(cosine)) ^ ((a >> _23) << _31)))
-    swap = (a & _SWAP) != _U(0)
+    cosine = _real(_narrow(_wide(_bits(cosine)) ^ ((word << _8) & _SIGN_32)))
+    swap = (word << _41) >= _SIGN
     one = sine if swap else cosine
     other = cosine if swap else sine
     return r * one, r * other
@@ -245,10 +249,9 @@ def _pair_32(w0: Any, w1: Any) -> Any:
 
 def _fill_row_64(z0: Any, z1: Any, z2: Any, z3: Any, first: Any, group: Any, tag: Any, k0: Any, k1: Any) -> None:
     for p in range(z0.shape[0]):
-        path = first + _U(p)
-        w0, w1, w2, w3 = _philox(path & _LOW, path >> _32, group, tag, k0, k1)
-        n0, n1 = _pair_64(w0, w1)
-        n2, n3 = _pair_64(w2, w3)
+        one, other = _philox(first + _U(p), group, tag, k0, k1)
+        n0, n1 = _pair_64(one)
+        n2, n3 = _pair_64(other)
         z0[p] = n0
         z1[p] = n1
         z2[p] = n2
@@ -257,10 +260,9 @@ def _fill_row_64(z0: Any, z1: Any, z2: Any, z3: Any, first: Any, group: Any, tag
 
 def _fill_row_32(z0: Any, z1: Any, z2: Any, z3: Any, first: Any, group: Any, tag: Any, k0: Any, k1: Any) -> None:
     for p in range(z0.shape[0]):
-        path = first + _U(p)
-        w0, w1, w2, w3 = _philox(path & _LOW, path >> _32, group, tag, k0, k1)
-        n0, n1 = _pair_32(w0, w1)
-        n2, n3 = _pair_32(w2, w3)
+        one, other = _philox(first + _U(p), group, tag, k0, k1)
+        n0, n1 = _pair_32(one)
+        n2, n3 = _pair_32(other)
         z0[p] = n0
         z1[p] = n1
         z2[p] = n2
@@ -286,46 +288,10 @@ def fill(z: Any, first: Any, group: Any, tag: Any, k0: Any, k1: Any) -> None:
         _fill_row(z[0, c], z[1, c], z[2, c], z[3, c], _U(first), _U(group), _U(tag + c), _U(k0), _U(k1))
 
 
-@_compiled(nogil=True)
-def _start(y: Any, x: Any, z: Any, where: Any, factor: Any, count: Any, c: Any) -> None:
-    """Set y = c + the first `count` terms, 0..4."""
-    n = x.shape[0]
-    if count == 0:
-        for p in range(y.shape[0]):
-            y[p] = c
-        return
-    a = _row(x, z, where[0], n)
-    f = factor[0]
-    if count == 1:
-        for p in range(y.shape[0]):
-            y[p] = _fma(f, a[p], c)
-        return
-    b = _row(x, z, where[1], n)
-    g = factor[1]
-    if count == 2:
-        for p in range(y.shape[0]):
-            y[p] = _fma(g, b[p], _fma(f, a[p], c))
-        return
-    d = _row(x, z, where[2], n)
-    h = factor[2]
-    if count == 3:
-        for p in range(y.shape[0]):
-            y[p] = _fma(h, d[p], _fma(g, b[p], _fma(f, a[p], c)))
-        return
-    e = _row(x, z, where[3], n)
-    k = factor[3]
-    for p in range(y.shape[0]):
-        y[p] = _fma(k, e[p], _fma(h, d[p], _fma(g, b[p], _fma(f, a[p], c))))
-
-
-@_compiled(nogil=True)
-def _four_more(y: Any, x: Any, z: Any, where: Any, factor: Any) -> None:
-    """Add four terms to y."""
-    n = x.shape[0]
-    a, b, d, e = _row(x, z, where[0], n), _row(x, z, where[1], n), _row(x, z, where[2], n), _row(x, z, where[3], n)
-    f, g, h, k = factor[0], factor[1], factor[2], factor[3]
-    for p in range(y.shape[0]):
-        y[p] = _fma(k, e[p], _fma(h, d[p], _fma(g, b[p], _fma(f, a[p], y[p]))))
+@numba.njit(inline="always")
+def _clamped(v: Any, low: Any, high: Any) -> Any:
+    raised = low if v < low else v
+    return high if raised > high else raised
 
 
 @numba.njit
@@ -334,40 +300,76 @@ def _row(x: Any, z: Any, index: Any, n: Any) -> Any:
 
 
 @_compiled(nogil=True)
-def bound(y: Any, low: Any, high: Any, mode: Any) -> None:
-    """Bring one component y (m,) within low .. high, in place; `mode` is one of `bounds.MODES`."""
-    if mode == 1:
+def _start(y: Any, x: Any, z: Any, where: Any, factor: Any, terms: Any, c: Any, low: Any, high: Any) -> None:
+    """Set y = c + `terms` terms, 0..4, clipped."""
+    n = x.shape[0]
+    if terms == 0:
         for p in range(y.shape[0]):
-            v = y[p]
-            v = low if v < low else v
-            y[p] = high if v > high else v
-    elif mode == 2:
+            y[p] = _clamped(c, low, high)
+        return
+    a, f = _row(x, z, where[0], n), factor[0]
+    if terms == 1:
         for p in range(y.shape[0]):
-            v = y[p]
-            below, above = low + (low - v), high - (v - high)
-            v = below if v < low else v
-            y[p] = above if v > high else v
-        # A jump longer than the interval is wide is reflected more than once.
-        width = high - low
+            y[p] = _clamped(_fma(f, a[p], c), low, high)
+        return
+    b, g = _row(x, z, where[1], n), factor[1]
+    if terms == 2:
         for p in range(y.shape[0]):
-            v = y[p]
-            if v < low or v > high:
-                turn = (v - low) - (width + width) * math.floor((v - low) / (width + width))
-                y[p] = min(max(low + (width - abs(turn - width)), low), high)
+            y[p] = _clamped(_fma(g, b[p], _fma(f, a[p], c)), low, high)
+        return
+    d, h = _row(x, z, where[2], n), factor[2]
+    if terms == 3:
+        for p in range(y.shape[0]):
+            y[p] = _clamped(_fma(h, d[p], _fma(g, b[p], _fma(f, a[p], c))), low, high)
+        return
+    e, k = _row(x, z, where[3], n), factor[3]
+    for p in range(y.shape[0]):
+        y[p] = _clamped(_fma(k, e[p], _fma(h, d[p], _fma(g, b[p], _fma(f, a[p], c)))), low, high)
+
+
+@_compiled(nogil=True)
+def _four_more(y: Any, x: Any, z: Any, where: Any, factor: Any, low: Any, high: Any) -> None:
+    """Add four terms to y, and clip."""
+    n = x.shape[0]
+    a, b, d, e = _row(x, z, where[0], n), _row(x, z, where[1], n), _row(x, z, where[2], n), _row(x, z, where[3], n)
+    f, g, h, k = factor[0], factor[1], factor[2], factor[3]
+    for p in range(y.shape[0]):
+        y[p] = _clamped(_fma(k, e[p], _fma(h, d[p], _fma(g, b[p], _fma(f, a[p], y[p])))), low, high)
+
+
+@_compiled(nogil=True)
+def _reflect(y: Any, low: Any, high: Any) -> None:
+    """Reflect one component y (m,) at its bounds, in place; a jump longer than the interval is wide, repeatedly."""
+    for p in range(y.shape[0]):
+        v = y[p]
+        below, above = low + (low - v), high - (v - high)
+        v = below if v < low else v
+        y[p] = above if v > high else v
+    width = high - low
+    for p in range(y.shape[0]):
+        v = y[p]
+        if v < low or v > high:
+            turn = (v - low) - (width + width) * math.floor((v - low) / (width + width))
+            y[p] = min(max(low + (width - abs(turn - width)), low), high)
 
 
 @_compiled(nogil=True)
 def step(y: Any, x: Any, z: Any, where: Any, factor: Any, count: Any, c: Any, low: Any, high: Any, mode: Any) -> None:
     """Set y = F x + c + L z for all paths, and bound it; arrays are those of one of `transitions.Transitions`."""
+    far = x.dtype.type(np.inf)
     for i in range(y.shape[0]):
         row, terms = y[i], count[i]
+        # Clipping is part of the last pass over the row; earlier ones clip at infinity.
+        least, most = (low[i], high[i]) if mode == 1 else (-far, far)
         k = (terms + 3) % 4 + 1 if terms > 0 else 0
-        _start(row, x, z, where[i], factor[i], k, c[i])
+        done = k == terms
+        _start(row, x, z, where[i], factor[i], k, c[i], least if done else -far, most if done else far)
         while k < terms:
-            _four_more(row, x, z, where[i, k:], factor[i, k:])
+            done = k + 4 == terms
+            _four_more(row, x, z, where[i, k:], factor[i, k:], least if done else -far, most if done else far)
             k += 4
-        if mode > 0:
-            bound(row, low[i], high[i], mode)
+        if mode == 2:
+            _reflect(row, low[i], high[i])
 
 
 @_compiled(nogil=True)
@@ -375,18 +377,19 @@ def _write(
     buffer: Any, at: Any, by_record: Any, by_row: Any, by_path: Any, held: Any, records: Any, paths: Any
 ) -> None:
     """Write records of a tile to their places in `buffer`, along its shorter strides."""
-    n = held.shape[1]
-    if by_path == 1:
+    # A few paths at a time, whose places in memory stay in the first cache until all their records are written.
+    few = paths if by_path == 1 else 32
+    for p0 in range(0, paths, few):
+        size = min(few, paths - p0)
         for t in range(records):
-            for i in range(n):
-                row, source = buffer[at + t * by_record + i * by_row :], held[t, i]
-                for p in range(paths):
-                    row[p] = source[p]
-    else:
-        for p in range(paths):
-            for t in range(records):
-                for i in range(n):
-                    buffer[at + p * by_path + t * by_record + i * by_row] = held[t, i, p]
+            for i in range(held.shape[1]):
+                place, source = buffer[at + t * by_record + i * by_row + p0 * by_path :], held[t, i, p0 : p0 + size]
+                if by_path == 1:
+                    for p in range(size):
+                        place[p] = source[p]
+                else:
+                    for p in range(size):
+                        place[p * by_path] = source[p]
 
 
 @_compiled(nogil=True)

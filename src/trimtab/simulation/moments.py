@@ -50,16 +50,17 @@ class MomentSums:
         x = states.astype(np.float64)
         self.count = x.shape[2]
         records = slice(t, t + len(x))
-        self.mean[records] = x.mean(axis=2)
-        x -= self.mean[records][:, :, None]
-        # Not by BLAS, whose order of summation depends on its number of threads.
-        self.products[records] = np.einsum("tip,tjp->tij", x, x)
-        self.lag_products[t : t + len(x) - 1] = np.einsum("tip,tjp->tij", x[:-1], x[1:])
+        with np.errstate(invalid="ignore", over="ignore"):  # paths of an unstable model may have left all numbers
+            self.mean[records] = x.mean(axis=2)
+            x -= self.mean[records][:, :, None]
+            # Not by BLAS, whose order of summation depends on its number of threads.
+            self.products[records] = np.einsum("tip,tjp->tij", x, x)
+            self.lag_products[t : t + len(x) - 1] = np.einsum("tip,tjp->tij", x[:-1], x[1:])
 
     def merge(self, other: MomentSums) -> None:
         """Add the paths of `other`."""
         total = self.count + other.count
-        with np.errstate(invalid="ignore", over="ignore"):  # paths of an unstable model may have left all numbers
+        with np.errstate(invalid="ignore", over="ignore"):
             apart = other.mean - self.mean
             share = self.count * other.count / total
             self.products += other.products + share * apart[:, :, None] * apart[:, None, :]

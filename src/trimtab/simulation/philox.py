@@ -53,29 +53,28 @@ def philox4x32(counter: tuple[ArrayLike, ...], key: tuple[int, int], rounds: int
 def normal_pair(w0: Words, w1: Words) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return two independent standard normal numbers from two words of 32 bits.
 
-    The transform of Box and Muller: sqrt(-2 log u) (cos a, sin a), with u from 40 of the 64 bits and the angle a from
-    24. More bits for u reach further into the tails, to 7.5 standard deviations; a grid of 2^24 angles is as good as
-    all, because the sum over a grid of a smooth periodic function is its integral.
+    The transform of Box and Muller: sqrt(-2 log u) (cos a, sin a), with u from the first 40 of the 64 bits and the
+    angle a from the other 24. More bits for u reach further into the tails, to 7.5 standard deviations; a grid of 2^24
+    angles is as good as all, because the sum over a grid of a smooth periodic function is its integral.
     """
-    u = (((w0 << np.uint64(8)) | (w1 & np.uint64(0xFF))).astype(np.float64) + 0.5) * 2.0**-40
+    u = (((w0 << np.uint64(8)) | (w1 >> np.uint64(24))).astype(np.float64) + 0.5) * 2.0**-40
     r = np.sqrt(-2.0 * np.log(u))
-    # The highest bit mirrors the cosine, the next swaps both, and the other 22 place the angle within a quarter.
-    a = ((w1 >> np.uint64(8)) & np.uint64(0x3FFFFF)).astype(np.float64)
-    x = (a - (2.0**21 - 0.5)) * (np.pi / 2**23)
-    cosine = np.where(w1 >> np.uint64(31), -np.cos(x), np.cos(x))
+    # Of the 24 bits the first mirrors the cosine, the second swaps both, and the others place a within a quarter turn.
+    x = ((w1 & np.uint64(2**22 - 1)).astype(np.float64) - (2.0**21 - 0.5)) * (np.pi / 2**23)
+    cosine = np.where(w1 & np.uint64(2**23), -np.cos(x), np.cos(x))
     sine = np.sin(x)
-    swap = (w1 & np.uint64(1 << 30)) != 0
+    swap = (w1 & np.uint64(2**22)) != 0
     return r * np.where(swap, sine, cosine), r * np.where(swap, cosine, sine)
 
 
 def normals(z: NDArray[Any], first: int, group: int, tag: int, key: tuple[int, int]) -> None:
     """Write the noise of one group of four steps into z (4, n, m), for paths first .. first + m - 1.
 
-    The number of step s, component c and path p comes from the counter ``(p mod 2^32, p div 2^32, s div 4, tag + c)``;
-    s mod 4 says which of its four it is.
+    The number of step s, component c and path p < 2^32 comes from the counter ``(p, 0, s div 4, tag + c)``; s mod 4
+    says which of its four it is.
     """
-    path = np.uint64(first) + np.arange(z.shape[2], dtype=np.uint64)
+    path = (np.uint64(first) + np.arange(z.shape[2], dtype=np.uint64)) & _LOW
     for c in range(z.shape[1]):
-        words = philox4x32((path & _LOW, path >> _32, group, tag + c), key)
+        words = philox4x32((path, 0, group, tag + c), key)
         z[0, c], z[1, c] = normal_pair(words[0], words[1])
         z[2, c], z[3, c] = normal_pair(words[2], words[3])

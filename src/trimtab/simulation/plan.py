@@ -94,6 +94,8 @@ def make_plan(
     steps, substeps = _whole("steps", steps, 1), _whole("substeps", substeps, 1)
     if steps * substeps > 2**33:
         raise InputError(f"steps times substeps must be at most 2^33, but are {steps * substeps:,}")
+    if paths is not None and _whole("paths", paths, 1) > 2**32:
+        raise InputError(f"paths must be at most 2^32, but are {paths:,}")
     kind = np.dtype(dtype)
     if kind not in (np.dtype(np.float64), np.dtype(np.float32)):
         raise InputError(f"dtype must be float64 or float32, but is {kind}")
@@ -121,7 +123,7 @@ def make_plan(
         policy=policy,
         x0=starts.astype(kind),
         steps=steps,
-        paths=len(starts) if paths is None else _whole("paths", paths, 1),
+        paths=len(starts) if paths is None else int(paths),
         h=h,
         substeps=substeps,
         transitions=Transitions.of(affine, h, scheme, kind),
@@ -197,7 +199,7 @@ def _starts(x0: Any, n: int, paths: Any) -> NDArray[np.float64]:
     rows = len(starts) if starts.ndim == 2 and paths is None else paths
     if rows is None:
         raise InputError("paths is needed where x0 is one start for all")
-    if starts.shape not in ((n,), (_whole("paths", rows, 1), n)):
+    if starts.shape not in ((n,), (rows, n)):
         raise InputError(f"x0 must be ({n},) or (paths, {n}) with paths = {rows}, but has the shape {starts.shape}")
     if not np.isfinite(starts).all():
         raise InputError("x0 must be finite, but holds inf or not-a-number")

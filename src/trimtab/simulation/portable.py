@@ -34,16 +34,17 @@ def step(
 ) -> None:
     """See `kernels.step`."""
     n = len(x)
-    for i in range(n):
-        y[i] = c[i]
-        for k in range(count[i]):
-            row = where[i, k]
-            y[i] += factor[i, k] * (x[row] if row < n else z[row - n])
+    with np.errstate(over="ignore", invalid="ignore"):  # paths of an unstable model may leave all numbers
+        for i in range(n):
+            y[i] = c[i]
+            for k in range(count[i]):
+                row = where[i, k]
+                y[i] += factor[i, k] * (x[row] if row < n else z[row - n])
     bound(y, low, high, mode)
 
 
 def advance(
-    x: Array, out: Array | None, every: int, first: int, start: int, codes: Array, where: Array, factor: Array,
+    x: Array, out: Array, every: int, first: int, start: int, codes: Array, where: Array, factor: Array,
     count: Array, c: Array, low: Array, high: Array, mode: int, k0: int, k1: int,
 ) -> None:  # fmt: skip
     """See `compiled.advance`."""
@@ -55,6 +56,6 @@ def advance(
             fill(noise, first, (start + t) // 4, philox.STEP_NOISE, k0, k1)
         step(then, now, noise[lane], where[k], factor[k], count[k], c[k], low, high, mode)
         now, then = then, now
-        if out is not None and (t + 1) % every == 0:
+        if (t + 1) % every == 0:
             out[(t + 1) // every - 1] = now[:, : out.shape[2]]
     x[...] = now

@@ -45,21 +45,22 @@ class Walk:
         """Present states, (n, size)."""
         return self._x[:, : self.size]
 
-    def go(self, steps: int, out: Array | None = None, taken: Array | None = None) -> None:
+    def go(self, steps: int, out: Array, taken: Array | None = None) -> None:
         """Go on by `steps` iterations.
 
         Parameters
         ----------
         out
-            (steps, n, size), of any strides: filled with the states after each.
+            (records, n, size), of any strides: filled with the states after each steps / records iterations.
         taken
             (steps, size) Filled with the codes that a policy chose.
         """
+        every = steps // len(out)
         if self._step_by_step:
             for s in range(steps):
                 codes = self._iterate()
-                if out is not None:
-                    out[s] = self.state
+                if (s + 1) % every == 0:
+                    out[s // every] = self.state
                 if taken is not None:
                     taken[s] = codes[: self.size]
                 self.t += 1
@@ -68,8 +69,8 @@ class Walk:
         assert plan.codes is not None  # noqa: S101  # else it goes step by step
         codes = np.repeat(plan.codes[self.t : self.t + steps], plan.substeps)
         plan.backend.advance(
-            self._x, out, plan.substeps, self.first, self.t * plan.substeps, codes, T.where, T.factor, T.count, T.c,
-            plan.low, plan.high, plan.mode, *plan.key,
+            self._x, out, every * plan.substeps, self.first, self.t * plan.substeps, codes, T.where, T.factor, T.count,
+            T.c, plan.low, plan.high, plan.mode, *plan.key,
         )  # fmt: skip
         self.t += steps
 
