@@ -110,7 +110,7 @@ def _each(values: NDArray[np.float64] | None, one: StrategyFit) -> str:
     return f"{own.min():.2g}..{own.max():.2g}"
 
 
-def coarse(fit: Fit, narrow: bool) -> Iterator[Table]:
+def coarse(fit: Fit, narrow: bool) -> Iterator[RenderableType]:
     """Yield how often steps change nothing, how many levels scores take, and which model that calls for."""
     shown = [one for one in fit.strategies.values() if _is_coarse(one.coarse)]
     if not shown:
@@ -123,13 +123,15 @@ def coarse(fit: Fit, narrow: bool) -> Iterator[Table]:
         cells: list[RenderableType] = [
             "–" if np.isnan(found.levels.unchanged) else f"{found.levels.unchanged:.0%}",
             _levels_of(found),
-            _MODELS[found.chosen] if one.steps else "–",
+            _model(found) if one.steps else "–",
             _interval(rate, 3),
             _interval(half_life, 1),
             Text(regime),
         ]
         made.add_row(_name(one), *(cells[:4] if narrow else cells))
     yield made
+    if any(one.coarse.chosen == "hurdle" for one in shown):
+        yield Text("R2 of the steps that change something (held out)\n")
 
 
 def _is_coarse(found: Coarse) -> bool:
@@ -152,6 +154,15 @@ def _of_model(one: StrategyFit) -> tuple[Estimate, Estimate, str]:
     if found.chosen == "chain" and found.chain is not None:
         return found.chain.rate, found.chain.half_life, str(found.chain.regime)
     return one.rate, one.half_life, str(one.regime)
+
+
+def _model(found: Coarse) -> Text:
+    """Return the model that was chosen, a hurdle with the R2 of the steps that change something."""
+    shown = Text(_MODELS[found.chosen])
+    if found.chosen != "hurdle" or found.hurdle is None:
+        return shown
+    r2 = found.hurdle.r2
+    return shown.append(f"\nR2 {number(float(r2.steps))} ({number(r2.steps_held_out)})", style="dim")
 
 
 def levels(fit: Fit, narrow: bool) -> Iterator[Table]:

@@ -19,7 +19,7 @@ from trimtab.estimation.estimates import ArrayEstimate, Estimate, RegimeEstimate
 from trimtab.estimation.options import Options
 from trimtab.estimation.spectral import AGREEMENT
 
-__all__ = ["Chain", "chain_fit", "smoothed"]
+__all__ = ["Chain", "Future", "chain_fit", "smoothed"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -77,6 +77,9 @@ class Chain:
     absorbed, expected_steps
         Probability that a session is absorbed within the horizon, and expected steps until it is, from where sessions
         took their first step. nan without absorbing states.
+    reached
+        Share of the sessions with a first step elsewhere that were absorbed. It is less than `absorbed` where sessions
+        were cut short, and differs from it where the chain does not fit.
     sessions_p_value
         Of the hypothesis that sessions in the same state do not differ in their chance of being absorbed (without
         absorbing states: of moving). Where it is small, rates and expected steps are averages that fit no session.
@@ -102,6 +105,7 @@ class Chain:
     horizon: int
     absorbed: Estimate
     expected_steps: Estimate
+    reached: float
     sessions_p_value: float
 
     def __repr__(self) -> str:
@@ -166,7 +170,7 @@ def chain_fit(states: States, steps: Steps, names: tuple[str, ...], options: Opt
     P = smoothed(counts)
     P[absorbing] = np.eye(K)[absorbing]
     horizon = int(np.bincount(steps.session).max())
-    future = _Future(absorbing, _start(origin, steps.session, live, K), horizon)
+    future = Future(absorbing, _start(origin, steps.session, live, K), horizon)
     drawn = _drawn(origin, arrival, steps, absorbing, options, key)
     unless = 1.0 if identified else np.nan
     tails = (0.5 - level / 2, 0.5 + level / 2)
@@ -196,12 +200,23 @@ def chain_fit(states: States, steps: Steps, names: tuple[str, ...], options: Opt
         horizon=horizon,
         absorbed=Estimate(float(future.absorbed(P)) * unless, *_tails(future.absorbed(drawn) * unless, tails)),
         expected_steps=Estimate(float(future.expected(P)) * unless, *_tails(future.expected(drawn) * unless, tails)),
+        reached=_reached(origin, arrival, absorbing, steps.session),
         sessions_p_value=_sessions(origin, arrival, absorbing, counts, steps),
     )
 
 
+def _reached(origin: Ints, arrival: Ints, absorbing: Bools, session: Ints) -> float:
+    """Return the share of the sessions whose first step starts elsewhere that arrive in an absorbing state."""
+    _, first, owner = np.unique(session, return_index=True, return_inverse=True)
+    outside = ~absorbing[origin[first]]
+    if not absorbing.any() or not outside.any():
+        return float("nan")
+    arrived = np.bincount(owner, weights=absorbing[arrival]) > 0
+    return float(arrived[outside].mean())
+
+
 @dataclass(frozen=True, slots=True)
-class _Future:
+class Future:
     """What transition matrices (..., K, K) lead to, for a given set of absorbing states (K,).
 
     With T the transitions among the others and R those into absorbing states, N = (I - T)^-1 is the fundamental matrix

@@ -105,6 +105,7 @@ def _chain(chain: Chain) -> dict[str, Any]:
         "horizon": chain.horizon,
         "absorbed": _interval(chain.absorbed),
         "expected_steps": _interval(chain.expected_steps),
+        "reached": _number(chain.reached),
         "sessions_p_value": _number(chain.sessions_p_value),
     }
 

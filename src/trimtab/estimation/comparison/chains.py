@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trimtab.core.streams import stream
-from trimtab.estimation.coarse.chain import UNKNOWN, _Future
+from trimtab.estimation.coarse.chain import UNKNOWN, Future
 from trimtab.estimation.coarse.resampling import batches
 from trimtab.estimation.coarse.states import States
 from trimtab.estimation.comparison.inference import Inference, central, deviation, of_draws, of_influence
@@ -68,7 +68,7 @@ def chain_comparison(
     counts = [_counts(data, counted & (data.side == side), side, origin, arrival, K) for side in (0, 1)]
     start = np.bincount(origin[at == 0], minlength=K) * live
     start = start if start.any() else np.bincount(origin, minlength=K) * live
-    chains = _Chains(absorbing, _Future(absorbing, start / start.sum(), horizon), values)
+    chains = _Chains(absorbing, Future(absorbing, start / start.sum(), horizon), values)
     totals = [one.sum(axis=0) for one in counts]
     drawn = _replicates(counts, judge.paired, options, key)
     rows = [*chains.rows(judge, [_smoothed(one) for one in totals], drawn, totals, names, options.dt)]
@@ -136,7 +136,7 @@ def _replicates(counts: list[Floats], paired: bool, options: Options, key: str) 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Chains:
     absorbing: Bools
-    future: _Future
+    future: Future
     values: Floats
 
     def rows(
