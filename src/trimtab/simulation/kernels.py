@@ -26,7 +26,7 @@ __all__ = ["advance", "fill", "step"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-TILE = 256
+TILE = 512
 """Paths that go through all steps together: their states and noise stay in the first two caches."""
 
 _HELD = 4  # records of a tile that are written together
@@ -182,12 +182,10 @@ def _pair_64(word: Any) -> Any:
     f = _real((shifted & _MANTISSA_64) + _ROOT_HALF_64) - 1.0
     s = f / (2.0 + f)
     q = s * s
-    p = _fma(q, _LOG_64[6], _LOG_64[5])
-    p = _fma(q, p, _LOG_64[4])
-    p = _fma(q, p, _LOG_64[3])
-    p = _fma(q, p, _LOG_64[2])
-    p = _fma(q, p, _LOG_64[1])
-    p = _fma(q, p, _LOG_64[0])
+    q2 = q * q
+    high = _fma(q2, _LOG_64[6], _fma(q, _LOG_64[5], _LOG_64[4]))
+    middle = _fma(q, _LOG_64[3], _LOG_64[2])
+    p = _fma(q2, _fma(q2, high, middle), _fma(q, _LOG_64[1], _LOG_64[0]))
     t = -2.0 * s
     r = math.sqrt(_fma(e, -2.0 * _LN2, _fma(t * q, p, t + t)))
     x = (_real(((word & _ANGLE) << _30) | _ONE_BITS) - (1.5 - 2.0**-23)) * (math.pi / 2)
@@ -247,15 +245,37 @@ def _pair_32(word: Any) -> Any:
     return r * one, r * other
 
 
+@_compiled(nogil=True)
+def _words(one: Any, other: Any, first: Any, group: Any, tag: Any, k0: Any, k1: Any) -> None:
+    """Write the words of paths first, first + 1, ..., those of both halves in one loop: more to do at a time."""
+    half = one.shape[0] // 2
+    one_near, one_far, other_near, other_far = one[:half], one[half:], other[:half], other[half:]
+    middle = first + _U(half)
+    for p in range(half):
+        a, b = _philox(first + _U(p), group, tag, k0, k1)
+        c, d = _philox(middle + _U(p), group, tag, k0, k1)
+        one_near[p] = a
+        other_near[p] = b
+        one_far[p] = c
+        other_far[p] = d
+    if one.shape[0] > 2 * half:
+        one[2 * half], other[2 * half] = _philox(first + _U(2 * half), group, tag, k0, k1)
+
+
+@_compiled(nogil=True)
+def _normals(one: Any, other: Any, words: Any) -> None:
+    for p in range(words.shape[0]):
+        a, b = _pair_64(words[p])
+        one[p] = a
+        other[p] = b
+
+
 def _fill_row_64(z0: Any, z1: Any, z2: Any, z3: Any, first: Any, group: Any, tag: Any, k0: Any, k1: Any) -> None:
-    for p in range(z0.shape[0]):
-        one, other = _philox(first + _U(p), group, tag, k0, k1)
-        n0, n1 = _pair_64(one)
-        n2, n3 = _pair_64(other)
-        z0[p] = n0
-        z1[p] = n1
-        z2[p] = n2
-        z3[p] = n3
+    # Integers first and then their transformation: short loops leave a processor more to overlap than a long one.
+    words = np.empty((2, z0.shape[0]), np.uint64)
+    _words(words[0], words[1], first, group, tag, k0, k1)
+    _normals(z0, z1, words[0])
+    _normals(z2, z3, words[1])
 
 
 def _fill_row_32(z0: Any, z1: Any, z2: Any, z3: Any, first: Any, group: Any, tag: Any, k0: Any, k1: Any) -> None:
@@ -301,7 +321,7 @@ def _row(x: Any, z: Any, index: Any, n: Any) -> Any:
 
 @_compiled(nogil=True)
 def _start(y: Any, x: Any, z: Any, where: Any, factor: Any, terms: Any, c: Any, low: Any, high: Any) -> None:
-    """Set y = c + `terms` terms, 0..4, clipped."""
+    """Set y = c + `terms` terms, 0..6, clipped."""
     n = x.shape[0]
     if terms == 0:
         for p in range(y.shape[0]):
@@ -323,8 +343,19 @@ def _start(y: Any, x: Any, z: Any, where: Any, factor: Any, terms: Any, c: Any, 
             y[p] = _clamped(_fma(h, d[p], _fma(g, b[p], _fma(f, a[p], c))), low, high)
         return
     e, k = _row(x, z, where[3], n), factor[3]
+    if terms == 4:
+        for p in range(y.shape[0]):
+            y[p] = _clamped(_fma(k, e[p], _fma(h, d[p], _fma(g, b[p], _fma(f, a[p], c)))), low, high)
+        return
+    u, s = _row(x, z, where[4], n), factor[4]
+    if terms == 5:
+        for p in range(y.shape[0]):
+            y[p] = _clamped(_fma(s, u[p], _fma(k, e[p], _fma(h, d[p], _fma(g, b[p], _fma(f, a[p], c))))), low, high)
+        return
+    w, r = _row(x, z, where[5], n), factor[5]
     for p in range(y.shape[0]):
-        y[p] = _clamped(_fma(k, e[p], _fma(h, d[p], _fma(g, b[p], _fma(f, a[p], c)))), low, high)
+        v = _fma(s, u[p], _fma(k, e[p], _fma(h, d[p], _fma(g, b[p], _fma(f, a[p], c)))))
+        y[p] = _clamped(_fma(r, w[p], v), low, high)
 
 
 @_compiled(nogil=True)
@@ -361,7 +392,7 @@ def step(y: Any, x: Any, z: Any, where: Any, factor: Any, count: Any, c: Any, lo
         row, terms = y[i], count[i]
         # Clipping is part of the last pass over the row; earlier ones clip at infinity.
         least, most = (low[i], high[i]) if mode == 1 else (-far, far)
-        k = (terms + 3) % 4 + 1 if terms > 0 else 0
+        k = terms if terms <= 6 else (terms - 3) % 4 + 3
         done = k == terms
         _start(row, x, z, where[i], factor[i], k, c[i], least if done else -far, most if done else far)
         while k < terms:
