@@ -144,3 +144,13 @@ def test_bad_input_is_refused() -> None:
         spectral_clusters(np.ones((2, 3)), 0.1)
     with pytest.raises(InputError, match="tolerance"):
         spectral_clusters(np.eye(2), -1.0)
+
+
+def test_the_tolerance_may_differ_from_pair_to_pair() -> None:
+    A = np.diag([-0.1, -0.2, -0.5, -0.6])
+
+    def loose_when_fast(lam: np.ndarray) -> np.ndarray:
+        return np.where(np.maximum(lam.real[:, None], lam.real) < -0.3, 0.11, 0.05)
+
+    assert [one.size for one in spectral_clusters(A, loose_when_fast)] == [1, 1, 2]
+    assert [one.size for one in spectral_clusters(A, 0.11)] == [2, 2]

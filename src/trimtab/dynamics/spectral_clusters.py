@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,7 +70,9 @@ class SpectralCluster:
         return not np.iscomplexobj(self.basis)
 
 
-def spectral_clusters(A: Floats, tolerance: float, *, relative: bool = False) -> tuple[SpectralCluster, ...]:
+def spectral_clusters(
+    A: Floats, tolerance: float | Callable[[Complexes], Floats], *, relative: bool = False
+) -> tuple[SpectralCluster, ...]:
     """Return the clusters of eigenvalues of a real matrix A (n, n), by decreasing real, then imaginary part of means.
 
     Two eigenvalues belong together where they are at most `tolerance` apart, or where a chain of others joins them.
@@ -79,7 +82,8 @@ def spectral_clusters(A: Floats, tolerance: float, *, relative: bool = False) ->
     ----------
     tolerance
         In the units of A. For an estimated drift, the size of its error is a sensible choice: closer eigenvalues cannot
-        be told apart.
+        be told apart. Where that differs between eigenvalues, a function of the eigenvalues (n,), in any order, that
+        returns the tolerance of each pair, (n, n).
     relative
         Measure distances against the larger modulus of the two.
 
@@ -96,7 +100,7 @@ def spectral_clusters(A: Floats, tolerance: float, *, relative: bool = False) ->
     """
     if A.ndim != 2 or A.shape[0] != A.shape[1] or not len(A) or not np.isfinite(A).all():
         raise InputError(f"eigenvalues need a finite square matrix, but got shape {A.shape} or values not finite")
-    if not tolerance >= 0:
+    if not callable(tolerance) and not tolerance >= 0:
         raise InputError(f"the tolerance must be at least 0, but got {tolerance:g}")
     schur, Z = scipy.linalg.schur(A)
     T, Z = scipy.linalg.rsf2csf(schur, Z)
@@ -115,9 +119,12 @@ def _exact_pairs(schur: Floats, lam: Complexes) -> Complexes:
     return result
 
 
-def _grouped(lam: Complexes, tolerance: float, relative: bool) -> list[NDArray[np.bool_]]:
+def _grouped(
+    lam: Complexes, tolerance: float | Callable[[Complexes], Floats], relative: bool
+) -> list[NDArray[np.bool_]]:
     """Return masks (n,) of the groups that chains of close eigenvalues make."""
-    reach = tolerance * (np.maximum(np.abs(lam)[:, None], np.abs(lam)) if relative else 1.0)
+    size = np.maximum(np.abs(lam)[:, None], np.abs(lam)) if relative else 1.0
+    reach = (tolerance(lam) if callable(tolerance) else tolerance) * size
     joined = np.abs(lam[:, None] - lam) <= reach
     for _ in lam:
         joined = joined @ joined

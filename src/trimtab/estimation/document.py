@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from trimtab.core.objectives import ObjectiveSpace
 from trimtab.estimation.audit.finding import Finding
+from trimtab.estimation.clusters import cluster_documents
 from trimtab.estimation.coarse.document import coarse_document
 from trimtab.estimation.decomposition import InterferenceParts, parts_document
 from trimtab.estimation.dropout import MeanCurve
@@ -190,6 +191,7 @@ def _rung(rung: Rung, timings: bool) -> dict[str, Any]:
         "spectral_radius": _interval(rung.spectral_radius),
         "half_life": _interval(rung.half_life),
         "nearly_repeated": rung.nearly_repeated,
+        "clusters": cluster_documents(rung.clusters),
         "regime": _regime(rung.regime),
         "equilibrium": _interval(rung.equilibrium),
         "interference": _interval(rung.interference),

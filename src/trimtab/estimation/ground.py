@@ -13,6 +13,7 @@ from trimtab.dynamics.equilibrium import equilibria
 from trimtab.dynamics.interference import interference_from_covariance
 from trimtab.estimation.bootstrap import normal_interval, robust_interval
 from trimtab.estimation.cautions import Design
+from trimtab.estimation.clusters import ClusterEstimate, cluster_estimates
 from trimtab.estimation.estimates import ArrayEstimate, Draws
 from trimtab.estimation.least_squares import AffineEstimate
 from trimtab.estimation.moments import AnyMoments
@@ -86,6 +87,7 @@ class Ground:
             stable_continuous=bool(spectrum.stable_continuous(lam)) if identified else None,
             stable_discrete=bool(spectrum.stable_discrete(lam, dt)) if identified else None,
             nearly_repeated=nearly_repeated(lam, draws.eigenvalues),
+            clusters=self._clusters(A, lam, draws) if identified else (),
             regime=figures.regime(dynamics=False),
             equilibrium=self.equilibrium(A, b, draws),
             interference=interference,
@@ -93,6 +95,11 @@ class Ground:
             converged=converged,
             seconds=seconds,
         )
+
+    def _clusters(self, A: Floats, lam: NDArray[np.complex128], draws: Draws) -> tuple[ClusterEstimate, ...]:
+        some, scale = np.ix_(self.chosen, self.chosen), self.moments.scale[self.chosen]
+        drawn = draws.A[:, self.chosen[:, None], self.chosen]
+        return cluster_estimates(A[some], scale, drawn, draws.eigenvalues, lam, self.level, self.moments.n_sessions)
 
     def _figures(self, lam: NDArray[np.complex128], draws: Draws) -> SpectralFigures:
         return SpectralFigures(lam, draws.eigenvalues, self.dt, self.level, self.moments.n_sessions)

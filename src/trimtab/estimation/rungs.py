@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from trimtab.estimation.clusters import ClusterEstimate
 from trimtab.estimation.estimates import ArrayEstimate, Draws, Estimate, RegimeEstimate
 
 __all__ = ["RUNGS", "Rung", "RungName"]
@@ -60,6 +61,9 @@ class Rung:
     nearly_repeated
         True where the eigenvalue that sets the rate is within two standard errors of another: then the rate's interval
         is unreliable, and the smooth rate is the figure to read.
+    clusters
+        The eigenvalues in clusters of those that cannot be told apart, where there are four objectives or more or
+        `nearly_repeated` holds; else empty.
     equilibrium
         -A^-1 b, (n,).
     interference
@@ -89,6 +93,7 @@ class Rung:
     stable_continuous: bool | None
     stable_discrete: bool | None
     nearly_repeated: bool
+    clusters: tuple[ClusterEstimate, ...]
     regime: RegimeEstimate
     equilibrium: ArrayEstimate
     interference: ArrayEstimate

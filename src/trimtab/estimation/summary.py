@@ -11,6 +11,7 @@ from trimtab.estimation.cautions import CANNOT_IDENTIFY
 from trimtab.estimation.layout import NARROW, as_text, listed, paragraph
 from trimtab.estimation.pooling.summary import PoolingSummary
 from trimtab.estimation.results import Fit
+from trimtab.estimation.summary_clusters import clusters
 from trimtab.estimation.summary_tables import coarse, dynamics, interference, levels, rungs
 
 __all__ = ["Summary", "summary"]
@@ -32,6 +33,7 @@ class Summary:
         fit, narrow = self.fit, options.max_width < NARROW
         yield from dynamics(fit, narrow)
         yield from rungs(fit, narrow)
+        yield from clusters(fit, narrow)
         yield from coarse(fit, narrow)
         yield from levels(fit, narrow)
         yield from interference(fit, narrow)

@@ -185,19 +185,24 @@ def _trajectory_label(one: StrategyFit, own: Band, j: int, curve: Corrected | No
     return f"{said}; had all sessions gone on, {number(curve.mean[-1, j])} at iteration {curve.iteration[-1]}"
 
 
+def _eigenvalues_listed(one: StrategyFit) -> str:
+    """Return the eigenvalues one by one, or where they are known by cluster only, the mean and size of each."""
+    clusters = [(cluster.mean, cluster.size) for cluster in one.rung.clusters]
+    return ", ".join(
+        number(lam.real)
+        + (f" {'−' if lam.imag < 0 else '+'} {number(abs(lam.imag))}i" if lam.imag else "")
+        + (f" (mean of {size} that cannot be told apart)" if size > 1 else "")
+        for lam, size in clusters or [(lam, 1) for lam in one.eigenvalues]
+    )
+
+
 def _eigenvalues(book: Book, fit: Fit, shown: Sequence[StrategyFit], looks: Sequence[Look]) -> tuple[Panel, ...]:
     view = plane(shown, fit.dt)
     panels = []
     for k, one in enumerate(shown):
         name = f"eigenvalues-{k}"
         height = book.add(name, eigenvalue_figure(one, looks[k], view))
-        listed = ", ".join(
-            f"{number(lam.real)} {'−' if lam.imag < 0 else '+'} {number(abs(lam.imag))}i"
-            if lam.imag
-            else number(lam.real)
-            for lam in one.eigenvalues
-        )
-        note = f"λ = {listed}" if one.identified else "Not identified: no eigenvalues."
+        note = f"λ = {_eigenvalues_listed(one)}" if one.identified else "Not identified: no eigenvalues."
         label = f"Eigenvalues of {shorten(one.name, 60)} in the complex plane. {note}"
         panels.append(Panel(name, label, height, note=note))
     return tuple(panels)
