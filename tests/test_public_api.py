@@ -42,6 +42,10 @@ def test_the_command_line_starts_without_anything_heavy() -> None:
     assert not modules_after("import trimtab.cli.main").intersection(HEAVY)
 
 
+def test_a_fit_waits_for_nothing_that_it_does_not_need() -> None:
+    assert not modules_after("import trimtab.estimation.fit").intersection({"scipy.optimize", "scipy.stats", "plotly"})
+
+
 def test_every_public_name_is_there() -> None:
     for name in tt.__all__:
         assert getattr(tt, name) is not None

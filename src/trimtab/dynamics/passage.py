@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
-from scipy.stats import qmc
 
 from trimtab.core.streams import stream
 from trimtab.dynamics.covariance import semidefinite_cholesky
@@ -260,6 +259,8 @@ def sampled_passage(
     points
         Paths in all; rounded up so that each of eight scramblings has a power of two.
     """
+    from scipy.stats import qmc  # half a second to import
+
     steps, m = mean.shape
     if (start >= level).all():
         return _at_once(steps)
