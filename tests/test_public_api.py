@@ -28,8 +28,8 @@ HEAVY = (
 
 
 def modules_after(code: str) -> set[str]:
-    """Return the top-level modules that a fresh interpreter holds after running `code`."""
-    code += "\nimport sys; print(*{m.split('.')[0] for m in sys.modules})"
+    """Return the modules that a fresh interpreter holds after running `code`."""
+    code += "\nimport sys; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return set(done.stdout.splitlines()[-1].split())
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from trimtab.dynamics.spectral_clusters import spectral_clusters
 from trimtab.estimation.bootstrap import normal_interval
@@ -64,6 +63,8 @@ def eigenvalue_spread(lam: Complexes, draws: Complexes) -> Floats:
     The eigenvalues of each replicate are assigned to those of the estimate so that the sum of squared distances is
     least, and a pair of conjugates gets one figure, the larger.
     """
+    from scipy.optimize import linear_sum_assignment  # a tenth of a second to import, for few fits
+
     some = draws[np.linspace(0, len(draws) - 1, min(len(draws), _MATCHED)).astype(int)]
     distance = np.abs(some[:, None, :] - lam[:, None]) ** 2
     squares = np.stack([one[linear_sum_assignment(one)] for one in distance])
