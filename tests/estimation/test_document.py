@@ -96,3 +96,28 @@ def test_scores_on_any_level_stay_affine_in_the_document() -> None:
     assert coarse["hurdle"] is None
     assert coarse["chain"] is None
     assert coarse["levels"]["unchanged"] == 0
+
+
+def test_the_document_says_how_sure_each_drift_is_and_how_starts_vary() -> None:
+    data = two_strategies()
+    result = fit(data, draws=100, estimator="all")
+    document = valid(result)
+    for name, one in document["strategies"].items():
+        assert {*one["rungs"]} >= {"least_squares", "state_space"}
+        for rung, found in one["rungs"].items():
+            draws = result[name].rungs[rung].draws
+            covariance = np.array(found["drift_covariance"])
+            # Entry by entry, so that rows of A cannot be taken for its columns.
+            for k, drawn in enumerate((draws.A[:, 0, 1], draws.A[:, 1, 0], draws.b[:, 2])):
+                at = (1, 3, 11)[k]
+                assert covariance[at, at] == pytest.approx(drawn.var(ddof=1))
+            assert covariance[1, 11] == pytest.approx(np.cov(draws.A[:, 0, 1], draws.b[:, 2])[0, 1])
+        own = data.session_strategy == data.strategies.index(name)
+        starts = data.scores[data.offsets[:-1][own]]
+        np.testing.assert_allclose(one["started_covariance"], np.cov(starts.T))
+
+
+def test_a_drift_of_a_single_session_has_no_covariance() -> None:
+    one = valid(fit(panel(sessions=1, steps=30), draws=100))["strategies"]["EF"]
+    assert one["rungs"]["least_squares"]["drift_covariance"] is None
+    assert one["started_covariance"] == [[None] * 3] * 3

@@ -16,7 +16,7 @@ from trimtab.estimation.clusters import cluster_documents
 from trimtab.estimation.coarse.document import coarse_document
 from trimtab.estimation.decomposition import InterferenceParts, parts_document
 from trimtab.estimation.dropout import MeanCurve
-from trimtab.estimation.estimates import ArrayEstimate, Estimate, RegimeEstimate
+from trimtab.estimation.estimates import ArrayEstimate, Draws, Estimate, RegimeEstimate
 from trimtab.estimation.multiplicity import Adjusted
 from trimtab.estimation.results import Fit, StrategyFit
 from trimtab.estimation.rungs import Rung
@@ -102,6 +102,7 @@ def _strategy(one: StrategyFit, timings: bool, findings: list[Finding], tests: A
         "regime": _regime(one.regime),
         "equilibrium": _interval(one.equilibrium),
         "started": _array(one.started.estimate),
+        "started_covariance": _array(one.started_covariance),
         "reached": _array(one.reached.estimate),
         "reached_interval": {"low": _array(one.reached.low), "high": _array(one.reached.high)},
         "r2": {
@@ -177,11 +178,19 @@ def _regime(regime: RegimeEstimate) -> dict[str, Any]:
     return {"label": regime.label, "probabilities": dict(regime.probabilities)}
 
 
+def _drift_covariance(draws: Draws) -> Any:
+    """Return the covariance of (A by rows, b) over the draws; None where there are too few to have one."""
+    if len(draws.A) < 2:
+        return None
+    return _array(np.cov(np.hstack([draws.A.reshape(len(draws.A), -1), draws.b]).T))
+
+
 def _rung(rung: Rung, timings: bool) -> dict[str, Any]:
     return {
         "A": _array(rung.A),
         "b": _array(rung.b),
         "Q": _array(rung.Q),
+        "drift_covariance": _drift_covariance(rung.draws),
         "R": None if rung.R is None else _array(rung.R),
         "session_sd": None if rung.session_sd is None else _array(rung.session_sd),
         "eigenvalues": _complexes(rung.eigenvalues),

@@ -10,7 +10,14 @@ from trimtab.core.trajectories import OK, Trajectories
 from trimtab.dynamics.pareto import hypervolume, non_dominated, pareto_efficiencies
 from trimtab.estimation.estimates import ArrayEstimate, Estimate
 
-__all__ = ["end_levels", "end_scores", "final_hypervolume", "mean_efficiency", "session_efficiencies"]
+__all__ = [
+    "end_levels",
+    "end_scores",
+    "final_hypervolume",
+    "mean_efficiency",
+    "session_efficiencies",
+    "start_covariance",
+]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -64,6 +71,14 @@ def _inner_ends(trajectories: Trajectories, sessions: Ints, *, first: bool) -> F
 def end_levels(trajectories: Trajectories, sessions: Ints, level: float, *, first: bool = False) -> ArrayEstimate:
     """Return the mean over sessions of their final (or first) scores with t intervals, (n,)."""
     return ArrayEstimate(*_mean_interval(end_scores(trajectories, sessions, first=first), level))
+
+
+def start_covariance(trajectories: Trajectories, sessions: Ints) -> Floats:
+    """Return the covariance over sessions of their first completely scored iterations, (n, n); nan below two."""
+    starts = end_scores(trajectories, sessions, first=True)
+    known = starts[np.isfinite(starts).all(axis=1)]
+    n = trajectories.space.n
+    return np.cov(known.T).reshape(n, n) if len(known) > 1 else np.full((n, n), np.nan)
 
 
 def session_efficiencies(trajectories: Trajectories) -> Floats:

@@ -71,6 +71,8 @@ class StrategyFit:
         Whether the data show dynamics at all, and what says so.
     started, reached
         Means of the sessions' first and last completely scored iterations, each (n,).
+    started_covariance
+        Covariance of the first ones over sessions, (n, n).
     r2
         Of the least-squares predictions of observed scores.
     pareto_efficiency, hypervolume
@@ -104,6 +106,7 @@ class StrategyFit:
     trust: tuple[str, ...]
     diagnosis: Diagnosis
     started: ArrayEstimate
+    started_covariance: Floats
     reached: ArrayEstimate
     r2: R2
     pareto_efficiency: Estimate

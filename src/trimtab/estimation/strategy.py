@@ -19,7 +19,7 @@ from trimtab.estimation.lag_covariance import LagTests, lag_tests
 from trimtab.estimation.memory import memory_p_value, second_lag_p_value
 from trimtab.estimation.moments import path_sample, steps_of, trajectory_moments
 from trimtab.estimation.options import Estimator, Options
-from trimtab.estimation.outcomes import end_levels, final_hypervolume, mean_efficiency
+from trimtab.estimation.outcomes import end_levels, final_hypervolume, mean_efficiency, start_covariance
 from trimtab.estimation.panel import Panel
 from trimtab.estimation.prediction import r_squared
 from trimtab.estimation.results import StrategyFit
@@ -109,6 +109,7 @@ def fit_strategy(
         trust=climbed.why,
         diagnosis=diagnosis,
         started=end_levels(trajectories, sessions, level, first=True),
+        started_covariance=start_covariance(trajectories, sessions),
         reached=end_levels(trajectories, sessions, level),
         r2=r_squared(moments, estimate, drawn, design.active, level, options.seed),
         pareto_efficiency=mean_efficiency(efficiencies[sessions], level),
