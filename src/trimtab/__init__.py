@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from trimtab.estimation.fit import interference as interference
     from trimtab.estimation.pooling.pool import pool as pool
     from trimtab.estimation.posterior import Posterior as Posterior
+    from trimtab.forecasting.forecast import Forecast as Forecast
+    from trimtab.forecasting.forecast import forecast as forecast
     from trimtab.simulation.ensemble import Ensemble as Ensemble
     from trimtab.simulation.ensemble import simulate as simulate
     from trimtab.simulation.transitions import NonlinearSDE as NonlinearSDE
@@ -34,6 +36,7 @@ _WHERE = {
     "Comparison": "trimtab.estimation.comparison.compare",
     "Ensemble": "trimtab.simulation.ensemble",
     "Fit": "trimtab.estimation.fit",
+    "Forecast": "trimtab.forecasting.forecast",
     "NonlinearSDE": "trimtab.simulation.transitions",
     "Objective": "trimtab.core.objectives",
     "ObjectiveSpace": "trimtab.core.objectives",
@@ -43,6 +46,7 @@ _WHERE = {
     "audit": "trimtab.estimation.audit.audit",
     "compare": "trimtab.estimation.comparison.compare",
     "fit": "trimtab.estimation.fit",
+    "forecast": "trimtab.forecasting.forecast",
     "interference": "trimtab.estimation.fit",
     "load": "trimtab.store.load",
     "pool": "trimtab.estimation.pooling.pool",

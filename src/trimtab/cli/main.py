@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from trimtab.cli import audit, compare, data, fit, run, score
+from trimtab.cli import audit, compare, data, fit, run, score, simulate
 from trimtab.errors import TrimtabError
 
 __all__ = ["app", "main"]
@@ -47,6 +47,7 @@ app.command("import", short_help="Bring recorded sessions into a store.")(data.i
 app.command("fit", short_help="Fit and print the dynamics of a source.")(fit.fit)
 app.command("audit", short_help="Ask whether it is dynamics, and whether a fit may be believed.")(audit.audit)
 app.command("compare", short_help="Compare the dynamics of two sources, strategies or models.")(compare.compare)
+app.command("simulate", short_help="Forecast sessions from a fit, a file of models or the paper.")(simulate.simulate)
 app.command("report", short_help="Write the HTML report of a source.")(fit.report)
 app.command("export", short_help="Write a source as a tidy table.")(data.export)
 app.command("score", short_help="Score programs without running them.")(score.score)
