@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from trimtab.estimation.fit import Fit as Fit
     from trimtab.estimation.fit import fit as fit
     from trimtab.estimation.fit import interference as interference
+    from trimtab.estimation.nonlinear.fit import fit_nonlinear as fit_nonlinear
     from trimtab.estimation.pooling.pool import pool as pool
     from trimtab.estimation.posterior import Posterior as Posterior
     from trimtab.forecasting.forecast import Forecast as Forecast
@@ -47,6 +48,7 @@ _WHERE = {
     "compare": "trimtab.estimation.comparison.compare",
     "fit": "trimtab.estimation.fit",
     "forecast": "trimtab.forecasting.forecast",
+    "fit_nonlinear": "trimtab.estimation.nonlinear.fit",
     "interference": "trimtab.estimation.fit",
     "load": "trimtab.store.load",
     "pool": "trimtab.estimation.pooling.pool",

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from trimtab.cli import audit, compare, data, fit, run, score, simulate
+from trimtab.cli import audit, compare, data, fit, nonlinear, run, score, simulate
 from trimtab.errors import TrimtabError
 
 __all__ = ["app", "main"]
@@ -46,6 +46,7 @@ app.command("run", short_help="Run sessions, score them, fit, report.")(run.run)
 app.command("import", short_help="Bring recorded sessions into a store.")(data.import_)
 app.command("fit", short_help="Fit and print the dynamics of a source.")(fit.fit)
 app.command("audit", short_help="Ask whether it is dynamics, and whether a fit may be believed.")(audit.audit)
+app.command("nonlinear", short_help="Ask whether a drift bends, and where the loop then leads.")(nonlinear.nonlinear)
 app.command("compare", short_help="Compare the dynamics of two sources, strategies or models.")(compare.compare)
 app.command("simulate", short_help="Forecast sessions from a fit, a file of models or the paper.")(simulate.simulate)
 app.command("report", short_help="Write the HTML report of a source.")(fit.report)

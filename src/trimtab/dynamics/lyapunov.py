@@ -90,7 +90,7 @@ def lyapunov_exponents(
             f"but got {iterations}, {discard} and {k}"
         )
     x = start.astype(np.float64)
-    escaped = ~((x >= low) & (x <= high)).all(axis=-1)
+    escaped = np.asarray(~((x >= low) & (x <= high)).all(axis=-1))
     # Directions that no structure of the map singles out.
     V = np.broadcast_to(np.linalg.qr(stream(0, "tangent").standard_normal((n, n)))[0][:, :k], (*x.shape, k))
     total = np.zeros((*x.shape[:-1], k))
@@ -98,7 +98,7 @@ def lyapunov_exponents(
         for t in range(discard + iterations):
             V, growth = _orthonormal(jacobian(x) @ V, V)
             after = step(x) if noise is None else step(x) + noise(t)
-            escaped |= ~((after >= low) & (after <= high)).all(axis=-1)
+            escaped = escaped | np.asarray(~((after >= low) & (after <= high)).all(axis=-1))
             x = np.where(escaped[..., None], x, after)
             if t >= discard:
                 total += growth

@@ -14,7 +14,17 @@ from trimtab.estimation.audit.finding import TOO_EXTREME, CannotSayError
 from trimtab.estimation.audit.sample import Regression
 from trimtab.estimation.audit.wording import are
 
-__all__ = ["Gain", "affordable", "half_width", "held_out_gain", "hotelling", "own", "score_test", "standard_error"]
+__all__ = [
+    "Gain",
+    "affordable",
+    "half_width",
+    "held_out_gain",
+    "hotelling",
+    "own",
+    "score_test",
+    "solved",
+    "standard_error",
+]
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -157,7 +167,7 @@ def held_out_gain(regression: Regression, W: Floats, level: float, seed: int) ->
     crosses = np.stack([wide[rows].T @ du[rows] for rows in members])
     grams, crosses = grams.sum(axis=0) - grams, crosses.sum(axis=0) - crosses
     k = Z.shape[1]
-    narrow_beta, wide_beta = _solved(grams[:, :k, :k], crosses[:, :k]), _solved(grams, crosses)
+    narrow_beta, wide_beta = solved(grams[:, :k, :k], crosses[:, :k]), solved(grams, crosses)
     saved = np.empty_like(du)
     for rows, a, b in zip(members, narrow_beta, wide_beta, strict=True):
         saved[rows] = (du[rows] - Z[rows] @ a) ** 2 - (du[rows] - wide[rows] @ b) ** 2
@@ -180,19 +190,19 @@ def standard_error(regression: Regression, X: Floats, contrast: Floats) -> float
     if r.S < 2:
         return float("nan")
     if r.S > _JACKKNIFED:
-        beta = _solved(X.T @ X, X.T @ r.du)
-        influence = ((X @ _solved(X.T @ X, contrast)) * (r.du - X @ beta)).sum(axis=1)
+        beta = solved(X.T @ X, X.T @ r.du)
+        influence = ((X @ solved(X.T @ X, contrast)) * (r.du - X @ beta)).sum(axis=1)
         correction = r.S / (r.S - 1) * (r.M - 1) / max(r.M - X.shape[1], 1)
         return float(np.sqrt(correction * (r.summed(influence) ** 2).sum()))
     k, n = contrast.shape
     grams = r.summed((X[:, :, None] * X[:, None, :]).reshape(r.M, -1)).reshape(r.S, k, k)
     crosses = r.summed((X[:, :, None] * r.du[:, None, :]).reshape(r.M, -1)).reshape(r.S, k, n)
-    left_out = _solved(grams.sum(axis=0) - grams, crosses.sum(axis=0) - crosses)
+    left_out = solved(grams.sum(axis=0) - grams, crosses.sum(axis=0) - crosses)
     values = (left_out * contrast).sum(axis=(1, 2))
     return float(np.sqrt((r.S - 1) / r.S * ((values - values.mean()) ** 2).sum()))
 
 
-def _solved(G: Floats, H: Floats) -> Floats:
+def solved(G: Floats, H: Floats) -> Floats:
     """Return the minimum-norm solutions of G beta = H for Gram matrices G (..., k, k), in units of their own size."""
     size = np.sqrt(np.einsum("...jj->...j", G))
     size = np.where(size > 0, size, 1.0)
