@@ -229,5 +229,6 @@ def _write(result: Forecast, out: Path | None, chart: Path | None, source: str) 
     if chart is not None:
         from trimtab.report.forecast import write_fan_chart
 
-        lines.append(f"Chart:  {write_fan_chart(result, chart, title=f'What {source} would do next')}")
+        what = "the paper's strategies" if result.kind == "reference" else source
+        lines.append(f"Chart:  {write_fan_chart(result, chart, title=f'What {what} would do next')}")
     return lines

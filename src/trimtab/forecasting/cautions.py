@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from trimtab.estimation.cautions import CANNOT_IDENTIFY
 from trimtab.forecasting.loops import Loop
 
-__all__ = ["of_coarse", "of_radius", "of_verdict"]
+__all__ = ["of_coarse", "of_radius", "of_verdict", "unidentified"]
 
 _VERDICTS = {
     "noise": "its scores are independent draws about one level, so that its forecast is a flat band, which more "
@@ -43,3 +44,8 @@ def of_radius(loop: Loop) -> tuple[str, ...]:
         f"its loop does not converge (the largest multiplier is {loop.radius:.3g}): only bounds, where there are any, "
         "keep its paths",
     )
+
+
+def unidentified(warnings: Sequence[str]) -> str:
+    """Return why a strategy without a drift has none."""
+    return next((text for text in warnings if CANNOT_IDENTIFY in text), CANNOT_IDENTIFY)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,11 @@ from numpy.typing import NDArray
 from trimtab.core.objectives import Objective, ObjectiveSpace
 from trimtab.core.streams import stream
 from trimtab.dynamics.affine import AffineSDE
-from trimtab.errors import FitError, InputError
+from trimtab.errors import InputError
 from trimtab.estimation.document import SCHEMA
 from trimtab.estimation.rungs import RUNGS
-from trimtab.forecasting.cautions import of_coarse, of_radius, of_verdict
-from trimtab.forecasting.loops import Drifts, Loop, Loops
+from trimtab.forecasting.cautions import of_coarse, of_radius, of_verdict, unidentified
+from trimtab.forecasting.loops import Drifts, Loop, Loops, usable
 from trimtab.forecasting.starts import Starts
 
 __all__ = ["DRAWS", "loops_of_fit_document", "loops_of_fit_file"]
@@ -69,14 +70,13 @@ def loops_of_fit_document(document: Mapping[str, Any]) -> Loops:
         Objective(one["name"], _bound(one["low"], -np.inf), _bound(one["high"], np.inf), one["direction"])
         for one in document["objectives"]
     )
-    loops, left_out = {}, {}
-    for name, one in document["strategies"].items():
-        if one["identified"] and np.isfinite(_floats(one["Q"])).all():
-            loops[name] = _loop(name, one, float(document["dt"]), int(document["seed"]))
-        else:
-            left_out[name] = "its steps do not identify a drift"
-    if not loops:
-        raise FitError(f"a forecast needs a fitted drift, but no strategy has one ({', '.join(left_out)})")
+    dt, seed = float(document["dt"]), int(document["seed"])
+    loops, left_out = usable(
+        {
+            name: partial(_loop, name, one, dt, seed) if one["identified"] else unidentified(one["warnings"])
+            for name, one in document["strategies"].items()
+        }
+    )
     return Loops(space, loops, _starts(document["pooled"], space.n), "fit file", left_out)
 
 

@@ -253,7 +253,7 @@ def _schedules(
     """Return the strategy of each step, by name of the fan."""
     found: dict[str, tuple[str, ...]] = {}
     for text in schedules:
-        one = parse_schedule(text, [*loops.loops], steps)
+        one = parse_schedule(text, [*loops.loops], steps, default=STEPS)
         found[text.strip()] = one
         if steps is None:
             steps = len(one)

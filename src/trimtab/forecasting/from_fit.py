@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from trimtab.core.trajectories import Trajectories
 from trimtab.dynamics.affine import AffineSDE
-from trimtab.errors import FitError
+from trimtab.estimation.moments import stepping_sessions
 from trimtab.estimation.outcomes import end_scores
 from trimtab.estimation.results import Fit, StrategyFit
 from trimtab.estimation.rungs import RUNGS
-from trimtab.forecasting.cautions import of_coarse, of_radius, of_verdict
-from trimtab.forecasting.loops import Drifts, Loop, Loops
+from trimtab.forecasting.cautions import of_coarse, of_radius, of_verdict, unidentified
+from trimtab.forecasting.loops import Drifts, Loop, Loops, usable
 from trimtab.forecasting.starts import Starts
 
 __all__ = ["loops_of_fit", "observed_starts"]
@@ -25,20 +27,18 @@ def loops_of_fit(fit: Fit) -> Loops:
     FitError
         If no strategy has a fitted drift.
     """
-    loops, left_out = {}, {}
-    for name, one in fit.strategies.items():
-        if one.identified and np.isfinite(one.Q).all():
-            loops[name] = _loop(one)
-        else:
-            left_out[name] = "its steps do not identify a drift"
-    if not loops:
-        raise FitError(f"a forecast needs a fitted drift, but no strategy has one ({', '.join(left_out)})")
+    loops, left_out = usable(
+        {
+            name: partial(_loop, one) if one.identified else unidentified(one.warnings)
+            for name, one in fit.strategies.items()
+        }
+    )
     return Loops(fit.space, loops, observed_starts(fit.trajectories), "fit", left_out)
 
 
 def observed_starts(trajectories: Trajectories) -> Starts:
-    """Return the law that draws from the first completely scored iterations of all sessions."""
-    first = end_scores(trajectories, np.arange(trajectories.n_sessions), first=True)
+    """Return the law that draws from the first completely scored iterations of all sessions with a complete step."""
+    first = end_scores(trajectories, stepping_sessions(trajectories), first=True)
     points = first[np.isfinite(first).all(axis=1)]
     return Starts.observed(points, f"where {len(points):,} sessions started, whatever their strategy: one is drawn")
 

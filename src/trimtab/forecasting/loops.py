@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from trimtab.core.objectives import ObjectiveSpace
 from trimtab.dynamics import spectrum
 from trimtab.dynamics.affine import AffineSDE
-from trimtab.errors import InputError
+from trimtab.errors import FitError, InputError
 from trimtab.forecasting.starts import Starts
 
-__all__ = ["Drifts", "Loop", "Loops"]
+__all__ = ["Drifts", "Loop", "Loops", "usable"]
 
 Floats = NDArray[np.float64]
 
@@ -115,3 +115,32 @@ class Loops:
         if name in self.left_out:
             raise InputError(f"{name!r} cannot be forecast: {self.left_out[name]}")
         raise InputError(f"no strategy is called {name!r}; there are {', '.join(self.loops) or 'none'}")
+
+
+def usable(candidates: Mapping[str, Callable[[], Loop] | str]) -> tuple[dict[str, Loop], dict[str, str]]:
+    """Return the loops that can be made, and why the others cannot.
+
+    Parameters
+    ----------
+    candidates
+        By strategy: what makes its loop, or why there is none.
+
+    Raises
+    ------
+    FitError
+        If there is no loop at all.
+    """
+    loops: dict[str, Loop] = {}
+    left_out: dict[str, str] = {}
+    for name, make in candidates.items():
+        try:
+            if isinstance(make, str):
+                left_out[name] = make
+            else:
+                loops[name] = make()
+        except InputError as error:  # such as a Q that extreme scores leave without a sense
+            left_out[name] = str(error)
+    if not loops:
+        reasons = "; ".join(f"{name}: {why}" for name, why in left_out.items())
+        raise FitError(f"a forecast needs a fitted drift, but no strategy has a usable one ({reasons})")
+    return loops, left_out

@@ -16,7 +16,7 @@ _COUNTED = re.compile(r"(.+?)\s*[x×*]\s*(\d+)", re.DOTALL)
 _FORM = 'a schedule is written "FFx3,SFx4,EF": names with their numbers of steps'
 
 
-def parse_schedule(text: str, known: Collection[str], steps: int | None = None) -> tuple[str, ...]:
+def parse_schedule(text: str, known: Collection[str], steps: int | None = None, default: int = 10) -> tuple[str, ...]:
     """Return the strategy of each step of a schedule such as ``"FFx3,SFx4,EFx3"``.
 
     Each part is a strategy and how many steps it is in force for. The last may be a name alone, which is in force for
@@ -28,6 +28,8 @@ def parse_schedule(text: str, known: Collection[str], steps: int | None = None) 
         Names of the strategies.
     steps
         How many steps there are; None for as many as the schedule has.
+    default
+        How many there are where nothing says it: `steps` is None, and the schedule ends in a name alone.
 
     Raises
     ------
@@ -48,11 +50,10 @@ def parse_schedule(text: str, known: Collection[str], steps: int | None = None) 
         if count is None:
             if k < len(parts) - 1:
                 raise InputError(f"{_FORM}; only the last may be a name alone, but in {text!r} {part!r} is one")
-            if steps is None:
-                raise InputError(f"{text!r} ends in a name alone, which lasts to the last step: say how many there are")
-            count = steps - len(taken)
+            last = default if steps is None else steps
+            count = last - len(taken)
             if count < 1:
-                raise InputError(f"{text!r} leaves no step for {name!r}: it has {len(taken)} before, of {steps}")
+                raise InputError(f"{text!r} leaves no step for {name!r}: it has {len(taken)} before, of {last}")
         taken += [name] * count
         if len(taken) > MOST_STEPS:
             raise InputError(f"a forecast goes up to {MOST_STEPS:,} steps, but the schedule {text!r} has more")

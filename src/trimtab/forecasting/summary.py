@@ -36,7 +36,7 @@ class ForecastSummary:
         if cautions:
             yield Text("")
         yield _ends(forecast, narrow)
-        yield from _together(forecast, narrow)
+        yield from _together(forecast)
         yield from _passages(forecast)
         yield from listed("How to read it", _reading(forecast))
         yield from listed("Assumed", forecast.notes)
@@ -81,7 +81,7 @@ def _ends(forecast: Forecast, narrow: bool) -> Table:
     return made
 
 
-def _together(forecast: Forecast, narrow: bool) -> Iterator[RenderableType]:
+def _together(forecast: Forecast) -> Iterator[RenderableType]:
     drawn = any(fan.drifts > 1 for fan in forecast.fans.values())
     if forecast.space.n < 2 and not drawn:
         return
@@ -90,7 +90,8 @@ def _together(forecast: Forecast, narrow: bool) -> Iterator[RenderableType]:
         heads += ["best at", "ends better", "better on all", "worse on all", "Pareto efficiency"]
     if drawn:
         heads += ["drifts", "unstable"]
-    made = table("All objectives together, each weighing the same", heads)
+    title = "All objectives together, each weighing the same" if forecast.space.n > 1 else "What is not known"
+    made = table(title, heads)
     for fan in forecast.fans.values():
         cells: list[RenderableType] = [Text(plain(fan.name))]
         if forecast.space.n > 1:

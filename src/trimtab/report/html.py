@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
-from plotly.offline import get_plotlyjs
 
-from trimtab.errors import InputError
 from trimtab.estimation.results import Estimate, Fit, StrategyFit
 from trimtab.report import heading
 from trimtab.report.audit import audited
@@ -24,12 +17,13 @@ from trimtab.report.book import Panel
 from trimtab.report.estimators import EstimatorTable, estimator_table, unsaid
 from trimtab.report.figures.interference import panel_width
 from trimtab.report.figures.interference_parts import bars_width
+from trimtab.report.page import environment, page_parts, write_page
 from trimtab.report.palette import Look, look
 from trimtab.report.panels import Panels, choose_pairs, make_panels
 from trimtab.report.quality import idle_sessions, lengths_differ, quality
 from trimtab.report.standing_still import ModelFigures, half_life, headline_figures
 from trimtab.report.tables import Matrix, figure_rows, half_life_text, matrices, regime_shares
-from trimtab.report.text import bounds, count_of, fixed, interval, percent, scale_decimals, shorten
+from trimtab.report.text import bounds, fixed, interval, percent, scale_decimals, shorten
 
 __all__ = ["render_report", "write_report"]
 
@@ -97,17 +91,7 @@ def write_report(
     InputError
         If `pair` does not name two different objectives, or the file cannot be written.
     """
-    target = Path(path)
-    page = render_report(fit, run=run, title=title, pair=pair)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        # Lone surrogates, which JSON can smuggle in, have no encoding.
-        target.write_bytes(page.encode("utf-8", "replace"))
-    except OSError as error:
-        raise InputError(
-            f"the report needs a file that can be written, but {str(target)!r} cannot: {error.strerror}"
-        ) from error
-    return target
+    return write_page(render_report(fit, run=run, title=title, pair=pair), path, "report")
 
 
 def render_report(
@@ -122,17 +106,14 @@ def render_report(
     looks = [look(k) for k in range(len(shown))]
     panels = make_panels(fit, shown, looks, choose_pairs(fit, pair))
     cards = _cards(shown, looks, panels)
-    style, script, plotly = _asset("report.css"), _asset("report.js"), get_plotlyjs().replace("\r", "")
+    parts = page_parts()
     columns = [*shown, fit.pooled] if len(fit) > 1 else shown
     return (
-        _environment()
+        environment()
         .get_template("report.html")
         .render(
             title=shorten(title, 200) if title else "How the loop behaves",
-            policy=_policy(plotly, script),
-            style=style,
-            script=script,
-            plotly=plotly,
+            **parts,
             figures=panels.book.json(),
             fit=fit,
             space=fit.space,
@@ -234,33 +215,3 @@ def _overview(fit: Fit, looks: Mapping[str, Look]) -> list[tuple[Look | None, bo
 
 def _half_life(value: Estimate) -> tuple[str, str]:
     return bounds(value) if np.isfinite(float(value)) else (half_life_text(value), "")
-
-
-def _asset(name: str) -> str:
-    return files("trimtab.report").joinpath("templates", name).read_text(encoding="utf-8").replace("\r", "")
-
-
-def _policy(*scripts: str) -> str:
-    """Return a content security policy: these scripts and no other, nothing from the network.
-
-    Should some text ever get past the escaping, a browser still does not run it.
-    """
-    digests = (base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts)
-    allowed = " ".join(f"'sha256-{digest}'" for digest in digests)
-    return (
-        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:; "
-        "base-uri 'none'; form-action 'none'"
-    )
-
-
-@cache
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("trimtab.report", "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(fixed=fixed, interval=interval, percent=percent, count_of=count_of)
-    return environment

@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
-from numpy.typing import NDArray
 
 from trimtab.core.objectives import Objective
 from trimtab.report.bands import Band, Corrected, axis_range
-from trimtab.report.figures.layout import NEUTRAL, axis, compact, figure, objective_title
+from trimtab.report.figures.layout import axis, bound_lines, compact, figure, objective_title, ribbon
 from trimtab.report.palette import Look, translucent
 
 __all__ = ["score_range", "trajectory_figure"]
@@ -30,21 +29,6 @@ def score_range(
     shown += [part[one.count[:, j] >= FEW, j] for one in bands for part in (one.low, one.high)]
     shown += [one.mean[:, j] for one in curves if one is not None]
     return axis_range(np.concatenate([*shown, np.empty(0)]), objective.low, objective.high)
-
-
-def _ribbon(x: NDArray[np.int64], low: NDArray[np.float64], high: NDArray[np.float64], color: str) -> dict[str, Any]:
-    known = np.isfinite(low) & np.isfinite(high)
-    x, low, high = x[known], low[known], high[known]
-    return {
-        "type": "scatter",
-        "x": compact(np.concatenate([x, x[::-1]])),
-        "y": compact(np.concatenate([high, low[::-1]])),
-        "mode": "lines",
-        "line": {"width": 0},
-        "fill": "toself",
-        "fillcolor": color,
-        "hoverinfo": "skip",
-    }
 
 
 def trajectory_figure(
@@ -75,8 +59,8 @@ def trajectory_figure(
                 "hoverinfo": "skip",
             }
         )
-    data.append(_ribbon(own.iteration, own.q10[:, j], own.q90[:, j], translucent(look.color, 0.15)))
-    data.append(_ribbon(own.iteration, own.low[:, j], own.high[:, j], translucent(look.color, 0.4)))
+    data.append(ribbon(own.iteration, own.q10[:, j], own.q90[:, j], translucent(look.color, 0.15)))
+    data.append(ribbon(own.iteration, own.low[:, j], own.high[:, j], translucent(look.color, 0.4)))
     hover = np.column_stack([own.count[:, j], own.low[:, j], own.high[:, j], own.q10[:, j], own.q90[:, j]])
     data.append(
         {
@@ -109,19 +93,7 @@ def trajectory_figure(
                 ),
             }
         )
-    shapes = [
-        {
-            "type": "line",
-            "xref": "paper",
-            "x0": 0,
-            "x1": 1,
-            "y0": bound,
-            "y1": bound,
-            "line": {"width": 1, "color": NEUTRAL, "dash": "dot"},
-        }
-        for bound in (objective.low, objective.high)
-        if np.isfinite(bound) and y_range[0] <= bound <= y_range[1]
-    ]
+    shapes = bound_lines(objective, y_range)
     few = len(own.iteration) and own.iteration[-1] - own.iteration[0] <= 12
     return figure(
         data,
