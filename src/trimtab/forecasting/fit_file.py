@@ -62,7 +62,7 @@ def loops_of_fit_file(path: Path) -> Loops:
 
 
 def loops_of_fit_document(document: Mapping[str, Any]) -> Loops:
-    """Return the loops of a document ``trimtab.fit/1``; paths start where its sessions did, on average or by a normal.
+    """Return the loops of a document ``trimtab.fit/1``; paths start by a normal law of its sessions' first scores.
 
     Drifts are drawn from N((A, b), V), V being ``drift_covariance`` of the trusted rung.
     """
@@ -77,7 +77,7 @@ def loops_of_fit_document(document: Mapping[str, Any]) -> Loops:
             for name, one in document["strategies"].items()
         }
     )
-    return Loops(space, loops, _starts(document["pooled"], space.n), "fit file", left_out)
+    return Loops(space, loops, "fit file", left_out)
 
 
 def _loop(name: str, one: Mapping[str, Any], dt: float, seed: int) -> Loop:
@@ -87,6 +87,7 @@ def _loop(name: str, one: Mapping[str, Any], dt: float, seed: int) -> Loop:
     loop = Loop(
         name=name,
         model=AffineSDE(A, b, _floats(rung["Q"]), dt),
+        starts=_starts(one, len(b)),
         drifts=None if covariance is None else _drawn(A, b, _floats(covariance), seed, name),
         active=np.array(one["active"], dtype=bool),
         score_noise=None if rung["R"] is None else _floats(rung["R"]),
@@ -113,14 +114,14 @@ def _drawn(A: Floats, b: Floats, covariance: Floats, seed: int, name: str) -> Dr
     return Drifts(drawn[:, : n * n].reshape(-1, n, n), drawn[:, n * n :])
 
 
-def _starts(pooled: Mapping[str, Any], n: int) -> Starts:
-    mean = _floats(pooled["started"])
+def _starts(one: Mapping[str, Any], n: int) -> Starts:
+    mean = _floats(one["started"])
     if not np.isfinite(mean).all():
         raise InputError("the fit does not say where its sessions started")
-    covariance = pooled.get("started_covariance")
-    if covariance is None:
-        return Starts(mean, np.zeros((n, n)), "all at the mean of the first scores: the fit does not say how they vary")
-    says = "normally, with mean and covariance of the first scores of the sessions that were fitted"
+    covariance = one.get("started_covariance")
+    if covariance is None or not np.isfinite(_floats(covariance)).all():
+        return Starts(mean, np.zeros((n, n)), "all at the mean of its first scores: the fit does not say how they vary")
+    says = "normally, with mean and covariance of the first scores of its sessions"
     return Starts(mean, _floats(covariance), says, scored=True)
 
 

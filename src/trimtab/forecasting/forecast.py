@@ -206,7 +206,7 @@ def forecast(
     _affordable(paths, steps, space.n, len(schedules) if keep else 1)
     fans, states = {}, {}
     for name, one in schedules.items():
-        drawn = loops.starts.draw(paths, seed, space, loops[one[0]].score_noise)
+        drawn = loops[one[0]].starts.draw(paths, seed, space, loops[one[0]].score_noise)
         walked = walk(
             loops, one, fixed_start(drawn, x0, space), seed, uncertain=parameter_uncertainty, scored=score_noise
         )
@@ -222,7 +222,7 @@ def forecast(
         kind=loops.kind,
         uncertain=any(fan.drifts > 1 for fan in fans.values()),
         scored=score_noise,
-        starts=_starts(loops, x0),
+        starts=_starts(loops, schedules, x0),
         fans=fans,
         notes=(*loops.notes, *_notes(loops, schedules, parameter_uncertainty, score_noise)),
         states=states if keep else None,
@@ -297,11 +297,16 @@ def _affordable(paths: int, steps: int, n: int, together: int) -> None:
         )
 
 
-def _starts(loops: Loops, x0: Mapping[str, float]) -> str:
+def _starts(loops: Loops, schedules: Mapping[str, Sequence[str]], x0: Mapping[str, float]) -> str:
+    """Return how the sentence "Paths start ..." goes on."""
     fixed = ", ".join(f"{name} {value:g}" for name, value in x0.items())
     if len(x0) == loops.space.n:
         return f"at {fixed}"
-    return f"{loops.starts.says}; {fixed} in all of them" if fixed else loops.starts.says
+    by_law: dict[str, list[str]] = {}
+    for name, one in schedules.items():
+        by_law.setdefault(loops[one[0]].starts.says, []).append(name)
+    said = [law if len(by_law) == 1 else f"{law} ({', '.join(names)})" for law, names in by_law.items()]
+    return "; ".join([*said, f"{fixed} in all of them"] if fixed else said)
 
 
 def _notes(loops: Loops, schedules: Mapping[str, Sequence[str]], uncertain: bool, scored: bool) -> Iterator[str]:

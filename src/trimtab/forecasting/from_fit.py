@@ -20,7 +20,7 @@ __all__ = ["loops_of_fit", "observed_starts"]
 
 
 def loops_of_fit(fit: Fit) -> Loops:
-    """Return the loops of a fit; paths start where any of its sessions did.
+    """Return the loops of a fit; paths start where the sessions of their strategy did.
 
     Raises
     ------
@@ -29,25 +29,31 @@ def loops_of_fit(fit: Fit) -> Loops:
     """
     loops, left_out = usable(
         {
-            name: partial(_loop, one) if one.identified else unidentified(one.warnings)
+            name: partial(_loop, fit.trajectories, one) if one.identified else unidentified(one.warnings)
             for name, one in fit.strategies.items()
         }
     )
-    return Loops(fit.space, loops, observed_starts(fit.trajectories), "fit", left_out)
+    return Loops(fit.space, loops, "fit", left_out)
 
 
-def observed_starts(trajectories: Trajectories) -> Starts:
-    """Return the law that draws from the first completely scored iterations of all sessions with a complete step."""
-    first = end_scores(trajectories, stepping_sessions(trajectories), first=True)
+def observed_starts(trajectories: Trajectories, strategy: str) -> Starts:
+    """Return the law that draws from the first completely scored iterations of the sessions of a strategy.
+
+    They are the sessions that have a complete step and end under it; all that have a step where there are none.
+    """
+    sessions = stepping_sessions(trajectories)
+    own = sessions[trajectories.session_strategy[sessions] == trajectories.strategies.index(strategy)]
+    first = end_scores(trajectories, own if len(own) else sessions, first=True)
     points = first[np.isfinite(first).all(axis=1)]
-    return Starts.observed(points, f"where {len(points):,} sessions started, whatever their strategy: one is drawn")
+    return Starts.observed(points, f"where its {len(points):,} sessions started: one of them is drawn")
 
 
-def _loop(one: StrategyFit) -> Loop:
+def _loop(trajectories: Trajectories, one: StrategyFit) -> Loop:
     rung = one.rung
     loop = Loop(
         name=one.name,
         model=AffineSDE(one.A, one.b, one.Q, one.dt),
+        starts=observed_starts(trajectories, one.name),
         drifts=Drifts(rung.draws.A, rung.draws.b) if len(rung.draws.A) > 1 else None,
         active=one.active,
         score_noise=rung.R,

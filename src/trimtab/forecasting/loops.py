@@ -40,6 +40,8 @@ class Loop:
         Of the strategy.
     model
         On all n objectives.
+    starts
+        Where its sessions start.
     drifts
         What else the drift may be; None where only the model itself is known.
     active
@@ -57,6 +59,7 @@ class Loop:
 
     name: str
     model: AffineSDE
+    starts: Starts
     drifts: Drifts | None = None
     active: NDArray[np.bool_] | None = None
     score_noise: Floats | None = None
@@ -88,7 +91,7 @@ class Loop:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Loops:
-    """Loops of one space of objectives, and where their sessions start.
+    """Loops of one space of objectives.
 
     Parameters
     ----------
@@ -104,7 +107,6 @@ class Loops:
 
     space: ObjectiveSpace
     loops: Mapping[str, Loop]
-    starts: Starts
     kind: str
     left_out: Mapping[str, str]
     notes: tuple[str, ...] = ()

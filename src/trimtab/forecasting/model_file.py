@@ -116,12 +116,13 @@ def _loops(found: ModelFile, path: Path) -> Loops:
         space = ObjectiveSpace(Objective(one.name, one.low, one.high, one.direction) for one in found.objectives)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
-    loops = {name: _loop(name, one, space.n, found.dt, path) for name, one in found.strategies.items()}
-    return Loops(space, loops, _starts(found.start, space, path), "model file", {})
+    starts = _starts(found.start, space, path)
+    loops = {name: _loop(name, one, starts, found.dt, path) for name, one in found.strategies.items()}
+    return Loops(space, loops, "model file", {})
 
 
-def _loop(name: str, one: StrategyTable, n: int, dt: float, path: Path) -> Loop:
-    where = f"{path}: strategies.{name}"
+def _loop(name: str, one: StrategyTable, starts: Starts, dt: float, path: Path) -> Loop:
+    where, n = f"{path}: strategies.{name}", len(starts.mean)
     A = _sized(one.A, (n, n), f"{where}.A")
     if one.equilibrium is not None:
         b = -A @ _sized(one.equilibrium, (n,), f"{where}.equilibrium")
@@ -134,7 +135,7 @@ def _loop(name: str, one: StrategyTable, n: int, dt: float, path: Path) -> Loop:
         raise InputError(f"{where}: {error}") from error
     noise = None if one.score_noise_sd is None else _sized(one.score_noise_sd, (n,), f"{where}.score_noise_sd") ** 2
     lasting = None if one.session_sd is None else _sized(one.session_sd, (n,), f"{where}.session_sd")
-    loop = Loop(name, model, score_noise=noise, session_sd=lasting)
+    loop = Loop(name, model, starts, score_noise=noise, session_sd=lasting)
     return loop.with_cautions(of_radius(loop))
 
 

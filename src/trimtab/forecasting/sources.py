@@ -14,7 +14,7 @@ from trimtab.forecasting.from_fit import loops_of_fit
 from trimtab.forecasting.loops import Loop, Loops
 from trimtab.forecasting.model_file import loops_of_model_file
 from trimtab.forecasting.starts import Starts
-from trimtab.simulation.reference import REFERENCE
+from trimtab.simulation.reference import REFERENCE, ReferenceStrategy
 
 __all__ = ["REFERENCE_WORD", "holds_loops", "loops_of", "loops_of_reference"]
 
@@ -42,17 +42,18 @@ def loops_of(source: Any) -> Loops:
 
 def loops_of_reference() -> Loops:
     """Return the paper's four strategies, calibrated to its figures."""
-    first = next(iter(REFERENCE.values()))
     return Loops(
-        space=first.space,
-        loops={name: Loop(name, one.model) for name, one in REFERENCE.items()},
-        starts=Starts(
-            first.start_mean,
-            np.diag(np.square(first.start_sd)),
-            "normally about "
-            + ", ".join(f"{n} {m:g}" for n, m in zip(first.space.names, first.start_mean, strict=True)),
-        ),
+        space=next(iter(REFERENCE.values())).space,
+        loops={name: Loop(name, one.model, _reference_starts(one)) for name, one in REFERENCE.items()},
         kind="reference",
         left_out={},
         notes=("The models are calibrated to the figures that the paper reports; they are no fit of its data.",),
     )
+
+
+def _reference_starts(one: ReferenceStrategy) -> Starts:
+    levels = ", ".join(
+        f"{name} {mean:g} ± {sd:g}"
+        for name, mean, sd in zip(one.space.names, one.start_mean, one.start_sd, strict=True)
+    )
+    return Starts(one.start_mean, np.diag(np.square(one.start_sd)), f"normally, at {levels} (standard deviations)")

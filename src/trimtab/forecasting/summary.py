@@ -31,7 +31,7 @@ class ForecastSummary:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Yield what to know before reading, then tables, then how to read them and what was assumed."""
         forecast, narrow = self.forecast, options.max_width < NARROW
-        cautions = [f"{fan.name}: {text}" for fan in forecast.fans.values() for text in fan.cautions]
+        cautions = _cautions(forecast)
         yield from listed("Before reading this", cautions)
         if cautions:
             yield Text("")
@@ -53,31 +53,40 @@ def chance(value: float) -> str:
     return f"{value:.1%}"
 
 
+def _cautions(forecast: Forecast) -> list[str]:
+    """Return every caution once, with the forecasts that it concerns."""
+    concerned: dict[str, list[str]] = {}
+    for fan in forecast.fans.values():
+        for text in fan.cautions:
+            concerned.setdefault(text, []).append(fan.name)
+    return [f"{', '.join(names)}: {text}" for text, names in concerned.items()]
+
+
 def _ends(forecast: Forecast, narrow: bool) -> Table:
     what = "Scores" if forecast.scored else "Where sessions are"
-    heads = ["forecast", "objective", "start", "mean", "5%", "median", "95%", "at a bound", "best at", "ends better"]
-    kept = [0, 1, 2, 4, 5, 6, 9] if narrow else range(len(heads))
+    heads = ["forecast", "start", "mean", "5%", "median", "95%", "at a bound", "best at", "ends better"]
+    kept = [0, 1, 3, 4, 5, 8] if narrow else range(len(heads))
     made = table(
         f"{what} after {forecast.steps:,} iterations ({forecast.paths:,} paths each)", [heads[i] for i in kept]
     )
     for fan in forecast.fans.values():
+        made.add_row(Text(plain(fan.name), style="bold"))
         for j, objective in enumerate(forecast.space):
-            low, _, median, high = (fan.quantiles[-1, k, j] for k in (0, 1, 2, 4))
-            arrow = "" if objective.direction == "max" else " (lower is better)"
+            low, _, median, _, high = (float(value) for value in fan.quantiles[-1, :, j])
+            down = "" if objective.direction == "max" else " (lower is better)"
+            limited = np.isfinite([objective.low, objective.high]).any()
             cells: list[RenderableType] = [
-                Text(plain(fan.name) if j == 0 else ""),
-                Text(plain(objective.name) + arrow),
+                Text(f"  {plain(objective.name)}{down}"),
                 score(float(fan.mean[0, j])),
                 score(float(fan.mean[-1, j])),
-                score(float(low)),
-                Text(score(float(median)), style="bold"),
-                score(float(high)),
-                chance(float(fan.at_bound[-1, j])),
+                score(low),
+                Text(score(median), style="bold"),
+                score(high),
+                chance(float(fan.at_bound[-1, j]) if limited else float("nan")),
                 number(float(fan.best_iteration[j]), 1),
                 chance(float(fan.better[j])),
             ]
             made.add_row(*(cells[i] for i in kept))
-    made.columns[1].justify = "left"
     return made
 
 
