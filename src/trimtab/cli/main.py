@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from trimtab.cli import audit, compare, data, fit, nonlinear, run, score, simulate
+from trimtab.cli import audit, compare, data, findings, fit, nonlinear, reproduce, run, score, simulate
 from trimtab.errors import TrimtabError
 
 __all__ = ["app", "main"]
@@ -52,6 +52,8 @@ app.command("simulate", short_help="Forecast sessions from a fit, a file of mode
 app.command("report", short_help="Write the HTML report of a source.")(fit.report)
 app.command("export", short_help="Write a source as a tidy table.")(data.export)
 app.command("score", short_help="Score programs without running them.")(score.score)
+app.command("findings", short_help="Count a store's findings by severity, and how they change.")(findings.findings)
+app.command("reproduce", short_help="Hold the paper's claims against simulated experiments.")(reproduce.reproduce)
 
 
 def main() -> None:

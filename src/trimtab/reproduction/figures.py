@@ -13,9 +13,12 @@ from trimtab.dynamics.pareto import pareto_efficiencies
 from trimtab.errors import InputError
 from trimtab.estimation.least_squares import estimate
 
-__all__ = ["Figures", "experiment_figures", "moment_sums"]
+__all__ = ["MIDDLE", "Figures", "experiment_figures", "moment_sums"]
 
 Floats = NDArray[np.float64]
+
+MIDDLE = 5.0
+"""Origin of the sums on a scale of 0 to 10, so that little precision is lost."""
 
 _REAL = 1e-9  # imaginary part, relative to the eigenvalue's size, below which a leading eigenvalue is real
 
@@ -98,8 +101,8 @@ def experiment_figures(scores: Floats) -> Figures:
             f"more iterations, but got shape {scores.shape}"
         )
     experiments, sessions, rows, n = scores.shape
-    sums = moment_sums(scores - _MIDDLE)
-    found = estimate(sums, np.full(n, _MIDDLE), np.ones(n))
+    sums = moment_sums(scores - MIDDLE)
+    found = estimate(sums, np.full(n, MIDDLE), np.ones(n))
     lam = spectrum.eigenvalues(found.A)
     paths = np.ascontiguousarray(scores).reshape(-1, n)
     efficiency = pareto_efficiencies(paths, np.arange(experiments * sessions + 1) * rows)
@@ -115,9 +118,6 @@ def experiment_figures(scores: Floats) -> Figures:
         interference=interference_from_covariance(found.step_covariance),
         pareto=efficiency.reshape(experiments, sessions).mean(axis=1),
     )
-
-
-_MIDDLE = 5.0  # origin of the sums on a scale of 0 to 10, so that little precision is lost
 
 
 def _explained(residual: Floats, total: Floats) -> Floats:

@@ -24,12 +24,14 @@ from trimtab.dynamics.affine import AffineSDE
 from trimtab.errors import InputError
 from trimtab.simulation.ensemble import Ensemble, simulate
 
-__all__ = ["REFERENCE", "ReferenceStrategy", "Target", "reference"]
+__all__ = ["REFERENCE", "ReferenceStrategy", "Target", "ff_rate_and_r2", "reference"]
 
 Floats = NDArray[np.float64]
 
 NAMES = ("EF", "SF", "FF", "AI")
 """Efficiency-focused, security-focused, feature-focused and ambiguous improvement."""
+
+_ALONE = "FF, rate and R2 alone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,12 +145,17 @@ def reference(name: str) -> ReferenceStrategy:
     return REFERENCE[name]
 
 
+def ff_rate_and_r2() -> ReferenceStrategy:
+    """Return the model that comes closest to FF's rate and R2 alone, all its other figures left free."""
+    return _read()[_ALONE]
+
+
 @cache
 def _read() -> dict[str, ReferenceStrategy]:
     document = json.loads(files("trimtab.simulation").joinpath("reference.json").read_text(encoding="utf-8"))
     space = ObjectiveSpace(document["objectives"])
     mean, sd = (np.array(document["start"][key]) for key in ("mean", "sd"))
-    return {name: _strategy(name, document["strategies"][name], mean, sd, space) for name in NAMES}
+    return {name: _strategy(name, entry, mean, sd, space) for name, entry in document["strategies"].items()}
 
 
 def _strategy(
