@@ -43,8 +43,8 @@ def test_compiled_philox_gives_the_words_of_the_plain_one() -> None:
 def test_both_backends_draw_the_same_normal_numbers(dtype, tolerance: float) -> None:
     one, other = np.empty((4, 5, 40_000), dtype), np.empty((4, 5, 40_000))
     for first, group, tag in ((0, 0, 0), (2**32 - 50_000, 2**32 - 1, philox.SCORE_NOISE)):
-        kernels.fill(one, first, group, tag, *philox.key(3))
-        portable.fill(other, first, group, tag, *philox.key(3))
+        kernels.fill(one, 0, first, group, tag, *philox.key(3))
+        portable.fill(other, 0, first, group, tag, *philox.key(3))
         # In single precision a radius near zero, -2 log u of u near one, is known to 2^-24 / radius only.
         small = 2.0**-22 / np.maximum(np.hypot(other[::2], other[1::2]), 1e-6) if dtype == np.float32 else 0.0
         assert (np.abs(one - other)[::2] <= tolerance * np.maximum(np.abs(other[::2]), 1.0) * 4 + small).all()
@@ -52,10 +52,10 @@ def test_both_backends_draw_the_same_normal_numbers(dtype, tolerance: float) -> 
 
 def test_noise_is_a_function_of_its_counter_alone() -> None:
     whole = np.empty((4, 3, 1000))
-    kernels.fill(whole, 0, 7, 0, *philox.key(1))
+    kernels.fill(whole, 0, 0, 7, 0, *philox.key(1))
     for first, size in ((0, 1), (1, 3), (17, 500), (999, 1)):
         part = np.empty((4, 3, size))
-        kernels.fill(part, first, 7, 0, *philox.key(1))
+        kernels.fill(part, 0, first, 7, 0, *philox.key(1))
         assert (part == whole[:, :, first : first + size]).all()
 
 
@@ -82,7 +82,7 @@ def test_tails_hold_as_many_numbers_as_they_should(beyond: float) -> None:
     z = np.empty((4, 2, 8192))
     found = drawn = 0
     for block in range(200):
-        kernels.fill(z, 8192 * block, block % 3, 0, *philox.key(5))
+        kernels.fill(z, 0, 8192 * block, block % 3, 0, *philox.key(5))
         found += int((z > beyond).sum() + (z < -beyond).sum())
         drawn += z.size
     low, high = stats.binom.ppf([1e-9, 1 - 1e-9], drawn, 2 * stats.norm.sf(beyond))

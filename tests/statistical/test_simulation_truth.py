@@ -38,9 +38,9 @@ def shifted(path: int, group: int = 0):
     """Return a fault: each component has the numbers of the one before it, moved by so many paths and groups."""
 
     def plant(monkeypatch) -> None:
-        def fill(z, first, t, tag, k0, k1) -> None:
-            for c in range(z.shape[1]):
-                philox.normals(z[:, c : c + 1], first + path * c, t + group * c, tag, (k0, k1))
+        def fill(w, skip, first, t, tag, k0, k1) -> None:
+            for c in range(w.shape[1] - skip):
+                philox.normals(w[:, skip + c : skip + c + 1], first + path * c, t + group * c, tag, (k0, k1))
 
         monkeypatch.setattr(portable, "fill", fill)
 
@@ -48,20 +48,20 @@ def shifted(path: int, group: int = 0):
 
 
 def repeated_group(monkeypatch) -> None:
-    def fill(z, first, t, tag, k0, k1) -> None:
-        philox.normals(z, first, t // 2, tag, (k0, k1))
+    def fill(w, skip, first, t, tag, k0, k1) -> None:
+        philox.normals(w[:, skip:], first, t // 2, tag, (k0, k1))
 
     monkeypatch.setattr(portable, "fill", fill)
 
 
 def bound_before_noise(monkeypatch) -> None:
-    def step(y, x, z, where, factor, count, c, low, high, mode) -> None:
-        n = len(x)
+    def step(y, w, where, factor, count, c, low, high, mode) -> None:
+        n = len(count)
         for i in range(n):
-            y[i] = c[i] + sum(factor[i, k] * x[where[i, k]] for k in range(count[i]) if where[i, k] < n)
-        portable.bound(y, low, high, mode)
+            y[i] = c[i] + sum(factor[i, k] * w[where[i, k]] for k in range(count[i]) if where[i, k] < n)
+        portable.bound(y[:n], low, high, mode)
         for i in range(n):
-            y[i] += sum(factor[i, k] * z[where[i, k] - n] for k in range(count[i]) if where[i, k] >= n)
+            y[i] += sum(factor[i, k] * w[where[i, k]] for k in range(count[i]) if where[i, k] >= n)
 
     monkeypatch.setattr(portable, "step", step)
 

@@ -27,7 +27,7 @@ __all__ = ["advance", "fill", "step"]
 F = TypeVar("F", bound=Callable[..., Any])
 
 TILE = 512
-"""Paths that go through all steps together: their states and noise stay in the first two caches."""
+"""Most paths that go through all steps together, fewer of many objectives: all stays in the second cache."""
 
 _HELD = 4  # records of a tile that are written together
 
@@ -299,13 +299,13 @@ def _choose_fill_row(z0: Any, z1: Any, z2: Any, z3: Any, first: Any, group: Any,
 
 
 @_compiled(nogil=True)
-def fill(z: Any, first: Any, group: Any, tag: Any, k0: Any, k1: Any) -> None:
-    """Write the noise of one group of four steps and all components into z (4, n, m).
+def fill(w: Any, skip: Any, first: Any, group: Any, tag: Any, k0: Any, k1: Any) -> None:
+    """Write the noise of one group of four steps and all components into the rows from `skip` on of w (4, rows, m).
 
-    Row c of step s holds the numbers of paths first .. first + m - 1 (see `philox.normals`).
+    Row skip + c of step s holds the numbers of paths first .. first + m - 1 (see `philox.normals`).
     """
-    for c in range(z.shape[1]):
-        _fill_row(z[0, c], z[1, c], z[2, c], z[3, c], _U(first), _U(group), _U(tag + c), _U(k0), _U(k1))
+    for i in range(skip, w.shape[1]):
+        _fill_row(w[0, i], w[1, i], w[2, i], w[3, i], _U(first), _U(group), _U(tag + i - skip), _U(k0), _U(k1))
 
 
 @numba.njit(inline="always")
@@ -314,58 +314,54 @@ def _clamped(v: Any, low: Any, high: Any) -> Any:
     return high if raised > high else raised
 
 
-@numba.njit
-def _row(x: Any, z: Any, index: Any, n: Any) -> Any:
-    return x[index] if index < n else z[index - n]
-
-
 @_compiled(nogil=True)
-def _start(y: Any, x: Any, z: Any, where: Any, factor: Any, terms: Any, c: Any, low: Any, high: Any) -> None:
-    """Set y = c + `terms` terms, 0..6, clipped."""
-    n = x.shape[0]
+def _start(y: Any, w: Any, i: Any, where: Any, factor: Any, terms: Any, c: Any, low: Any, high: Any) -> None:
+    """Set row i of y to c + the first `terms` terms, 0..6, clipped."""
     if terms == 0:
-        for p in range(y.shape[0]):
-            y[p] = _clamped(c, low, high)
+        for p in range(y.shape[1]):
+            y[i, p] = _clamped(c, low, high)
         return
-    a, f = _row(x, z, where[0], n), factor[0]
+    j0, f0 = where[i, 0], factor[i, 0]
     if terms == 1:
-        for p in range(y.shape[0]):
-            y[p] = _clamped(_fma(f, a[p], c), low, high)
+        for p in range(y.shape[1]):
+            y[i, p] = _clamped(_fma(f0, w[j0, p], c), low, high)
         return
-    b, g = _row(x, z, where[1], n), factor[1]
+    j1, f1 = where[i, 1], factor[i, 1]
     if terms == 2:
-        for p in range(y.shape[0]):
-            y[p] = _clamped(_fma(g, b[p], _fma(f, a[p], c)), low, high)
+        for p in range(y.shape[1]):
+            y[i, p] = _clamped(_fma(f1, w[j1, p], _fma(f0, w[j0, p], c)), low, high)
         return
-    d, h = _row(x, z, where[2], n), factor[2]
+    j2, f2 = where[i, 2], factor[i, 2]
     if terms == 3:
-        for p in range(y.shape[0]):
-            y[p] = _clamped(_fma(h, d[p], _fma(g, b[p], _fma(f, a[p], c))), low, high)
+        for p in range(y.shape[1]):
+            y[i, p] = _clamped(_fma(f2, w[j2, p], _fma(f1, w[j1, p], _fma(f0, w[j0, p], c))), low, high)
         return
-    e, k = _row(x, z, where[3], n), factor[3]
+    j3, f3 = where[i, 3], factor[i, 3]
     if terms == 4:
-        for p in range(y.shape[0]):
-            y[p] = _clamped(_fma(k, e[p], _fma(h, d[p], _fma(g, b[p], _fma(f, a[p], c)))), low, high)
+        for p in range(y.shape[1]):
+            v = _fma(f2, w[j2, p], _fma(f1, w[j1, p], _fma(f0, w[j0, p], c)))
+            y[i, p] = _clamped(_fma(f3, w[j3, p], v), low, high)
         return
-    u, s = _row(x, z, where[4], n), factor[4]
+    j4, f4 = where[i, 4], factor[i, 4]
     if terms == 5:
-        for p in range(y.shape[0]):
-            y[p] = _clamped(_fma(s, u[p], _fma(k, e[p], _fma(h, d[p], _fma(g, b[p], _fma(f, a[p], c))))), low, high)
+        for p in range(y.shape[1]):
+            v = _fma(f2, w[j2, p], _fma(f1, w[j1, p], _fma(f0, w[j0, p], c)))
+            y[i, p] = _clamped(_fma(f4, w[j4, p], _fma(f3, w[j3, p], v)), low, high)
         return
-    w, r = _row(x, z, where[5], n), factor[5]
-    for p in range(y.shape[0]):
-        v = _fma(s, u[p], _fma(k, e[p], _fma(h, d[p], _fma(g, b[p], _fma(f, a[p], c)))))
-        y[p] = _clamped(_fma(r, w[p], v), low, high)
+    j5, f5 = where[i, 5], factor[i, 5]
+    for p in range(y.shape[1]):
+        v = _fma(f2, w[j2, p], _fma(f1, w[j1, p], _fma(f0, w[j0, p], c)))
+        y[i, p] = _clamped(_fma(f5, w[j5, p], _fma(f4, w[j4, p], _fma(f3, w[j3, p], v))), low, high)
 
 
 @_compiled(nogil=True)
-def _four_more(y: Any, x: Any, z: Any, where: Any, factor: Any, low: Any, high: Any) -> None:
-    """Add four terms to y, and clip."""
-    n = x.shape[0]
-    a, b, d, e = _row(x, z, where[0], n), _row(x, z, where[1], n), _row(x, z, where[2], n), _row(x, z, where[3], n)
-    f, g, h, k = factor[0], factor[1], factor[2], factor[3]
-    for p in range(y.shape[0]):
-        y[p] = _clamped(_fma(k, e[p], _fma(h, d[p], _fma(g, b[p], _fma(f, a[p], y[p])))), low, high)
+def _four_more(y: Any, w: Any, i: Any, where: Any, factor: Any, k: Any, low: Any, high: Any) -> None:
+    """Add the terms k .. k + 3 to row i of y, and clip."""
+    j0, j1, j2, j3 = where[i, k], where[i, k + 1], where[i, k + 2], where[i, k + 3]
+    f0, f1, f2, f3 = factor[i, k], factor[i, k + 1], factor[i, k + 2], factor[i, k + 3]
+    for p in range(y.shape[1]):
+        v = _fma(f1, w[j1, p], _fma(f0, w[j0, p], y[i, p]))
+        y[i, p] = _clamped(_fma(f3, w[j3, p], _fma(f2, w[j2, p], v)), low, high)
 
 
 @_compiled(nogil=True)
@@ -385,22 +381,25 @@ def _reflect(y: Any, low: Any, high: Any) -> None:
 
 
 @_compiled(nogil=True)
-def step(y: Any, x: Any, z: Any, where: Any, factor: Any, count: Any, c: Any, low: Any, high: Any, mode: Any) -> None:
-    """Set y = F x + c + L z for all paths, and bound it; arrays are those of one of `transitions.Transitions`."""
-    far = x.dtype.type(np.inf)
-    for i in range(y.shape[0]):
-        row, terms = y[i], count[i]
+def step(y: Any, w: Any, where: Any, factor: Any, count: Any, c: Any, low: Any, high: Any, mode: Any) -> None:
+    """Set the first n rows of y to F x + c + L z, bounded, of all paths; the rows of w (2 n, m) are x and then z.
+
+    Arrays are those of one of `transitions.Transitions`.
+    """
+    far = w.dtype.type(np.inf)
+    for i in range(len(count)):
+        terms = count[i]
         # Clipping is part of the last pass over the row; earlier ones clip at infinity.
         least, most = (low[i], high[i]) if mode == 1 else (-far, far)
         k = terms if terms <= 6 else (terms - 3) % 4 + 3
-        done = k == terms
-        _start(row, x, z, where[i], factor[i], k, c[i], least if done else -far, most if done else far)
+        last = k == terms
+        _start(y, w, i, where, factor, k, c[i], least if last else -far, most if last else far)
         while k < terms:
-            done = k + 4 == terms
-            _four_more(row, x, z, where[i, k:], factor[i, k:], least if done else -far, most if done else far)
+            last = k + 4 == terms
+            _four_more(y, w, i, where, factor, k, least if last else -far, most if last else far)
             k += 4
         if mode == 2:
-            _reflect(row, low[i], high[i])
+            _reflect(y[i], low[i], high[i])
 
 
 @_compiled(nogil=True)
@@ -430,9 +429,9 @@ def advance(
 ) -> None:  # fmt: skip
     """See `compiled.advance`; records go to buffer[path * by_path + record * by_record + component * by_row]."""
     n, m = x.shape
-    tile = min(TILE, (m + 7) // 8 * 8)  # the last tile's surplus paths are stepped too and left behind
-    now, then = np.zeros((n, tile), x.dtype), np.empty((n, tile), x.dtype)
-    noise = np.empty((4, n, tile), x.dtype)
+    # The last tile's surplus paths are stepped too and left behind.
+    tile = min(TILE, max(192, 6 * TILE // n // 64 * 64), (m + 7) // 8 * 8)
+    w = np.zeros((4, 2 * n, tile), x.dtype)  # states and then noise of the four steps of a group
     held = np.empty((_HELD, n, tile), x.dtype)  # records, to be written together: a path's follow one another
     for p0 in range(0, m, tile):
         size = min(tile, m - p0)
@@ -440,14 +439,14 @@ def advance(
         written = pending = 0
         for i in range(n):
             for p in range(size):
-                now[i, p] = x[i, p0 + p]
+                w[start % 4, i, p] = x[i, p0 + p]
         for t in range(len(codes)):
             lane = (start + t) % 4
             if lane == 0 or t == 0:
-                fill(noise, first + p0, (start + t) // 4, 0, k0, k1)
+                fill(w, n, first + p0, (start + t) // 4, 0, k0, k1)
             k = codes[t]
-            step(then, now, noise[lane], where[k], factor[k], count[k], c[k], low, high, mode)
-            now, then = then, now
+            now = w[(lane + 1) % 4]
+            step(now, w[lane], where[k], factor[k], count[k], c[k], low, high, mode)
             if seen > 0 and (t + 1) % every == 0:
                 for i in range(n):
                     for p in range(tile):
@@ -460,4 +459,4 @@ def advance(
                     pending = 0
         for i in range(n):
             for p in range(size):
-                x[i, p0 + p] = now[i, p]
+                x[i, p0 + p] = w[(start + len(codes)) % 4, i, p]

@@ -15,32 +15,21 @@ __all__ = ["advance", "fill", "step"]
 Array = NDArray[Any]
 
 
-def fill(z: Array, first: int, group: int, tag: int, k0: int, k1: int) -> None:
+def fill(w: Array, skip: int, first: int, group: int, tag: int, k0: int, k1: int) -> None:
     """See `kernels.fill`."""
-    philox.normals(z, first, group, tag, (k0, k1))
+    philox.normals(w[:, skip:], first, group, tag, (k0, k1))
 
 
 def step(
-    y: Array,
-    x: Array,
-    z: Array,
-    where: Array,
-    factor: Array,
-    count: Array,
-    c: Array,
-    low: Array,
-    high: Array,
-    mode: int,
-) -> None:
+    y: Array, w: Array, where: Array, factor: Array, count: Array, c: Array, low: Array, high: Array, mode: int
+) -> None:  # fmt: skip
     """See `kernels.step`."""
-    n = len(x)
     with np.errstate(over="ignore", invalid="ignore"):  # paths of an unstable model may leave all numbers
-        for i in range(n):
+        for i in range(len(count)):
             y[i] = c[i]
             for k in range(count[i]):
-                row = where[i, k]
-                y[i] += factor[i, k] * (x[row] if row < n else z[row - n])
-    bound(y, low, high, mode)
+                y[i] += factor[i, k] * w[where[i, k]]
+    bound(y[: len(count)], low, high, mode)
 
 
 def advance(
@@ -48,14 +37,15 @@ def advance(
     count: Array, c: Array, low: Array, high: Array, mode: int, k0: int, k1: int,
 ) -> None:  # fmt: skip
     """See `compiled.advance`."""
-    now, then = x.copy(), np.empty_like(x)
-    noise = np.empty((4, *x.shape), x.dtype)
+    n = len(x)
+    w = np.empty((4, 2 * n, x.shape[1]), x.dtype)
+    w[start % 4, :n] = x
     for t, k in enumerate(codes):
         lane = (start + t) % 4
         if lane == 0 or t == 0:
-            fill(noise, first, (start + t) // 4, philox.STEP_NOISE, k0, k1)
-        step(then, now, noise[lane], where[k], factor[k], count[k], c[k], low, high, mode)
-        now, then = then, now
+            fill(w, n, first, (start + t) // 4, philox.STEP_NOISE, k0, k1)
+        now = w[(lane + 1) % 4]
+        step(now, w[lane], where[k], factor[k], count[k], c[k], low, high, mode)
         if (t + 1) % every == 0:
-            out[(t + 1) // every - 1] = now[:, : out.shape[2]]
-    x[...] = now
+            out[(t + 1) // every - 1] = now[:n, : out.shape[2]]
+    x[...] = w[(start + len(codes)) % 4, :n]

@@ -38,7 +38,7 @@ class Walk:
         self._step_by_step = plan.codes is None or any(isinstance(model, NonlinearSDE) for model in plan.models)
         if self._step_by_step:
             self._next, self._other = np.empty_like(self._x), np.empty_like(self._x)
-            self._noise = np.empty((4, *self._x.shape), plan.dtype)
+            self._both = np.empty((4, 2 * plan.n, width), plan.dtype)  # states and then noise, of four steps
 
     @property
     def state(self) -> Array:
@@ -83,7 +83,7 @@ class Walk:
         for r, record in enumerate(out):
             lane = (t + r) % 4
             if lane == 0 or r == 0:
-                self.plan.backend.fill(z, self.first, (t + r) // 4, philox.SCORE_NOISE, *self.plan.key)
+                self.plan.backend.fill(z, 0, self.first, (t + r) // 4, philox.SCORE_NOISE, *self.plan.key)
             for i, j in zip(*np.nonzero(root), strict=True):
                 record[i] += root[i, j] * z[lane, j, : self.size]
 
@@ -93,24 +93,26 @@ class Walk:
         codes = self._codes()
         present = np.unique(codes)
         for s in range(self.t * plan.substeps, (self.t + 1) * plan.substeps):
-            if s % 4 == 0 or s == 0:
-                plan.backend.fill(self._noise, self.first, s // 4, philox.STEP_NOISE, *plan.key)
-            z = self._noise[s % 4]
-            self._step(int(present[0]), self._next, z)
+            if s % 4 == 0:
+                plan.backend.fill(self._both, plan.n, self.first, s // 4, philox.STEP_NOISE, *plan.key)
+            both = self._both[s % 4]
+            both[: plan.n] = self._x
+            self._step(int(present[0]), self._next, both)
             for k in present[1:]:
-                self._step(int(k), self._other, z)
+                self._step(int(k), self._other, both)
                 np.copyto(self._next, self._other, where=codes == k)
             bound(self._next, plan.low, plan.high, plan.mode)
             self._x, self._next = self._next, self._x
         return codes
 
-    def _step(self, k: int, y: Array, z: Array) -> None:
-        plan, x = self.plan, self._x
-        model, T = plan.models[k], plan.transitions
+    def _step(self, k: int, y: Array, both: Array) -> None:
+        """Write what states become by model `k`, not bounded yet, into y (n, width)."""
+        plan, T, model = self.plan, self.plan.transitions, self.plan.models[k]
         if isinstance(model, AffineSDE):
-            plan.backend.step(y, x, z, T.where[k], T.factor[k], T.count[k], T.c[k], plan.low, plan.high, 0)
+            plan.backend.step(y, both, T.where[k], T.factor[k], T.count[k], T.c[k], plan.low, plan.high, 0)
             return
         n = plan.n
+        x, z = both[:n], both[n:]
         drift, sigma = np.asarray(model.drift(x)), np.asarray(model.diffusion(x))
         if drift.shape != x.shape or sigma.shape not in (x.shape, (n, *x.shape)):
             raise InputError(
