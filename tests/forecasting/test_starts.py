@@ -75,7 +75,9 @@ def test_some_objectives_can_be_given_a_start() -> None:
     np.testing.assert_array_equal(drawn, [[1.0, 5.0]] * 3)
 
 
-@pytest.mark.parametrize(("x0", "words"), [({"speed": 1.0}, "no objective is called 'speed'"), ({"q": 11.0}, "0 to 10")])
+@pytest.mark.parametrize(
+    ("x0", "words"), [({"speed": 1.0}, "no objective is called 'speed'"), ({"q": 11.0}, "0 to 10")]
+)
 def test_a_start_that_cannot_be_is_refused(x0: dict[str, float], words: str) -> None:
     with pytest.raises(InputError, match=words):
         given_start(x0, ObjectiveSpace(["q:0:10"]))

@@ -141,9 +141,9 @@ def _loop(name: str, one: StrategyTable, starts: Starts, dt: float, path: Path) 
 
 def _starts(start: StartTable | None, space: ObjectiveSpace, path: Path) -> Starts:
     if start is None:
-        middle = (space.low + space.high) / 2
-        if not np.isfinite(middle).all():
+        if not all(objective.bounded for objective in space):
             raise InputError(f"{path} needs a table [start] with a mean, because an objective has an open scale")
+        middle = (space.low + space.high) / 2
         return Starts(middle, np.zeros((space.n, space.n)), "all in the middle of the scales: the file names no start")
     mean = _sized(start.mean, (space.n,), f"{path}: start.mean")
     outside = [name for name, m, o in zip(space.names, mean, space, strict=True) if not o.low <= m <= o.high]
@@ -175,6 +175,8 @@ def _sentence(problem: Any, path: Path) -> str:
         return f"{path}: {where!r} is nothing that a file of models holds"
     if problem["type"] == "missing":
         return f"{path} needs {where!r}, which it does not have"
+    if problem["type"] == "too_short":
+        return f"{path}: {where} needs at least one entry, but is empty"
     if problem["type"] == "value_error":
         return f"{path}: {where} {message[0].lower()}{message[1:]}"
     shown = repr(problem["input"])
