@@ -60,6 +60,13 @@ def test_a_double_root_is_one_point_and_points_outside_are_none() -> None:
     assert len(found(nowhere, nowhere.jacobian, LOW, HIGH)) == 0
 
 
+def test_a_line_of_points_is_no_point() -> None:
+    theta = np.zeros((1, 3, 2))
+    theta[0, 1:] = np.outer([1.0, 0.3], [-0.5, 0.2])  # both drifts vanish along one line
+    drift = BasisDrift(theta)
+    assert len(found(drift, drift.jacobian, np.full(2, -1.0), np.ones(2))) == 0
+
+
 @pytest.mark.parametrize(
     ("multipliers", "kind"),
     [

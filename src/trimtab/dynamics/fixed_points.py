@@ -26,8 +26,9 @@ TYPES: tuple[FixedPointType, ...] = (
     "borderline",
 )
 
-_ROUNDS = 60
+_ROUNDS = 40
 _SETTLED = 1e-9  # drift, in the units of the states, at which a point counts as fixed
+_ISOLATED = 1e-10  # least singular value of the Jacobian of a point that is not one of a whole line of them
 _SAME = 1e-4  # share of the box within which two points are one; Newton's method ends that far from a double root
 _EDGE = 1e-9  # share of the box by which a point may lie outside through rounding
 _REGULAR = 1e-14
@@ -52,7 +53,8 @@ def fixed_points(drift: Function, jacobian: Function, low: Floats, high: Floats,
     """Return the zeros of B drifts within a box that Newton's method reaches from the given starts, (k_b, n) each.
 
     They are the fixed points of x -> x + drift(x), ordered by their first, then further coordinates. That all are found
-    is not certain; enough starts, well spread, find those of polynomials of low degree.
+    is not certain; enough starts, well spread, find those of polynomials of low degree. Where the drift vanishes along
+    a whole line there is no single point, and none is returned.
 
     Parameters
     ----------
@@ -92,13 +94,15 @@ def fixed_points(drift: Function, jacobian: Function, low: Floats, high: Floats,
             usable = np.isfinite(square).all(axis=(-1, -2)) & np.isfinite(f).all(axis=-1)
             square = np.where(usable[..., None, None], square, np.eye(n))
             right = np.where(usable[..., None], np.einsum("...ji,...j->...i", J, f), 0.0)
-            change = np.linalg.solve(square, right[..., None])[..., 0]
+            change = right / square[..., 0] if n == 1 else np.linalg.solve(square, right[..., None])[..., 0]
             # A step across the whole box tells nothing but a direction.
             length = (np.abs(change) / width).max(axis=-1, keepdims=True)
             x = x - change / np.maximum(length, 1.0)
-        residual = np.abs(drift(x)).max(axis=-1)
+        residual, J = np.abs(drift(x)).max(axis=-1), jacobian(x)
+        J = np.where(np.isfinite(J).all(axis=(-1, -2))[..., None, None], J, 0.0)
+        isolated = np.linalg.svd(J, compute_uv=False)[..., -1] > _ISOLATED
     inside = ((x >= low - _EDGE * width) & (x <= high + _EDGE * width)).all(axis=-1)
-    found = inside & (residual <= _SETTLED)
+    found = inside & (residual <= _SETTLED) & isolated
     return [_distinct(points[good], width) for points, good in zip(x, found, strict=True)]
 
 

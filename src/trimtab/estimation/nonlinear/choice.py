@@ -39,7 +39,9 @@ def chosen_drift(drift: str, compared: HeldOut | None, why_not: str, what: str) 
         verdict = "A straight line does not do"
     else:
         better = "linear"
-        verdict = "Linear is enough" if gain.low <= 0 else "Linear is enough: the bend is sure, but too small to count"
+        verdict = "Linear is enough" if gain.high < NEGLIGIBLE else "Linear is kept, because no gain is sure"
+        if gain.low > 0:
+            verdict = "Linear is enough, because the bend is sure but too small to count"
     if drift in ("auto", better):
         return better, f"{verdict}: {figures}."
     return ("linear" if better == "nonlinear" else "nonlinear"), f"As asked for, though not chosen: {figures}."

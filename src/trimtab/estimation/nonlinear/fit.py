@@ -251,6 +251,6 @@ def _cautions(trajectories: Trajectories, code: int, r: Regression, penalty: flo
     still = float((r.steps.dx == 0).all(axis=1).mean())
     if still > _STILL:
         found.append(f"{still:.0%} of the steps change nothing: the drift averages standing still and jumping")
-    if penalty > 0:
+    if chosen == "nonlinear" and penalty > 0:
         found.append(f"{r.S} sessions are few for so many terms, which a ridge of {penalty:g} holds back")
     return tuple(found)

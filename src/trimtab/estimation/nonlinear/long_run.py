@@ -20,13 +20,15 @@ __all__ = ["GUARD", "followed_points", "long_run"]
 
 Floats = NDArray[np.float64]
 
-GUARD = 3.0
+GUARD = 10.0
 """Orbits have left once they are outside a box this many times as wide as the one for fixed points, about its middle.
 
-A loop that settles near a bound may pass it on the way; one that leaves this box is not on its way anywhere."""
+A loop that settles near a bound may pass it on the way, and noise may carry it further; one that leaves this box is
+not coming back."""
 
-_STARTS, _STARTS_DRAWN = 256, 48
-_DISCARD, _ITERATIONS, _ITERATIONS_DRAWN = 200, 2000, 500
+_STARTS = 256
+_STARTS_DRAWN, _STARTS_MOST = 12, 96  # for each replicate, beside the estimate's points: times 2^n, and at most
+_DISCARD, _ITERATIONS, _ITERATIONS_DRAWN = 100, 1000, 300
 _EXPONENTS_DRAWN = 100  # replicates whose orbits are run
 
 
@@ -52,7 +54,7 @@ def followed_points(
     points = fixed_points(first, first.jacobian, low, high, spread_points(low, high, _STARTS)[None])[0]
     B, n = len(drift.theta) - 1, drift.n
     others = BasisDrift(drift.theta[1:], drift.basis)
-    starts = np.concatenate([points, spread_points(low, high, _STARTS_DRAWN)])
+    starts = np.concatenate([points, spread_points(low, high, min(_STARTS_DRAWN * 2**n, _STARTS_MOST))])
     drawn = fixed_points(others, others.jacobian, low, high, np.broadcast_to(starts, (B, *starts.shape)))
     sign = _signs(first, 0, points)
     matched = np.full((B, len(points), n), np.nan)

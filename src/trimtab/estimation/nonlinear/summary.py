@@ -22,7 +22,13 @@ _MEANS = {
     "saddle": "runs come near, then leave",
     "borderline": "cannot be told",
 }
-_MOST_COLUMNS = 3  # objectives side by side
+_HOW = (
+    "A linear drift pulls in proportion to the distance from one point; a nonlinear one may have several. It is "
+    "believed only where it predicts sessions that it has not seen clearly better. Draws are refits to sessions drawn "
+    "anew: a point found in 70% of them may well not be there. Stable means stable in the loop itself, from one "
+    "iteration to the next."
+)
+_MOST_COLUMNS = 2  # objectives side by side
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +51,7 @@ class NonlinearSummary:
         yield from listed("Warnings", fit.warnings)
         yield from listed("Left out", map(str, fit.exclusions))
         yield from listed("Assumed", fit.notes)
+        yield from listed("How to read this", [_HOW])
 
 
 def _count(count: int, unit: str) -> str:
@@ -55,9 +62,10 @@ def _points(one: NonlinearStrategy, level: float, narrow: bool) -> Iterator[Rend
     if not one.fixed_points:
         return
     wide = len(one.objectives) <= (1 if narrow else _MOST_COLUMNS)
-    heads = [*(one.objectives if wide else ["scores"]), "kind", "what runs do", "in draws", "stable in"]
+    heads = [*(one.objectives if wide else ["scores"]), "kind", "what runs do", "found in", "stable in"]
     beside = "second lines" if wide else "beside them"
     made = table(f"Fixed points: no change is expected there ({beside}: {level:.0%} intervals)", heads)
+    made.columns[0].no_wrap = True
     for point in one.fixed_points:
         values = [*zip(point.point, point.low, point.high, strict=True)]
         cells: list[RenderableType] = [_score(*value) for value in values]
@@ -91,8 +99,11 @@ def _number_of_points(one: NonlinearStrategy) -> str:
     same = one.counts.get(count, 0.0)
     if same >= 0.95:
         return f"{start} {same:.0%} of the draws agree on the number."
-    shares = ", ".join(f"{number} in {share:.0%}" for number, share in one.counts.items())
-    return f"{start} The draws do not agree on the number: {shares} of them."
+    often = {number: share for number, share in one.counts.items() if share >= 0.02}
+    shares = [f"{number} in {share:.0%}" for number, share in often.items()]
+    rest = 1 - sum(often.values())
+    shares += [f"another number in {rest:.0%}"] if rest > 1e-9 else []
+    return f"{start} The draws do not agree on the number: {', '.join(shares)} of them."
 
 
 def _long_run(one: NonlinearStrategy, level: float) -> str:
@@ -118,8 +129,8 @@ def _exponent(found: LongRun) -> str:
     if np.isnan(found.exponent):
         return "unknown"
     if np.isnan(found.low):
-        return f"{found.exponent:+.2f}"
-    return f"{found.exponent:+.2f} ({found.low:+.2f}..{found.high:+.2f})"
+        return f"{found.exponent:+.3f}"
+    return f"{found.exponent:+.3f} ({found.low:+.3f}..{found.high:+.3f})"
 
 
 def _escapes(quiet: LongRun, noisy: LongRun) -> str:
