@@ -96,7 +96,10 @@ def make_plan(
         raise InputError(f"steps times substeps must be at most 2^33, but are {steps * substeps:,}")
     if paths is not None and _whole("paths", paths, 1) > 2**32:
         raise InputError(f"paths must be at most 2^32, but are {paths:,}")
-    kind = np.dtype(dtype)
+    try:
+        key, kind = philox.key(operator.index(seed)), np.dtype(dtype)
+    except TypeError as error:
+        raise InputError(f"seed must be a whole number and dtype float64 or float32, but: {error}") from error
     if kind not in (np.dtype(np.float64), np.dtype(np.float32)):
         raise InputError(f"dtype must be float64 or float32, but is {kind}")
     names, models, codes = _models(model, steps, schedule, policy)
@@ -131,7 +134,7 @@ def make_plan(
         low=low.astype(kind),
         high=high.astype(kind),
         mode=mode,
-        key=philox.key(seed),
+        key=key,
         backend=_backend(backend),
     )
 
@@ -210,10 +213,10 @@ def _length(models: Sequence[Model], dt: float | None) -> float:
     lengths = {one.dt for one in models}
     if dt is None and len(lengths) > 1:
         raise InputError(f"the models' own dt differ ({', '.join(map(str, sorted(lengths)))}): say which dt to use")
-    length = lengths.pop() if dt is None else float(dt)
-    if not 0 < length < np.inf:
-        raise InputError(f"dt must be positive and finite, but got {length:g}")
-    return length
+    length = lengths.pop() if dt is None else dt
+    if not isinstance(length, int | float | np.number) or not 0 < length < np.inf:
+        raise InputError(f"dt must be a positive, finite number, but got {length!r}")
+    return float(length)
 
 
 def _covariance(score_noise: Any, n: int) -> NDArray[np.float64]:
