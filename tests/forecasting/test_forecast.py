@@ -241,6 +241,16 @@ def test_refused_sizes_name_one_that_is_possible() -> None:
     assert 10_000 < possible < 10**7
 
 
+def test_keeping_paths_needs_more_memory_and_counts_all_fans() -> None:
+    possible = []
+    for options in ({}, {"keep": True}, {"keep": True, "strategy": "EF"}):
+        with pytest.raises(InputError, match="paths are possible") as error:
+            forecast("reference", 20, 10**9, **options)
+        possible.append(int(str(error.value).split(": ")[-1].split()[0].replace(",", "")))
+    every, kept, one = possible
+    assert kept < one < every
+
+
 def test_strategies_without_a_drift_are_named_and_the_others_forecast(fitted: Fit, document: dict) -> None:
     changed = json.loads(json.dumps(document))
     changed["strategies"]["SF"] = json.loads(json.dumps(changed["strategies"]["EF"]))

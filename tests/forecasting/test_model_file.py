@@ -115,3 +115,11 @@ def test_an_open_scale_needs_a_start(tmp_path: Path) -> None:
 def test_a_file_without_strategies_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="strategies needs at least one entry, but is empty"):
         read('strategies = {}\n[[objectives]]\nname = "q"\n', tmp_path)
+
+
+def test_the_documented_example_is_read(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "simulate.md").read_text(encoding="utf-8")
+    example = text.split("```toml\n")[1].split("```")[0]
+    found = read(example, tmp_path)
+    assert found.space.names == ("security", "cost")
+    assert found["careful"].cautions == ()

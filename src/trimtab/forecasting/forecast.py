@@ -31,6 +31,8 @@ Floats = NDArray[np.float64]
 MOST_BYTES = 4 * 2**30
 """Memory for paths up to which a forecast is made."""
 
+_LABELS = 100  # bytes of names, numbers and the table's columns beside each kept iteration; measured
+
 STEPS = 10
 """Steps of a forecast where none are asked for."""
 
@@ -203,7 +205,7 @@ def forecast(
     space, x0 = loops.space, x0 or {}
     given_start(x0, space)
     targets = _targets(targets or {}, space)
-    _affordable(paths, steps, space.n, len(schedules) if keep else 1)
+    _affordable(paths, steps, space.n, len(schedules), keep)
     fans, states = {}, {}
     for name, one in schedules.items():
         drawn = loops[one[0]].starts.draw(paths, seed, space, loops[one[0]].score_noise)
@@ -286,14 +288,15 @@ def _targets(targets: Mapping[str, float], space: ObjectiveSpace) -> dict[str, f
     return {name: float(value) for name, value in targets.items()}
 
 
-def _affordable(paths: int, steps: int, n: int, together: int) -> None:
+def _affordable(paths: int, steps: int, n: int, fans: int, keep: bool) -> None:
     """Refuse what would not fit in memory, and say what would."""
-    one = 8 * (steps + 1) * (2 * n + 1)  # of a path: its states, and a copy of them
-    needed = paths * one * together
-    if needed > MOST_BYTES:
+    # Of an iteration of a path: its state and a copy; and where paths are kept, those again and labels, of all fans.
+    one = (steps + 1) * (8 * (2 * n + 1) + (fans * (16 * n + _LABELS) if keep else 0))
+    if paths * one > MOST_BYTES:
         raise InputError(
-            f"{paths:,} paths of {steps:,} steps need {needed / 2**30:,.1f} GB of memory, but a forecast takes up to "
-            f"{MOST_BYTES / 2**30:g} GB: {MOST_BYTES // (one * together):,} paths are possible"
+            f"{paths:,} paths of {steps:,} steps need {paths * one / 2**30:,.1f} GB of memory"
+            + (" where all of them are kept" if keep else "")
+            + f", but a forecast takes up to {MOST_BYTES / 2**30:g} GB: {MOST_BYTES // one:,} paths are possible"
         )
 
 
@@ -329,7 +332,7 @@ def _notes(loops: Loops, schedules: Mapping[str, Sequence[str]], uncertain: bool
     elif noisy:
         yield (
             f"These are the states behind the scores of {', '.join(noisy)}: single scores scatter more, by the noise "
-            "of the scorer (--with-score-noise adds it)."
+            "of the scorer, which can be added (--with-score-noise, or score_noise=True)."
         )
     lasting = [one.name for one in used if one.session_sd is not None and one.session_sd.any()]
     if lasting:

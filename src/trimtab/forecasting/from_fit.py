@@ -45,7 +45,7 @@ def observed_starts(trajectories: Trajectories, strategy: str) -> Starts:
     own = sessions[trajectories.session_strategy[sessions] == trajectories.strategies.index(strategy)]
     first = end_scores(trajectories, own if len(own) else sessions, first=True)
     points = first[np.isfinite(first).all(axis=1)]
-    return Starts.observed(points, f"where its {len(points):,} sessions started: one of them is drawn")
+    return Starts.observed(points, f"where one of its {len(points):,} sessions did, drawn at random")
 
 
 def _loop(trajectories: Trajectories, one: StrategyFit) -> Loop:
