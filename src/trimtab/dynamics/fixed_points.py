@@ -91,7 +91,7 @@ def fixed_points(drift: Function, jacobian: Function, low: Floats, high: Floats,
             square = np.swapaxes(J, -1, -2) @ J
             size = np.einsum("...jj->...", square)[..., None, None]
             square = square + np.eye(n) * (_REGULAR * size + np.finfo(float).tiny)
-            usable = np.isfinite(square).all(axis=(-1, -2)) & np.isfinite(f).all(axis=-1)
+            usable = np.asarray(np.isfinite(square).all(axis=(-1, -2)) & np.isfinite(f).all(axis=-1))
             square = np.where(usable[..., None, None], square, np.eye(n))
             right = np.where(usable[..., None], np.einsum("...ji,...j->...i", J, f), 0.0)
             change = right / square[..., 0] if n == 1 else np.linalg.solve(square, right[..., None])[..., 0]
@@ -99,10 +99,10 @@ def fixed_points(drift: Function, jacobian: Function, low: Floats, high: Floats,
             length = (np.abs(change) / width).max(axis=-1, keepdims=True)
             x = x - change / np.maximum(length, 1.0)
         residual, J = np.abs(drift(x)).max(axis=-1), jacobian(x)
-        J = np.where(np.isfinite(J).all(axis=(-1, -2))[..., None, None], J, 0.0)
+        J = np.where(np.isfinite(J).all(axis=(-1, -2), keepdims=True), J, 0.0)
         isolated = np.linalg.svd(J, compute_uv=False)[..., -1] > _ISOLATED
     inside = ((x >= low - _EDGE * width) & (x <= high + _EDGE * width)).all(axis=-1)
-    found = inside & (residual <= _SETTLED) & isolated
+    found = np.asarray(inside & (residual <= _SETTLED) & isolated)
     return [_distinct(points[good], width) for points, good in zip(x, found, strict=True)]
 
 

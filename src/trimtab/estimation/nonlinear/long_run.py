@@ -56,22 +56,24 @@ def followed_points(
     others = BasisDrift(drift.theta[1:], drift.basis)
     starts = np.concatenate([points, spread_points(low, high, min(_STARTS_DRAWN * 2**n, _STARTS_MOST))])
     drawn = fixed_points(others, others.jacobian, low, high, np.broadcast_to(starts, (B, *starts.shape)))
-    sign = _signs(first, 0, points)
+    slopes = _slopes(first, 0, points)
+    sign = _signs(slopes)
     matched = np.full((B, len(points), n), np.nan)
     kinds: list[Counter[str]] = [Counter() for _ in points]
     for b, candidates in enumerate(drawn):
-        own = _signs(others, b, candidates)
+        own_slopes = _slopes(others, b, candidates)
+        own = _signs(own_slopes)
         for s in (-1.0, 1.0):
             mine, theirs = np.flatnonzero(sign == s), np.flatnonzero(own == s)
             distance = np.linalg.norm(points[mine, None] - candidates[theirs], axis=-1)
             for i, j in zip(*linear_sum_assignment(distance), strict=True):
                 matched[b, mine[i]] = candidates[theirs[j]]
-                kinds[mine[i]][fixed_point_type(_multipliers(others, b, candidates[theirs[j]]))] += 1
+                kinds[mine[i]][fixed_point_type(_multipliers(own_slopes[theirs[j]]))] += 1
     found = []
     for i, point in enumerate(points):
         have = int(np.isfinite(matched[:, i, 0]).sum())
         below, above = robust_interval(point, matched[:, i], level, sessions)
-        multipliers = _multipliers(first, 0, point)
+        multipliers = _multipliers(slopes[i])
         stable = sum(times for kind, times in kinds[i].items() if kind.startswith("stable"))
         found.append(
             FixedPoint(
@@ -90,17 +92,20 @@ def followed_points(
     return tuple(found), {count: counts[count] / B for count in sorted(counts)}
 
 
-def _multipliers(drift: BasisDrift, b: int, point: Floats) -> NDArray[np.complex128]:
-    one = BasisDrift(drift.theta[b : b + 1], drift.basis)
-    values = np.linalg.eigvals(one.step_jacobian(point[None, None])[0, 0]).astype(np.complex128)
-    return values[np.lexsort((-values.imag, -np.abs(values).round(12)))]
-
-
-def _signs(drift: BasisDrift, b: int, points: Floats) -> Floats:
+def _slopes(drift: BasisDrift, b: int, points: Floats) -> Floats:
+    """Return the Jacobians (k, n, n) of drift b at points (k, n)."""
     if not len(points):
-        return np.empty(0)
-    one = BasisDrift(drift.theta[b : b + 1], drift.basis)
-    return np.where(np.linalg.det(one.jacobian(points[None])[0]) < 0, -1.0, 1.0)
+        return np.empty((0, drift.n, drift.n))
+    return np.asarray(BasisDrift(drift.theta[b : b + 1], drift.basis).jacobian(points[None])[0])
+
+
+def _signs(slopes: Floats) -> Floats:
+    return np.where(np.linalg.det(slopes) < 0, -1.0, 1.0)
+
+
+def _multipliers(slope: Floats) -> NDArray[np.complex128]:
+    values = np.linalg.eigvals(np.eye(len(slope)) + slope).astype(np.complex128)
+    return values[np.lexsort((-values.imag, -np.abs(values).round(12)))]
 
 
 def long_run(
