@@ -24,6 +24,8 @@ __all__ = ["SEVERITIES", "FindingCounts", "FindingTrend", "Findings", "count_fin
 
 Ints = NDArray[np.int64]
 
+_FEWEST = 10  # sessions with a finding at the start that the interval of a ratio needs
+
 SEVERITIES: Mapping[str, float] = {"critical": 1.5, "high": 1.0, "medium": 0.5, "low": 0.0}
 """Least score units, of ten, that the rule behind a finding takes for its first finding."""
 
@@ -80,7 +82,8 @@ class FindingTrend:
         (T + 1,) mean number per scored session at each iteration; nan where none is scored.
     before, change, relative
         Over those sessions: mean number at the start; how many more there are after `after` iterations; and this as a
-        share of `before`. Intervals are t intervals over sessions.
+        share of `before`. Intervals are t intervals over sessions; the last is unknown where fewer than 10 of them
+        have a finding at the start.
     """
 
     strategy: str
@@ -228,7 +231,8 @@ def _trend(strategy: str, label: str, counts: Ints, after: int, level: float) ->
     t = float(scipy.special.stdtrit(S - 1, 0.5 + level / 2)) / np.sqrt(S)
     half = t * float((y - x).std(ddof=1))
     # Delta method for the ratio of means: y - (1 + relative) x has mean zero over sessions.
-    ratio = t * float((y - (1 + relative) * x).std(ddof=1)) / before if before > 0 else float("nan")
+    enough = int((x > 0).sum()) >= _FEWEST
+    ratio = t * float((y - (1 + relative) * x).std(ddof=1)) / before if enough else float("nan")
     return FindingTrend(
         strategy,
         label,

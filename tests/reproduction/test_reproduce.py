@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from reproduced import small
+from trimtab.errors import InputError
+from trimtab.estimation.layout import as_text
+from trimtab.reproduction.experiments import NOISE
+from trimtab.reproduction.reproduce import reproduce
+from trimtab.reproduction.summary import ReproductionSummary, tally
+from trimtab.simulation.reference import REFERENCE
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return reproduce(20, seed=2, fitted=1)
+
+
+def test_the_document_is_json_with_every_claim(fitted) -> None:
+    document = json.loads(fitted.to_json())
+    assert document["schema"] == "trimtab.reproduction/1"
+    assert [claim["key"] for claim in document["claims"]] == [claim.key for claim in fitted.claims]
+    assert {"key", "strategy", "says", "values", "agrees", "together", "why"} == set(document["claims"][0])
+    assert document["reference"]["EF"]["A"] == REFERENCE["EF"].model.A.tolist()
+    assert document["fitted_experiments"] == 1
+
+
+def test_the_same_seed_gives_the_same_document(fitted) -> None:
+    assert reproduce(20, seed=2, fitted=0).to_dict()["claims"] == fitted.to_dict()["claims"]
+    assert reproduce(20, seed=3, fitted=0).to_dict()["claims"] != fitted.to_dict()["claims"]
+
+
+def test_trimtab_calls_independent_scores_noise_and_finds_the_models_rates(fitted) -> None:
+    verdicts = {one.name: one for one in fitted.verdicts}
+    assert [*verdicts] == [*REFERENCE, NOISE]
+    assert dict(verdicts[NOISE].labels) == {"noise": 1}
+    assert verdicts[NOISE].truth is verdicts[NOISE].covered is None
+    for name, strategy in REFERENCE.items():
+        assert verdicts[name].truth == pytest.approx(strategy.model.rate)
+        assert verdicts[name].labels["dynamics"] == 1
+        assert verdicts[name].trusted == pytest.approx(strategy.model.rate, abs=0.15)
+
+
+def test_the_summary_says_it_all_within_118_columns(fitted) -> None:
+    text = as_text(ReproductionSummary(fitted))
+    assert max(map(len, text.splitlines())) <= 118
+    one_line = " ".join(text.split())
+    assert tally(fitted.claims) in one_line
+    for strain in fitted.strains:
+        assert strain.question in one_line
+    assert "independent scores" in one_line
+
+
+def test_the_tally_counts_every_claim_once() -> None:
+    words = tally(small().claims)
+    counted = [int(word) for word in words.replace(",", "").split() if word.isdigit()]
+    assert counted[0] == sum(counted[1:5])
+
+
+@pytest.mark.parametrize(("experiments", "fitted"), [(10, 0), (20, 21), (20, -1)])
+def test_bad_numbers_are_refused(experiments: int, fitted: int) -> None:
+    with pytest.raises(InputError, match=r"experiments must be from|fitted must be from"):
+        reproduce(experiments, fitted=fitted)
