@@ -113,7 +113,7 @@ def simulate(
 
     _check_outputs(source, out, chart)
     if holds_loops(source):
-        _no_fit_options(source, objective, judgements, dt, estimator)
+        _no_fit_options(source, objective, judgements, dt, draws, estimator)
         found: Loops | str = source
     else:
         names = columns(
@@ -165,7 +165,7 @@ def _fitted(
 
 
 def _no_fit_options(
-    source: str, objective: list[str] | None, judgements: list[str] | None, dt: float, estimator: str
+    source: str, objective: list[str] | None, judgements: list[str] | None, dt: float, draws: int, estimator: str
 ) -> None:
     """Refuse options that only a source which is fitted first has a use for."""
     from trimtab.errors import InputError
@@ -174,6 +174,7 @@ def _no_fit_options(
         "--objective": bool(objective),
         "--judgements": bool(judgements),
         "--dt": dt != 1.0,
+        "--draws": draws != 2000,
         "--estimator": estimator != "auto",
     }
     useless = [name for name, there in given.items() if there]
