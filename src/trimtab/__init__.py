@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from trimtab.core.coupling import couple as couple
     from trimtab.core.objectives import Objective as Objective
     from trimtab.core.objectives import ObjectiveSpace as ObjectiveSpace
     from trimtab.core.trajectories import Trajectories as Trajectories
@@ -46,6 +47,7 @@ _WHERE = {
     "TrimtabError": "trimtab.errors",
     "audit": "trimtab.estimation.audit.audit",
     "compare": "trimtab.estimation.comparison.compare",
+    "couple": "trimtab.core.coupling",
     "fit": "trimtab.estimation.fit",
     "forecast": "trimtab.forecasting.forecast",
     "fit_nonlinear": "trimtab.estimation.nonlinear.fit",

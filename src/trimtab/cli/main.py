@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from trimtab.cli import audit, compare, data, findings, fit, nonlinear, reproduce, run, score, simulate
+from trimtab.cli import agents, audit, compare, data, findings, fit, nonlinear, reproduce, run, score, simulate
 from trimtab.errors import TrimtabError
 
 __all__ = ["app", "main"]
@@ -49,6 +49,7 @@ app.command("audit", short_help="Ask whether it is dynamics, and whether a fit m
 app.command("nonlinear", short_help="Ask whether a drift bends, and where the loop then leads.")(nonlinear.nonlinear)
 app.command("compare", short_help="Compare the dynamics of two sources, strategies or models.")(compare.compare)
 app.command("simulate", short_help="Forecast sessions from a fit, a file of models or the paper.")(simulate.simulate)
+app.command("agents", short_help="Ask which of several agents moves which.")(agents.agents)
 app.command("report", short_help="Write the HTML report of a source.")(fit.report)
 app.command("export", short_help="Write a source as a tidy table.")(data.export)
 app.command("score", short_help="Score programs without running them.")(score.score)

@@ -27,6 +27,7 @@ from trimtab.estimation.rungs import Rung, RungName
 
 if TYPE_CHECKING:
     from trimtab.estimation.audit.audit import Audit
+    from trimtab.estimation.coupling.results import Coupling
 
 __all__ = ["R2", "ArrayEstimate", "Draws", "Estimate", "Fit", "RegimeEstimate", "StrategyFit", "Verdict"]
 
@@ -293,6 +294,12 @@ class Fit:
         from trimtab.estimation.audit.audit import audit
 
         return audit(self.trajectories, level=self.level, seed=self.seed, shuffles=shuffles)
+
+    def coupling(self) -> Coupling:
+        """Return the drift in blocks where the objectives are those of several agents, see `trimtab.couple`."""
+        from trimtab.estimation.coupling.blocks import coupling
+
+        return coupling(self)
 
     def summary(self) -> str:
         """Return the figures and the verdicts as text for a terminal."""

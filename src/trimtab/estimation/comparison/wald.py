@@ -10,7 +10,7 @@ from trimtab.estimation.comparison.results import DriftTest
 from trimtab.estimation.least_squares import coefficients
 from trimtab.estimation.moments import Moments
 
-__all__ = ["drift_tests", "holm", "unit_estimates"]
+__all__ = ["drift_tests", "holm", "unit_estimates", "zero_test"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -66,6 +66,11 @@ def drift_tests(a: Moments, b: Moments, *, paired: bool) -> tuple[DriftTest, Dri
         _first(difference, samples, ((every, "A and b"), drift, diagonal)),
         _first(difference, samples, ((matrix, "A"), diagonal)),
     )
+
+
+def zero_test(v: Floats, units: Floats, entries: str) -> DriftTest:
+    """Test that q entries are zero, from their estimate v (q,) and rows (S, q) as of `unit_estimates`."""
+    return _test(v, [units], entries)
 
 
 def _first(difference: Floats, samples: list[Floats], candidates: tuple[tuple[Ints, str], ...]) -> DriftTest:

@@ -1,0 +1,1 @@
+"""Several agents in one system: what each does to the others."""
