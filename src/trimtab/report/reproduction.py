@@ -11,7 +11,7 @@ from trimtab.report.figures.reproduction import Row, spread_figure
 from trimtab.report.page import environment, page_parts, write_page
 from trimtab.report.palette import Look, look
 from trimtab.report.text import fixed
-from trimtab.reproduction.claims import Claim, by_strategy
+from trimtab.reproduction.claims import Claim, by_strategy, not_shown
 from trimtab.reproduction.experiments import NOISE
 from trimtab.reproduction.paper import INTERFERENCE, REPORTED, SESSIONS, STEPS
 from trimtab.reproduction.reproduce import Reproduction
@@ -45,7 +45,10 @@ def render_reproduction(found: Reproduction) -> str:
     book = Book()
     looks = {name: look(k) for k, name in enumerate((*REPORTED, NOISE))}
     panels = _panels(book, found, looks)
-    groups = [(name, [_row(claim) for claim in own]) for name, own in by_strategy(found.claims).items()]
+    groups = [
+        (name, not_shown(own) if name else "", [_row(claim) for claim in own])
+        for name, own in by_strategy(found.claims).items()
+    ]
     return (
         environment()
         .get_template("reproduction.html")
@@ -58,6 +61,7 @@ def render_reproduction(found: Reproduction) -> str:
             settings=_settings(found),
             groups=groups,
             names=_NAMES,
+            regimes=[(name, paper.regime) for name, paper in REPORTED.items()],
             strains=found.strains,
             panels=panels,
             verdicts=[(one.name, verdict_cells(one, found.fitted)) for one in found.verdicts],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -166,15 +166,9 @@ _CONFLICTS = {
 
 def _together(own: list[Claim]) -> list[Claim]:
     """Return the claims of one strategy, each with whether it was shown along with the others."""
-    missed = [claim for claim in own if claim.agrees != "yes"]
-    if not missed:
-        return [
-            replace(claim, together="yes", why=claim.why or "One model shows all claims of this strategy.")
-            for claim in own
-        ]
-    left_out = "; ".join(claim.says for claim in missed)
+    shown: Together = "yes" if all(claim.agrees == "yes" for claim in own) else "without others"
     return [
-        replace(claim, together="without others", why=f"{claim.why} Shown without: {left_out}.".strip())
+        replace(claim, together=shown)
         if claim.agrees == "yes"
         else replace(claim, together="no", why=_CONFLICTS.get(claim.key, claim.why or _NOT_SHOWN))
         for claim in own
@@ -215,6 +209,11 @@ def _companion() -> Claim:
         "Simulated scores have no findings. trimtab findings SOURCE computes the same figure, with a session-clustered "
         "interval, for any store that holds scored texts.",
     )  # fmt: skip
+
+
+def not_shown(own: Iterable[Claim]) -> str:
+    """Return what the claims that do not fully agree say, in one line."""
+    return "; ".join(claim.says for claim in own if claim.agrees in ("no", "partly"))
 
 
 def by_strategy(made: tuple[Claim, ...]) -> Mapping[str, list[Claim]]:
