@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 OUT    ?= trimtab-out
 
-.PHONY: run test check bench study browser format lock clean
+.PHONY: run test check bench study reference browser format lock clean
 
 run: $(VENV)/.installed            ## the main job: run, fit, report
 	$(BIN)/trimtab run --out $(OUT) $(RUN_OPTIONS)
@@ -23,6 +23,9 @@ bench: $(VENV)/.installed-dev      ## benchmarks against peers
 
 study: $(VENV)/.installed-dev      ## docs/calibration.md: how often intervals hold, by simulation; an hour on two cores
 	$(BIN)/python studies/calibration.py $(STUDY_OPTIONS)
+
+reference: $(VENV)/.installed-dev  ## calibrate the paper's strategies anew: simulation/reference.json; some minutes on two cores
+	$(BIN)/python studies/reference.py $(REFERENCE_OPTIONS)
 
 format: $(VENV)/.installed-dev     ## apply formatting and safe fixes
 	$(BIN)/ruff check --fix .
