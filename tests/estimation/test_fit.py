@@ -314,3 +314,13 @@ def test_an_iteration_that_failed_on_one_objective_ends_no_session() -> None:
     one = fit(replace(data, scores=scores, status=status))["EF"]
     ends = np.vstack([data.scores[9], data.scores[21::11]])
     np.testing.assert_allclose(one.reached.estimate, ends.mean(axis=0))
+
+
+def test_starts_that_dwarf_all_other_scores_leave_a_model_all_the_same() -> None:
+    """As where a failed evaluation is recorded as 1e10: the steps down from there are explained to the last digit."""
+    scores = panel(REAL, sessions=20).scores.reshape(20, 11, 3).copy()
+    scores[:5, 0, 1:] = 1e9, 1e10
+    scores[5:8, 0, 2] = 1e10
+    found = fit(Trajectories.from_arrays(scores, ["a:-inf:inf", "b:-inf:inf", "c:-inf:inf"]), estimator="least-squares")
+    Q = found["all"].model.Q
+    np.testing.assert_array_equal(Q, Q.T)

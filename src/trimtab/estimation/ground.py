@@ -193,12 +193,25 @@ def least_squares_rung(ground: Ground) -> tuple[Rung, float]:
         "least_squares",
         ground.estimate.A + unless_identified,
         ground.estimate.b + unless_identified,
-        ground.estimate.Q + (0.0 if ground.design.enough else np.nan),
+        _semidefinite(ground.estimate.Q, ground.moments.scale) + (0.0 if ground.design.enough else np.nan),
         draws,
         ground.interference(),
         seconds=time.perf_counter() - started,
     )
     return rung, lost
+
+
+def _semidefinite(Q: Floats, scale: Floats) -> Floats:
+    """Return the covariance (n, n) nearest to Q in units of `scale` (n,).
+
+    Where one step is 1e10 times as large as another, sums of squares leave nothing of Q but rounding errors.
+    """
+    unit = scale[:, None] * scale
+    values, vectors = np.linalg.eigh((Q + Q.T) / 2 / unit)
+    if values[0] >= 0 and np.array_equal(Q, Q.T):
+        return Q
+    nearest = (vectors * np.maximum(values, 0.0)) @ vectors.T
+    return np.asarray((nearest + nearest.T) / 2 * unit)
 
 
 def _regular_draws(ground: Ground) -> tuple[Draws, float]:
