@@ -49,6 +49,7 @@ def agents(
     level: Annotated[float, typer.Option(help="Coverage of the intervals; tests reject below 1 - LEVEL.")] = 0.95,
     draws: Annotated[int, typer.Option(help="Bootstrap replicates.")] = 2000,
     seed: Annotated[int, typer.Option(help="Seed of the replicates.")] = 0,
+    estimator: Annotated[str, typer.Option(help="Which estimate to trust, as in trimtab fit.")] = "auto",
 ) -> None:
     """Join the sessions of several agents, and say which agent's scores move whose, and what that does to the speed."""
     from trimtab.core.coupling import couple
@@ -58,7 +59,7 @@ def agents(
     called = _names(sources, name)
     found = {agent: read(source, None, names) for agent, source in zip(called, sources, strict=True)}
     joined = couple(found, by) if len(sources) > 1 else next(iter(found.values()))
-    result = fit(joined, level=level, draws=draws, seed=seed, estimator="least-squares").coupling()
+    result = fit(joined, level=level, draws=draws, seed=seed, estimator=estimator).coupling()
     if as_json:
         typer.echo(result.to_json())
         return

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from itertools import combinations
 
 import numpy as np
+import scipy.special
 from numpy.typing import NDArray
 
 from trimtab.core.coupling import agents_of
@@ -20,7 +21,7 @@ from trimtab.estimation.moments import Moments, path_sample, session_moments, st
 from trimtab.estimation.multiplicity import holm
 from trimtab.estimation.results import Fit, StrategyFit
 
-__all__ = ["coupling"]
+__all__ = ["block_tests", "coupling", "drawn_block_tests"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -29,9 +30,10 @@ Ints = NDArray[np.int64]
 def coupling(fit: Fit) -> Coupling:
     """Return the blocks of a fit of several agents, whose objectives are named AGENT.NAME (see `trimtab.couple`).
 
-    With A in blocks A_ij, the block by which agent j moves agent i is tested against zero by Hotelling's T2, its
-    covariance being that of the jackknife over sessions, and p-values are adjusted by Holm's method over the ordered
-    pairs of agents. All figures are those of least squares, so that tests and figures speak of the same estimate.
+    With A in blocks A_ij, the block by which agent j moves agent i is tested against zero, and p-values are adjusted by
+    Holm's method over the ordered pairs of agents. All figures are those of the estimator that the fit trusts: least
+    squares takes what two agents share for a whole session, such as a hard task, for coupling, and the state space,
+    which the fit then trusts, does not.
 
     Raises
     ------
@@ -59,10 +61,12 @@ def coupling(fit: Fit) -> Coupling:
 
 
 def _strategy(one: StrategyFit, moments: Moments, own: Mapping[str, Ints], fit: Fit) -> StrategyCoupling:
-    rung = one.rungs["least_squares"]
-    tests = _tests(moments, own)
+    rung, plain = one.rung, block_tests(moments, own)
+    tests = plain if rung.name == "least_squares" else drawn_block_tests(rung.A, rung.draws.A, own, one.sessions)
     pairs = [pair for pair in tests if pair[0] != pair[1]]
-    adjusted = dict(zip(pairs, holm(np.array([tests[pair] for pair in pairs])), strict=True))
+    adjusted, plain_adjusted = (
+        dict(zip(pairs, holm(np.array([p_values[pair] for pair in pairs])), strict=True)) for p_values in (tests, plain)
+    )
     blocks = {}
     for (to, of), p in tests.items():
         at = np.ix_(own[to], own[of])
@@ -70,10 +74,19 @@ def _strategy(one: StrategyFit, moments: Moments, own: Mapping[str, Ints], fit: 
         low, high = normal_interval(A, drawn, fit.level, one.sessions)
         scaled = A * moments.scale[own[of]] / moments.scale[own[to]][:, None]
         norm = float(np.linalg.norm(scaled))
-        blocks[to, of] = Block(to, of, ArrayEstimate(A, low, high), norm, p, float(adjusted.get((to, of), np.nan)))
+        blocks[to, of] = Block(
+            to=to,
+            of=of,
+            A=ArrayEstimate(A, low, high),
+            norm=norm,
+            p_value=p,
+            adjusted_p_value=float(adjusted.get((to, of), np.nan)),
+            least_squares_p_value=float(plain_adjusted.get((to, of), np.nan)),
+        )
     whole, apart, change = _rates(rung.A, rung.draws.A, own, fit.level, one.sessions)
     return StrategyCoupling(
         name=one.name,
+        estimator=rung.name,
         sessions=one.sessions,
         steps=one.steps,
         agents={agent: tuple(fit.space.names[j] for j in at) for agent, at in own.items()},
@@ -85,8 +98,11 @@ def _strategy(one: StrategyFit, moments: Moments, own: Mapping[str, Ints], fit: 
     )
 
 
-def _tests(moments: Moments, own: Mapping[str, Ints]) -> dict[tuple[str, str], float]:
-    """Return the p-value of every block being zero, by (to, of); nan for an agent's own."""
+def block_tests(moments: Moments, own: Mapping[str, Ints]) -> dict[tuple[str, str], float]:
+    """Return the p-value of every block of least squares being zero, by (to, of); nan for an agent's own.
+
+    By Hotelling's T2 with the covariance of the jackknife over sessions, see `comparison.wald`.
+    """
     chosen = np.sort(np.concatenate([*own.values()]))
     part = moments.part(chosen)
     units = unit_estimates(part) if part.n_sessions > 1 else np.empty((0, 0))
@@ -100,6 +116,21 @@ def _tests(moments: Moments, own: Mapping[str, Ints]) -> dict[tuple[str, str], f
                 # A_ij is the coefficient of state j in the equation of objective i: row 1 + j, column i of beta.
                 at = np.array([(1 + place[int(j)]) * len(chosen) + place[int(i)] for i in own[to] for j in own[of]])
                 p = zero_test(beta[at], units[:, at], f"A of {to} on {of}").p_value
+            found[to, of] = p
+    return found
+
+
+def drawn_block_tests(A: Floats, drawn: Floats, own: Mapping[str, Ints], sessions: int) -> dict[tuple[str, str], float]:
+    """Return the same for another estimator, by Hotelling's T2 with the covariance of its replicates (draws, n, n)."""
+    found = {}
+    for to, i in own.items():
+        for of, j in own.items():
+            p, q = float("nan"), len(i) * len(j)
+            v, units = A[np.ix_(i, j)].ravel(), drawn[:, i[:, None], j].reshape(-1, q)
+            if to != of and len(units) > q + 1 and sessions > q:
+                V = np.atleast_2d(np.cov(units, rowvar=False))
+                T2 = float(v @ np.linalg.pinv(V, hermitian=True) @ v)
+                p = float(scipy.special.fdtrc(q, sessions - q, T2 / q * (sessions - q) / (sessions - 1)))
             found[to, of] = p
     return found
 

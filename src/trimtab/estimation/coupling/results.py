@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from trimtab.core.exclusions import Exclusion
 from trimtab.errors import InputError
 from trimtab.estimation.estimates import ArrayEstimate, Estimate
+from trimtab.estimation.rungs import RungName
 
 __all__ = ["SCHEMA", "Block", "CorrelationBlock", "Coupling", "StrategyCoupling"]
 
@@ -37,6 +38,8 @@ class Block:
         Of "the block is zero"; nan for an agent's own block and where sessions are too few.
     adjusted_p_value
         The same after Holm's correction over the pairs of agents under this strategy.
+    least_squares_p_value
+        What the adjusted one would be by least squares, where the fit trusts another estimator.
     """
 
     to: str
@@ -45,6 +48,7 @@ class Block:
     norm: float
     p_value: float
     adjusted_p_value: float
+    least_squares_p_value: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,8 @@ class StrategyCoupling:
 
     Parameters
     ----------
+    estimator
+        Name of the rung of the fit that all figures are of: the one that it trusts.
     agents
         Names of each agent's objectives in the drift, by agent.
     blocks
@@ -89,6 +95,7 @@ class StrategyCoupling:
     """
 
     name: str
+    estimator: RungName
     sessions: int
     steps: int
     agents: Mapping[str, tuple[str, ...]]
@@ -172,6 +179,7 @@ class Coupling:
 
 def _strategy(one: StrategyCoupling) -> dict[str, Any]:
     return {
+        "estimator": one.estimator,
         "sessions": one.sessions,
         "steps": one.steps,
         "agents": {name: [*own] for name, own in one.agents.items()},
@@ -183,6 +191,7 @@ def _strategy(one: StrategyCoupling) -> dict[str, Any]:
                 "norm": _number(block.norm),
                 "p_value": _number(block.p_value),
                 "adjusted_p_value": _number(block.adjusted_p_value),
+                "least_squares_p_value": _number(block.least_squares_p_value),
             }
             for block in one.blocks.values()
         ],

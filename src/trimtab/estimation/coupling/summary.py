@@ -10,9 +10,10 @@ from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from trimtab.estimation.coupling.results import Coupling, StrategyCoupling
+from trimtab.estimation.coupling.results import Block, Coupling, StrategyCoupling
 from trimtab.estimation.estimates import Estimate
 from trimtab.estimation.layout import listed, number, p_value, paragraph, plain, table
+from trimtab.estimation.rungs import RUNGS
 
 __all__ = ["CouplingSummary"]
 
@@ -20,7 +21,8 @@ _HOW = (
     "An agent moves another where its scores at one iteration tell how the other's will change to the next, beyond "
     "what the other's own scores tell. The strength is the norm of that part of the drift, each objective in its own "
     "spread: 0 is none, and chance alone makes it positive, so that the p-value decides (Holm's correction over the "
-    "pairs). What both agents share for a whole session, such as a hard task or one judge of both, can look like this."
+    "pairs). What both agents share for a whole session, such as a hard task or one judge of both, looks the same to "
+    "least squares; estimators that allow for it take its place where the scores show lasting differences."
 )
 
 
@@ -34,7 +36,10 @@ class CouplingSummary:
         """Yield who moves whom, steps that go together and speeds, then what was left out."""
         found = self.coupling
         for one in found.strategies.values():
-            yield Text(plain(f"{one.name} ({one.sessions:,} sessions, {one.steps:,} steps)"), style="bold")
+            yield Text(
+                plain(f"{one.name} ({one.sessions:,} sessions, {one.steps:,} steps), by {RUNGS[one.estimator]}"),
+                style="bold",
+            )
             yield _blocks(one, found.level)
             yield from _interference(one)
             for sentence in (*_verdicts(one, found.level), _speed(one)):
@@ -71,15 +76,15 @@ def _interval(value: Estimate) -> str:
 def _interference(one: StrategyCoupling) -> Iterator[RenderableType]:
     if not one.interference:
         return
-    made = table("Steps that go together", ["agents", "size", "p, adjusted", "strongest"])
+    made = table("Steps that go together", ["agents", "size", "strongest", "p, adjusted"])
     for block in one.interference:
         who = f"within {block.agents[0]}" if len(block.agents) == 1 else " and ".join(block.agents)
         first, second = block.strongest
         made.add_row(
             Text(plain(who)),
             number(block.size),
-            p_value(block.adjusted_p_value),
             Text(plain(f"{first} and {second} {_interval(block.correlation)}")),
+            p_value(block.adjusted_p_value),
         )
     yield made
 
@@ -91,9 +96,19 @@ def _verdicts(one: StrategyCoupling, level: float) -> Iterator[str]:
         if np.isnan(p):
             yield f"Whether {block.of} moves {block.to} cannot be said: too few sessions for so many coefficients."
         elif p < 1 - level:
-            yield f"{block.of} moves {block.to} (p {'' if p < 0.001 else '= '}{p_value(p)})."
+            yield f"{block.of} moves {block.to} (p {'' if p < 0.001 else '= '}{p_value(p).replace('<', '< ')})."
         else:
-            yield f"Nothing shows that {block.of} moves {block.to} (p = {p_value(p)})."
+            yield f"Nothing shows that {block.of} moves {block.to} (p = {p_value(p)}).{_otherwise(block, level)}"
+
+
+def _otherwise(block: Block, level: float) -> str:
+    """Say where least squares would have found what the trusted estimator does not."""
+    if not block.least_squares_p_value < 1 - level:
+        return ""
+    return (
+        f" Least squares would have said so (p = {p_value(block.least_squares_p_value)}), but it takes lasting "
+        "differences between sessions, noise of the scores and scores at bounds for coupling."
+    )
 
 
 def _speed(one: StrategyCoupling) -> str:
