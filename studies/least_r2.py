@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import expm, solve_discrete_lyapunov
 from scipy.optimize import minimize
 
 from trimtab.core.streams import stream
@@ -20,7 +19,7 @@ from trimtab.reproduction.paper import INTERFERENCE, OBJECTIVES, REPORTED
 Floats = NDArray[np.float64]
 
 RATE = REPORTED["FF"].rate
-STARTS = 40
+STARTS = 12
 NEAREST = 0.98  # largest modulus of a multiplier
 
 
@@ -28,7 +27,8 @@ def loop(theta: Floats) -> tuple[Floats, Floats]:
     """Return F, whose multipliers lie between -`NEAREST` and 1 - `RATE`, and Q, from (15,) parameters."""
     skew = np.zeros((3, 3))
     skew[np.triu_indices(3, 1)] = theta[:3]
-    U = expm(skew - skew.T)
+    skew -= skew.T
+    U = np.linalg.solve(np.eye(3) + skew, np.eye(3) - skew)  # Cayley's rotation
     T = np.diag(1 - RATE - (NEAREST - RATE + 1) / (1 + np.exp(-theta[3:6])))
     T[np.triu_indices(3, 1)] = theta[6:9]
     L = np.zeros((3, 3))
@@ -39,7 +39,7 @@ def loop(theta: Floats) -> tuple[Floats, Floats]:
 def figures(theta: Floats) -> tuple[float, Floats]:
     """Return the mean R2 of steps, and the correlations of steps (3, 3)."""
     F, Q = loop(theta)
-    P = solve_discrete_lyapunov(F, Q)
+    P = np.linalg.solve(np.eye(9) - np.kron(F, F), Q.ravel()).reshape(3, 3)
     V = 2 * P - F @ P - P @ F.T
     sd = np.sqrt(np.diag(V))
     return float(1 - (np.diag(Q) / np.diag(V)).mean()), V / np.outer(sd, sd)
@@ -47,12 +47,13 @@ def figures(theta: Floats) -> tuple[float, Floats]:
 
 def least(limit: float | None) -> tuple[float, Floats]:
     """Return the least R2 found, and the correlations there; without a limit no correlation is held at all."""
-    pairs = [(OBJECTIVES.index(a), OBJECTIVES.index(b), value) for (a, b), value in INTERFERENCE.items()]
+    rows, columns = np.array([[OBJECTIVES.index(name) for name in pair] for pair in INTERFERENCE]).T
+    wanted = np.array([*INTERFERENCE.values()])
     constraints = []
     if limit is not None:
         constraints = [
-            {"type": "eq", "fun": lambda t: [figures(t)[1][a, b] - value for a, b, value in pairs]},
-            {"type": "ineq", "fun": lambda t: [limit - figures(t)[1][0, 1], limit + figures(t)[1][0, 1]]},
+            {"type": "eq", "fun": lambda t: figures(t)[1][rows, columns] - wanted},
+            {"type": "ineq", "fun": lambda t: limit - np.abs(figures(t)[1][0, 1])},
         ]
     best = (1.0, np.eye(3))
     for k in range(STARTS):
@@ -63,8 +64,7 @@ def least(limit: float | None) -> tuple[float, Floats]:
         )  # fmt: skip
         r2, correlations = figures(found.x)
         held = limit is None or (
-            max(abs(correlations[a, b] - value) for a, b, value in pairs) < 1e-3
-            and abs(correlations[0, 1]) < limit + 1e-3
+            np.abs(correlations[rows, columns] - wanted).max() < 1e-3 and abs(correlations[0, 1]) < limit + 1e-3
         )
         if held and r2 < best[0]:
             best = (r2, correlations)

@@ -70,6 +70,14 @@ def test_ffs_r2_is_below_what_uncorrelated_objectives_allow() -> None:
     assert numbers["least r2"] > REPORTED["FF"].r2
 
 
+def test_a_score_that_falls_to_a_bound_and_stays_makes_the_rate_1_at_most() -> None:
+    found = small().simulated.pinned
+    assert (found.reached[:, 0] == 0).all()
+    assert (np.abs(found.eigenvalues + 1).min(axis=1) < 1e-9).all()
+    assert (found.rate <= 1 + 1e-9).all()
+    assert strain("at_zero").numbers["rate"] == pytest.approx(np.median(found.rate))
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_r2_of_steps_is_bounded_by_the_autocorrelation_of_a_stationary_loop(seed: int) -> None:
     """The inequality that the question on FF rests on, on exact stationary laws."""

@@ -135,7 +135,7 @@ def _panels(book: Book, found: Reproduction, looks: dict[str, Look]) -> list[Pan
     rows = []
     for (one, other), value in INTERFERENCE.items():
         pair = simulated.interference[:, simulated.space.index(one), simulated.space.index(other)]
-        rows.append(Row(f"{one[:6]}. and {other[:5]}.", look(5), pair, value))
+        rows.append(Row(f"{one} with {other}", look(5), pair, value))
     add("interference", "Interference, all steps pooled", rows)
     return panels
 

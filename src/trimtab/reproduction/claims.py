@@ -158,6 +158,7 @@ _CONFLICTS = {
     "SF.multiplier": "abs(1 − rate) is the modulus of a pair only without an imaginary part, which is no oscillation.",
     "FF.rate": "No model was found that has it with R² 0.5, even where nothing else was asked for; see the questions.",
     "FF.multiplier": "It is abs(1 − rate), and falls with the rate.",
+    "FF.reached": "Security that falls to 0 and stays makes −1 an eigenvalue, so that the rate is 1 at most.",
     "FF.regime": "Contradicts the rate: at 1.29 no eigenvalue is nearer to zero than 1.29.",
     "FF.r2": "No model was found that has it with rate 1.29, even where nothing else was asked for; see the questions.",
 }
@@ -195,7 +196,7 @@ def _interference(found: Experiments) -> Iterator[Claim]:
     for (one, other), paper in INTERFERENCE.items():
         measured = found.interference[:, found.space.index(one), found.space.index(other)]
         made = _numbers(
-            f"interference.{one}-{other}", "", f"interference of {one} and {other} {paper:g}",
+            f"interference.{one}-{other}", "", f"interference of {one} and {other} {paper:g}".replace("-", "−"),
             [("correlation of steps, pooled", paper, measured)],
         )  # fmt: skip
         yield replace(made, together="yes" if made.agrees == "yes" else "no", why="All steps of all strategies pooled.")

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trimtab.core.objectives import ObjectiveSpace
 from trimtab.core.streams import stream
+from trimtab.dynamics.affine import AffineSDE
 from trimtab.dynamics.interference import interference_from_covariance
 from trimtab.errors import InputError
 from trimtab.estimation.least_squares import estimate
 from trimtab.reproduction.figures import MIDDLE, Figures, experiment_figures
 from trimtab.reproduction.paper import OBJECTIVES, SESSIONS, STEPS
-from trimtab.simulation.reference import REFERENCE, ff_rate_and_r2
+from trimtab.simulation.reference import REFERENCE, ReferenceStrategy, ff_rate_and_r2
 
 __all__ = ["NOISE", "Experiments", "independent_scores", "simulate_experiments"]
 
@@ -44,6 +45,8 @@ class Experiments:
         (n,) by strategy: share of the scores from iteration 1 on that lie at either end of the scale.
     alone
         What is reported of the model that was only asked for FF's rate and R2.
+    pinned
+        What is reported of FF's model with security drawn so far down that it stays at 0.
     noise
         The same number of sessions of independent scores around a constant: no dynamics at all.
     """
@@ -56,6 +59,7 @@ class Experiments:
     interference: Floats
     at_bound: Mapping[str, Floats]
     alone: Figures
+    pinned: Figures
     noise: Figures
 
     def scores(self, name: str, experiment: int) -> Floats:
@@ -95,11 +99,22 @@ def simulate_experiments(experiments: int, seed: int) -> Experiments:
         later=later,
         interference=interference_from_covariance(pooled.step_covariance),
         at_bound=at_bound,
-        alone=experiment_figures(
-            ff_rate_and_r2().paths(experiments * SESSIONS, seed, STEPS).reshape(experiments, SESSIONS, STEPS + 1, -1)
-        ),
+        alone=_figures(ff_rate_and_r2(), experiments, seed),
+        pinned=_figures(_pinned(REFERENCE["FF"]), experiments, seed),
         noise=experiment_figures(independent_scores(experiments, seed)),
     )
+
+
+def _figures(strategy: ReferenceStrategy, experiments: int, seed: int) -> Figures:
+    paths = strategy.paths(experiments * SESSIONS, seed, STEPS)
+    return experiment_figures(paths.reshape(experiments, SESSIONS, STEPS + 1, -1))
+
+
+def _pinned(strategy: ReferenceStrategy) -> ReferenceStrategy:
+    """Return the strategy with its first objective drawn down by the whole scale at every step."""
+    model, down = strategy.model, np.zeros(strategy.space.n)
+    down[0] = strategy.space.high[0] - strategy.space.low[0]
+    return replace(strategy, model=AffineSDE(model.A, model.b - down, model.Q))
 
 
 def independent_scores(experiments: int, seed: int) -> Floats:

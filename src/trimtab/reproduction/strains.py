@@ -148,6 +148,21 @@ def _noise(found: Experiments) -> Strain:
     )
 
 
+def _at_zero(found: Experiments) -> Strain:
+    paper, pinned = REPORTED["FF"], found.pinned
+    rate, level = spread(pinned.rate), spread(pinned.reached[:, 0])
+    return Strain(
+        "at_zero",
+        "Can FF have a rate of 1.29 while security is at 0.0?",
+        "Not if it falls to 0 and stays. A score that goes to 0 in one step, from wherever it was, moves by exactly "
+        "−x: least squares then finds −1 for its own effect and 0 for all others, −1 is an eigenvalue of A, and the "
+        f"rate is 1 at most. On FF's model with {OBJECTIVES[0]} drawn down until it rests at {_signed(level.median)}, "
+        f"the rate is {_between(rate)}. A bound also cuts off the overshoot that a rate of {paper.rate:g} stands for. "
+        f"The closest model of FF leaves {OBJECTIVES[0]} at {_between(spread(found.figures['FF'].reached[:, 0]))}.",
+        {"rate": rate.median, "level": level.median},
+    )
+
+
 def _r2_of_ff(found: Experiments) -> Strain:
     paper = REPORTED["FF"]
     both, alone = found.figures["FF"], found.alone
@@ -258,5 +273,5 @@ def _errors(found: Experiments) -> Strain:
 
 
 _QUESTIONS: tuple[Callable[[Experiments], Strain], ...] = (
-    _abstract, _near_zero, _overshoot, _pair, _r2_of_ff, _noise, _stationary, _levels, _needed, _errors,
+    _abstract, _near_zero, _overshoot, _pair, _at_zero, _r2_of_ff, _noise, _stationary, _levels, _needed, _errors,
 )  # fmt: skip

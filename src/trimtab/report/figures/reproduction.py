@@ -85,7 +85,7 @@ def spread_figure(rows: Sequence[Row], title: str, decimals: int = 2) -> go.Figu
         yaxis=axis(
             range=[len(rows) - 0.4, -0.6],
             tickvals=list(range(len(rows))),
-            ticktext=[plain(row.name, 22) for row in rows],
+            ticktext=[plain(row.name, 30) for row in rows],
             zeroline=False,
         ),
     )
