@@ -93,3 +93,4 @@ def test_the_document_and_the_report_say_clusters(repeated: tt.Fit, tmp_path) ->
     assert [one["size"] for one in found] == [1, 3]
     page = repeated.report(tmp_path / "report.html").read_text(encoding="utf-8")
     assert "mean of 3 that cannot be told apart" in page
+    assert "Eigenvalues by cluster" in page

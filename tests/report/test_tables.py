@@ -71,10 +71,11 @@ def test_what_is_unknown_is_a_dash():
 
 def test_matrices_hold_the_model(fit):
     one = fit["EF"]
-    drift, noise, spectrum = matrices(one)
+    drift, noise, spectrum, *clusters = matrices(one)
     assert drift.columns == ("security", "efficiency", "functionality", "b")
     assert drift.rows[1][0] == "efficiency"
     shown = np.array([[float(cell.replace("−", "-")) for cell in cells] for _, cells in drift.rows])
     np.testing.assert_allclose(shown, np.column_stack([one.A, one.b]), rtol=6e-3)
     assert len(noise.rows) == 3
     assert spectrum.rows[0][1][2] == f"{abs(1 + one.eigenvalues[0]):.3f}"
+    assert len(clusters) == bool(one.rung.clusters)

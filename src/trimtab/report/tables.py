@@ -229,4 +229,12 @@ def matrices(one: StrategyFit) -> list[Matrix]:
         values = np.column_stack([lam.real, lam.imag, np.abs(1 + lam * one.dt)])
         labels = [f"λ{i + 1}" for i in range(len(lam))]
         found.append(_matrix("Eigenvalues of A", values, labels, ["real", "imaginary", "|1 + λ dt|"]))
+    if one.rung.clusters:
+        rows = [
+            [c.size, c.real, c.real.low, c.real.high, c.mean.imag, float(c.conditions.max()), c.mean_condition]
+            for c in one.rung.clusters
+        ]
+        heads = ["eigenvalues", "mean, real", "low", "high", "imaginary", "condition", "of the mean"]
+        title = "Eigenvalues by cluster: those that cannot be told apart on one line"
+        found.append(_matrix(title, np.array(rows, dtype=np.float64), [str(k + 1) for k in range(len(rows))], heads))
     return found

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from trimtab.estimation.coupling.results import Block, Coupling, StrategyCoupling
 from trimtab.estimation.estimates import Estimate
-from trimtab.estimation.layout import listed, number, p_value, paragraph, plain, table
+from trimtab.estimation.layout import listed, number, p_value, paragraph, plain, score, table
 from trimtab.estimation.rungs import RUNGS
 
 __all__ = ["CouplingSummary"]
@@ -62,7 +62,7 @@ def _blocks(one: StrategyCoupling, level: float) -> Table:
         made.add_row(
             Text(plain(block.to)),
             Text("itself" if own else plain(block.of)),
-            number(block.norm),
+            score(block.norm),
             "–" if own else p_value(block.adjusted_p_value),
             Text(plain(largest)),
         )
@@ -70,7 +70,7 @@ def _blocks(one: StrategyCoupling, level: float) -> Table:
 
 
 def _interval(value: Estimate) -> str:
-    return f"{number(value, signed=True)} ({number(value.low, signed=True)}..{number(value.high, signed=True)})"
+    return f"{score(value, signed=True)} ({score(value.low, signed=True)}..{score(value.high, signed=True)})"
 
 
 def _interference(one: StrategyCoupling) -> Iterator[RenderableType]:
