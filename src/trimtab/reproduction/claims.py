@@ -156,11 +156,11 @@ _NOT_SHOWN = "Not shown by the model that comes closest to all claims of this st
 
 _CONFLICTS = {
     "SF.multiplier": "abs(1 − rate) is the modulus of a pair only without an imaginary part, which is no oscillation.",
-    "FF.rate": "No model was found that has it with R² 0.5, even where nothing else was asked for; see the questions.",
+    "FF.rate": "No model was found that has it with R² 0.5, even with all levels left free; see the questions.",
     "FF.multiplier": "It is abs(1 − rate), and falls with the rate.",
     "FF.reached": "Security that falls to 0 and stays makes −1 an eigenvalue, so that the rate is 1 at most.",
     "FF.regime": "Contradicts the rate: at 1.29 no eigenvalue is nearer to zero than 1.29.",
-    "FF.r2": "No model was found that has it with rate 1.29, even where nothing else was asked for; see the questions.",
+    "FF.r2": "No model was found that has it with rate 1.29, even with all levels left free; see the questions.",
 }
 """Why claims that were not shown may not have been."""
 

@@ -16,7 +16,7 @@ from trimtab.errors import InputError
 from trimtab.estimation.least_squares import estimate
 from trimtab.reproduction.figures import MIDDLE, Figures, experiment_figures
 from trimtab.reproduction.paper import OBJECTIVES, SESSIONS, STEPS
-from trimtab.simulation.reference import REFERENCE, ReferenceStrategy, ff_rate_and_r2
+from trimtab.simulation.reference import REFERENCE, ReferenceStrategy, ff_without_levels
 
 __all__ = ["NOISE", "Experiments", "independent_scores", "simulate_experiments"]
 
@@ -43,8 +43,8 @@ class Experiments:
         (E, n, n) of all steps of an experiment pooled.
     at_bound
         (n,) by strategy: share of the scores from iteration 1 on that lie at either end of the scale.
-    alone
-        What is reported of the model that was only asked for FF's rate and R2.
+    without_levels
+        What is reported of the model that was only asked for FF's rate, R2 and interference.
     pinned
         What is reported of FF's model with security drawn so far down that it stays at 0.
     noise
@@ -58,7 +58,7 @@ class Experiments:
     later: Mapping[str, Figures]
     interference: Floats
     at_bound: Mapping[str, Floats]
-    alone: Figures
+    without_levels: Figures
     pinned: Figures
     noise: Figures
 
@@ -99,7 +99,7 @@ def simulate_experiments(experiments: int, seed: int) -> Experiments:
         later=later,
         interference=interference_from_covariance(pooled.step_covariance),
         at_bound=at_bound,
-        alone=_figures(ff_rate_and_r2(), experiments, seed),
+        without_levels=_figures(ff_without_levels(), experiments, seed),
         pinned=_figures(_pinned(REFERENCE["FF"]), experiments, seed),
         noise=experiment_figures(independent_scores(experiments, seed)),
     )

@@ -122,5 +122,7 @@ def experiment_figures(scores: Floats) -> Figures:
 
 def _explained(residual: Floats, total: Floats) -> Floats:
     """Return the mean of 1 - residual / total over the objectives that vary, (E,) from (E, n)."""
-    ratio = np.where(total > 0, residual / np.where(total > 0, total, 1.0), np.nan)
-    return np.asarray(1.0 - np.nanmean(ratio, axis=1))
+    varies = total > 0
+    ratio = np.where(varies, residual / np.where(varies, total, 1.0), 0.0)
+    count = varies.sum(axis=1)
+    return np.where(count > 0, 1.0 - ratio.sum(axis=1) / np.maximum(count, 1), np.nan)

@@ -24,14 +24,14 @@ from trimtab.dynamics.affine import AffineSDE
 from trimtab.errors import InputError
 from trimtab.simulation.ensemble import Ensemble, simulate
 
-__all__ = ["REFERENCE", "ReferenceStrategy", "Target", "ff_rate_and_r2", "reference"]
+__all__ = ["REFERENCE", "ReferenceStrategy", "Target", "ff_without_levels", "reference"]
 
 Floats = NDArray[np.float64]
 
 NAMES = ("EF", "SF", "FF", "AI")
 """Efficiency-focused, security-focused, feature-focused and ambiguous improvement."""
 
-_ALONE = "FF, rate and R2 alone"
+_WITHOUT_LEVELS = "FF without levels"
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,9 +145,9 @@ def reference(name: str) -> ReferenceStrategy:
     return REFERENCE[name]
 
 
-def ff_rate_and_r2() -> ReferenceStrategy:
-    """Return the model that comes closest to FF's rate and R2 alone, all its other figures left free."""
-    return _read()[_ALONE]
+def ff_without_levels() -> ReferenceStrategy:
+    """Return the model that comes closest to FF's rate, R2 and interference, all its other figures left free."""
+    return _read()[_WITHOUT_LEVELS]
 
 
 @cache
