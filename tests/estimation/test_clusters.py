@@ -94,3 +94,13 @@ def test_the_document_and_the_report_say_clusters(repeated: tt.Fit, tmp_path) ->
     page = repeated.report(tmp_path / "report.html").read_text(encoding="utf-8")
     assert "mean of 3 that cannot be told apart" in page
     assert "Eigenvalues by cluster" in page
+
+
+def test_intervals_are_as_wide_as_eigenvalues_of_a_matrix_that_is_not_normal_move() -> None:
+    rng = np.random.default_rng(0)
+    A = np.diag([-0.1, -0.4, -0.7, -1.0]) + np.triu(rng.normal(0, 1, (4, 4)), 1)
+    drawn = A + 1e-6 * rng.standard_normal((500, 4, 4))
+    lams = eigenvalues(drawn)
+    found = cluster_estimates(A, np.ones(4), drawn, lams, eigenvalues(A), 0.95, 100_000)
+    half = [(one.real.high - one.real.low) / 2 for one in found]
+    assert half == pytest.approx(1.96 * lams.real.std(axis=0, ddof=1), rel=1e-3)

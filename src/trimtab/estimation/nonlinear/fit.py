@@ -16,7 +16,7 @@ from trimtab.estimation.audit.clustered import Gain
 from trimtab.estimation.audit.finding import AuditOptions, CannotSayError
 from trimtab.estimation.audit.sample import Regression, Sample
 from trimtab.estimation.cautions import BOUND_SHARE, at_bound, rows_of
-from trimtab.estimation.moments import path_sample, steps_of
+from trimtab.estimation.moments import MOST_PATHS, path_sample, stepping_sessions, steps_of
 from trimtab.estimation.nonlinear.choice import chosen_drift, compared_drifts
 from trimtab.estimation.nonlinear.long_run import followed_points, long_run
 from trimtab.estimation.nonlinear.regression import Wide, replicates
@@ -120,6 +120,8 @@ def fit_nonlinear(
                 refused.append(f"{name}: no drift can be fitted: {reason}")
     if not strategies:
         raise FitError("; ".join(refused) + ". Give longer or more sessions, or choose fewer objectives")
+    many = [name for name in strategies if len(stepping_sessions(trajectories, codes[name])) > MOST_PATHS]
+    sampled = [f"{MOST_PATHS:,} sessions each stand for all of {', '.join(many)}."] if many else []
     return NonlinearFit(
         space=trajectories.space,
         basis=basis if isinstance(basis, str) else "own",
@@ -128,7 +130,7 @@ def fit_nonlinear(
         seed=options.seed,
         strategies=strategies,
         exclusions=(*trajectories.exclusions, *trajectories.lost_steps()),
-        notes=trajectories.notes,
+        notes=(*trajectories.notes, *sampled),
         warnings=(*refused, *(f"{name}: {text}" for name, one in strategies.items() for text in one.warnings)),
     )
 
