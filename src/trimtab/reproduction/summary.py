@@ -58,7 +58,7 @@ class ReproductionSummary:
 def _verdicts(found: Reproduction) -> Iterator[RenderableType]:
     made = table(
         f"What trimtab fit says of {found.fitted} of these experiments",
-        ["Strategy", "True rate", "Least squares", "Trusted", "Intervals hold", "Diagnosis", "Trusted estimate"],
+        ["Scores of", "True rate", "Least squares", "Trusted", "Intervals hold", "Diagnosis", "Trusted is"],
     )
     for one in found.verdicts:
         made.add_row(one.name, *verdict_cells(one, found.fitted))
@@ -80,7 +80,7 @@ def verdict_cells(one: Verdict, fitted: int) -> tuple[str, ...]:
 def _counted(counts: Mapping[str, int], total: int) -> str:
     if len(counts) == 1:
         return next(iter(counts))
-    return ", ".join(f"{name} {count}/{total}" for name, count in sorted(counts.items(), key=lambda pair: -pair[1]))
+    return "\n".join(f"{name} {count}/{total}" for name, count in sorted(counts.items(), key=lambda pair: -pair[1]))
 
 
 def found_text(value: Value) -> str:
