@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from importlib.resources import files
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -137,3 +138,14 @@ def test_trajectories_bear_the_name_of_their_strategy() -> None:
     assert data.scores.reshape(5, 5, 3) == pytest.approx(REFERENCE["AI"].paths(5, seed=2, steps=4))
     with pytest.raises(InputError, match="sessions must be 1 or more"):
         REFERENCE["AI"].simulate(0, seed=2)
+
+
+def test_the_documented_table_is_the_frozen_one() -> None:
+    page = Path(__file__).parents[2] / "docs" / "reproduction.md"
+    rows = {target.figure: [] for target in REFERENCE["EF"].targets if target.figure != "complex pair"}
+    for strategy in REFERENCE.values():
+        for target in strategy.targets:
+            if target.figure in rows:
+                rows[target.figure].append(f"{target.paper:.2f} / {target.achieved:.2f}".replace("-", "−"))
+    for figure, cells in rows.items():
+        assert f"| {figure} | {' | '.join(cells)} |" in page.read_text(encoding="utf-8")
