@@ -55,7 +55,7 @@ def test_linear_maps_have_the_logs_of_their_multipliers() -> None:
             lambda x, F=F: x @ F.T,
             lambda x, F=F: np.broadcast_to(F, (*x.shape, len(F))),
             np.ones(n) * 0.1,
-            4000,
+            2500,
             np.full(n, -9.0),
             np.full(n, 9.0),
         )

@@ -44,7 +44,7 @@ def test_an_eigenvalue_of_three_directions_is_one_cluster_whose_mean_is_known(re
 
 def test_the_interval_of_a_clusters_mean_covers() -> None:
     found = []
-    for seed in range(80):
+    for seed in range(50):
         moments = session_moments(panel(REPEATED, 60, 8, seed).steps())
         one = ls.estimate(moments.total, moments.center, moments.scale)
         drawn = ls.estimate(resample(moments, 300, seed), moments.center, moments.scale)
@@ -52,7 +52,7 @@ def test_the_interval_of_a_clusters_mean_covers() -> None:
         clusters = cluster_estimates(one.A, moments.scale, drawn.A, lams, lam, 0.95, moments.n_sessions)
         found += [block.real.low < -0.5 < block.real.high for block in clusters if block.size == 3]
     # The block is found in most experiments; the estimator's own bias costs some coverage.
-    assert len(found) > 40
+    assert len(found) > 25
     assert sum(found) > 0.92 * len(found) - 6 * np.sqrt(0.92 * 0.08 * len(found))
 
 

@@ -37,7 +37,7 @@ def regression(data: tt.Trajectories):
 
 @pytest.fixture(scope="module")
 def forked():
-    return tt.fit_nonlinear(pitchfork(), basis="cubic", draws=200)
+    return tt.fit_nonlinear(pitchfork(), basis="cubic", draws=80)
 
 
 def test_a_pitchfork_has_its_three_points_of_their_kinds(forked) -> None:
@@ -167,7 +167,7 @@ def test_chaos_is_called_so() -> None:
     for _ in range(8):
         x.append(3.9 * x[-1] * (1 - x[-1]))
     scores = np.stack(x, axis=1) + 0.001 * rng.standard_normal((60, 9, 1))
-    one = tt.fit_nonlinear(tt.Trajectories.from_arrays(scores, ["q:0:1"], "EF"), draws=100)["EF"]
+    one = tt.fit_nonlinear(tt.Trajectories.from_arrays(scores, ["q:0:1"], "EF"), draws=60)["EF"]
     assert one.chosen == "nonlinear"
     assert one.long_run.exponent == pytest.approx(0.496, abs=0.05)
     assert one.long_run.positive > 0.95
@@ -176,7 +176,7 @@ def test_chaos_is_called_so() -> None:
 
 def test_linear_data_keep_their_linear_drift_and_equilibrium() -> None:
     data = panel(REAL, 80, 8)
-    found = tt.fit_nonlinear(data, draws=200)
+    found = tt.fit_nonlinear(data, draws=80)
     one, fit = found["EF"], tt.fit(data, estimator="least-squares")["EF"]
     assert one.chosen == "linear"
     assert one.fixed_points[0].point == pytest.approx(fit.equilibrium.estimate)
@@ -190,14 +190,14 @@ def test_linear_data_keep_their_linear_drift_and_equilibrium() -> None:
 def test_units_do_not_matter() -> None:
     data = pitchfork()
     other = tt.Trajectories.from_arrays(data.scores.reshape(80, 9, 1) * 1000 + 5000, ["lean:3000:7000"], "EF")
-    a, b = (tt.fit_nonlinear(one, basis="cubic", draws=50)["EF"] for one in (data, other))
+    a, b = (tt.fit_nonlinear(one, basis="cubic", draws=12)["EF"] for one in (data, other))
     assert [p.point[0] * 1000 + 5000 for p in a.fixed_points] == pytest.approx([p.point[0] for p in b.fixed_points])
     assert b.gain.estimate == pytest.approx(a.gain.estimate)
     assert b.long_run.exponent == pytest.approx(a.long_run.exponent, abs=1e-4)
 
 
 def test_the_same_seed_gives_the_same_document_and_another_seed_another(forked) -> None:
-    again = tt.fit_nonlinear(pitchfork(), basis="cubic", draws=200)
+    again = tt.fit_nonlinear(pitchfork(), basis="cubic", draws=80)
     assert again.to_json() == forked.to_json()
     document = json.loads(forked.to_json())
     assert document["schema"] == "trimtab.nonlinear/1"
@@ -208,7 +208,7 @@ def test_the_same_seed_gives_the_same_document_and_another_seed_another(forked) 
 
 
 def test_a_basis_of_ones_own(forked) -> None:
-    found = tt.fit_nonlinear(pitchfork(), basis=lambda u: np.concatenate([u**2, u**3], axis=-1), draws=50)
+    found = tt.fit_nonlinear(pitchfork(), basis=lambda u: np.concatenate([u**2, u**3], axis=-1), draws=12)
     assert found["EF"].gain == forked["EF"].gain
     for mine, theirs in zip(found["EF"].fixed_points, forked["EF"].fixed_points, strict=True):
         assert mine.point == pytest.approx(theirs.point)
@@ -219,7 +219,7 @@ def test_open_objectives_are_looked_at_a_little_beyond_what_was_seen_and_a_box_d
     data = pitchfork()
     scores = data.scores.reshape(80, 9, 1)
     free = tt.Trajectories.from_arrays(scores, ["lean:-inf:inf"], "EF")
-    one = tt.fit_nonlinear(free, basis="cubic", draws=20)["EF"]
+    one = tt.fit_nonlinear(free, basis="cubic", draws=10)["EF"]
     assert one.low[0] == pytest.approx(scores.min() - (scores.max() - scores.min()) / 2)
     half = tt.fit_nonlinear(free, basis="cubic", draws=20, box={"lean": (0.5, 2.0)})["EF"]
     assert [round(point.point[0]) for point in half.fixed_points] == [1]
@@ -254,10 +254,10 @@ def test_what_cannot_be_used_is_said(options, words: str) -> None:
 
 def test_without_enough_sessions_there_is_no_comparison_and_without_steps_no_fit() -> None:
     data = pitchfork()
-    one = tt.fit_nonlinear(data.select(np.arange(3)), draws=20)["EF"]
+    one = tt.fit_nonlinear(data.select(np.arange(3)), draws=10)["EF"]
     assert one.chosen == "linear"
     assert "at least 5 sessions, and there are 3" in one.says
     with pytest.raises(FitError, match="no complete step"):
         tt.fit_nonlinear(tt.Trajectories.from_arrays(np.zeros((5, 1, 1)), ["q"], "EF"))
     still = tt.Trajectories.from_arrays(np.random.default_rng(0).integers(0, 2, (30, 6, 1)) * 1.0, ["q:0:1"], "EF")
-    assert "so few values that no bend" in tt.fit_nonlinear(still, draws=20)["EF"].says
+    assert "so few values that no bend" in tt.fit_nonlinear(still, draws=10)["EF"].says

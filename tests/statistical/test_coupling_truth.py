@@ -13,7 +13,7 @@ from trimtab.estimation.moments import session_moments
 from trimtab.estimation.multiplicity import holm
 
 OWN = {"writer": np.array([0, 1]), "critic": np.array([2, 3])}
-EXPERIMENTS = 150
+EXPERIMENTS = 100
 
 
 def adjusted(seed: int, **options) -> np.ndarray:
