@@ -14,7 +14,7 @@ from trimtab.reproduction.figures import Figures
 from trimtab.reproduction.paper import ABSTRACT, COMPANION, INTERFERENCE, OBJECTIVES, REPORTED, Reported
 from trimtab.reproduction.spread import Spread, spread
 
-__all__ = ["Agreement", "Claim", "Together", "Value", "claims"]
+__all__ = ["Agreement", "Claim", "Together", "Value", "by_strategy", "claims", "not_shown"]
 
 Agreement = Literal["yes", "partly", "no", "needs a run"]
 Together = Literal["yes", "without others", "no", "open"]

@@ -14,13 +14,13 @@ from trimtab.reproduction.paper import SESSIONS, STEPS
 from trimtab.reproduction.reproduce import Reproduction
 from trimtab.reproduction.verdicts import Verdict
 
-__all__ = ["CAVEAT", "ReproductionSummary", "found_text", "tally"]
+__all__ = ["CAVEAT", "ReproductionSummary", "tally", "verdict_cells"]
 
 CAVEAT = (
-    "Neither the paper's data nor its coefficients could be used. The models simulated here were fitted to its "
-    "figures, so agreement shows only that a linear model on a bounded scale can produce a figure. It is no evidence "
-    "that the figure is right. What is evidence is where no such model was found, or where figures contradict "
-    "each other."
+    "The paper's coefficients cannot be recovered from its text, and its data were not used. The models simulated here "
+    "were fitted to its figures, so agreement shows only that a linear model on a bounded scale can produce a figure. "
+    "It is no evidence that the figure is right. What is evidence is where no such model was found, or where figures "
+    "contradict each other."
 )
 
 
@@ -43,7 +43,7 @@ class ReproductionSummary:
         for claim in found.claims:
             lead = f"{claim.strategy}: " if claim.strategy else ""
             made.add_row(
-                Text(lead + claim.says), Text("\n".join(map(found_text, claim.values)) or "–"), claim.agrees,
+                Text(lead + claim.says), Text("\n".join(map(_found, claim.values)) or "–"), claim.agrees,
                 claim.together,
             )  # fmt: skip
         yield made
@@ -83,7 +83,7 @@ def _counted(counts: Mapping[str, int], total: int) -> str:
     return "\n".join(f"{name} {count}/{total}" for name, count in sorted(counts.items(), key=lambda pair: -pair[1]))
 
 
-def found_text(value: Value) -> str:
+def _found(value: Value) -> str:
     """Return a value as ``label median [low, high]``."""
     found = value.found
     return f"{value.label} {number(found.median)} [{number(found.low)}, {number(found.high)}]"
