@@ -125,8 +125,8 @@ def chain_behaviour(chain: Chain) -> str:
         where = " or ".join(_state(chain, k) for k in range(len(chain.P)) if chain.absorbing[k])
         return (
             f"Of the sessions that start elsewhere, {chain.reached:.0%} reached {where}; the chain expects "
-            f"{chain.absorbed:.0%} ({_range(chain.absorbed, '.0%')}) to do so within {chain.horizon} iterations. One that "
-            f"has been going for long does so with a chance of {1 - abs(chain.eigenvalues[0]):.1%} per iteration."
+            f"{chain.absorbed:.0%} ({_range(chain.absorbed, '.0%')}) to do so within {chain.horizon} iterations. One "
+            f"that has been going for long does so with a chance of {1 - abs(chain.eigenvalues[0]):.1%} per iteration."
         )
     means = ", ".join(
         f"{name} {chain.equilibrium.estimate[j]:.3g} "
