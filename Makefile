@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 OUT    ?= trimtab-out
+WORKERS ?= auto
 
 .PHONY: run test check bench study reference browser format lock clean
 
@@ -10,7 +11,7 @@ run: $(VENV)/.installed            ## the main job: run, fit, report
 	$(BIN)/trimtab run --out $(OUT) $(RUN_OPTIONS)
 
 test: $(VENV)/.installed-dev browser  ## the whole test suite
-	$(BIN)/python -m pytest $(TEST_OPTIONS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(TEST_OPTIONS)
 
 check: $(VENV)/.installed-dev      ## lint, format, types, import rules
 	$(BIN)/ruff check .
