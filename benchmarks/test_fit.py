@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -26,6 +27,7 @@ from trimtab.estimation.ground import Ground, least_squares_rung
 from trimtab.estimation.least_squares import estimate
 from trimtab.estimation.moments import session_moments, trajectory_moments
 from trimtab.estimation.outcomes import end_levels, final_hypervolume, mean_efficiency, session_efficiencies
+from trimtab.estimation.pooling.pool import pool
 from trimtab.estimation.prediction import r_squared
 from trimtab.store.load import save
 
@@ -127,6 +129,13 @@ def test_replicates_beside_loops(benchmark, capsys: pytest.CaptureFixture[str]) 
 def test_whole_fit(benchmark, sessions: int) -> None:
     data = panel(sessions)
     benchmark.pedantic(fit, args=(data,), rounds=3 if sessions < 40_000 else 1)
+
+
+def test_pooling_over_100_tasks(benchmark) -> None:
+    """400 sessions of 100 tasks; the aim is one second."""
+    data = panel(400)
+    labels = {"task_id": tuple(f"t{s % 100}" for s in range(400))}
+    benchmark.pedantic(pool, args=(replace(data, covariates=labels), "task_id"), rounds=3)
 
 
 def test_least_squares_fit(benchmark) -> None:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import replace
 
 import jsonschema
@@ -10,7 +9,6 @@ import pytest
 
 import trimtab as tt
 from grouped_panels import TWO, labelled, tasks
-from simulated import REAL
 from trimtab.core.objectives import ObjectiveSpace
 from trimtab.core.trajectories import Trajectories
 from trimtab.errors import FitError, InputError
@@ -284,13 +282,3 @@ def test_what_is_printed_stays_short() -> None:
     found = pool(tasks(12, 3), "task_id")
     for shown in (found, found["EF"]):
         assert len(repr(shown)) < 200
-
-
-def test_400_sessions_of_100_tasks_take_less_than_a_second() -> None:
-    data = tasks(100, 4, model=REAL, levels=0.5)
-    best = np.inf
-    for _ in range(3):
-        began = time.process_time()
-        pool(data, "task_id")
-        best = min(best, time.process_time() - began)
-    assert best < 1
