@@ -10,6 +10,8 @@ WORKERS ?= auto
 run: $(VENV)/.installed            ## the main job: run, fit, report
 	$(BIN)/trimtab run --out $(OUT) $(RUN_OPTIONS)
 
+# Matrices are small and workers as many as cores: threads of BLAS beside them only wait for each other.
+test: export OPENBLAS_NUM_THREADS = 1
 test: $(VENV)/.installed-dev browser  ## the whole test suite
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(TEST_OPTIONS)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,8 +56,7 @@ def walk(
         low, high = np.append(low, -np.inf), np.append(high, np.inf)
     with np.errstate(over="ignore", invalid="ignore"):  # a loop that does not converge may leave all numbers
         ensemble = simulate(models, x0, len(schedule), seed=seed, bounds=(low, high), schedule=[*schedule], keep="all")
-    assert ensemble.states is not None  # noqa: S101  # all of them are kept
-    states = ensemble.states[:, :, :n]
+    states = cast(Floats, ensemble.states)[:, :, :n]
     return _scored(loops, schedule, states, seed) if scored else states
 
 
