@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import scipy.optimize
@@ -130,3 +132,13 @@ def test_derivatives_of_the_posterior_are_its_slopes_also_with_judgements(layout
         if free[0, i]:
             slope = (posterior.value(vector + step, free)[0] - posterior.value(vector - step, free)[0])[0] / 2e-6
         assert gradient[0, i] == pytest.approx(slope, rel=1e-4, abs=1e-4)
+
+
+@single_threaded
+def test_a_start_without_a_likelihood_leaves_no_evidence_and_no_exception() -> None:
+    data = spoiled(1, 0.5, 0.0, sessions=20)
+    moments = panel_moments(Panel.of(data, 0))
+    explosive = replace(start_of(data, moments), phi=1e60 * np.eye(3))
+    for mode in modes(LAYOUTS, explosive, moments, None):
+        assert not mode.converged
+        assert mode.evidence == -np.inf

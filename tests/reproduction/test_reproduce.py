@@ -65,3 +65,8 @@ def test_the_tally_counts_every_claim_once() -> None:
 def test_bad_numbers_are_refused(experiments: int, fitted: int) -> None:
     with pytest.raises(InputError, match=r"experiments must be from|fitted must be from"):
         reproduce(experiments, fitted=fitted)
+
+
+def test_too_few_experiments_are_refused_as_that_and_not_for_the_number_fitted() -> None:
+    with pytest.raises(InputError, match="experiments must be from 20 to 2,000, but got 0"):
+        reproduce(0)

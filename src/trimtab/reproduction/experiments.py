@@ -18,7 +18,7 @@ from trimtab.reproduction.figures import MIDDLE, Figures, experiment_figures
 from trimtab.reproduction.paper import OBJECTIVES, SESSIONS, STEPS
 from trimtab.simulation.reference import REFERENCE, ReferenceStrategy, ff_without_levels
 
-__all__ = ["NOISE", "Experiments", "independent_scores", "simulate_experiments"]
+__all__ = ["NOISE", "Experiments", "check_experiments", "independent_scores", "simulate_experiments"]
 
 Floats = NDArray[np.float64]
 
@@ -70,6 +70,12 @@ class Experiments:
         return np.asarray(REFERENCE[name].paths(sessions, self.seed, STEPS)[experiment * SESSIONS :])
 
 
+def check_experiments(experiments: int) -> None:
+    """Raise ``InputError`` unless there are 20 to 2,000 experiments."""
+    if not FEWEST <= experiments <= MOST:
+        raise InputError(f"experiments must be from {FEWEST} to {MOST:,}, but got {experiments:,}")
+
+
 def simulate_experiments(experiments: int, seed: int) -> Experiments:
     """Simulate the experiment and analyse every copy as the paper did.
 
@@ -78,8 +84,7 @@ def simulate_experiments(experiments: int, seed: int) -> Experiments:
     InputError
         If there are fewer than 20 experiments, or more than 2,000.
     """
-    if not FEWEST <= experiments <= MOST:
-        raise InputError(f"experiments must be from {FEWEST} to {MOST:,}, but got {experiments:,}")
+    check_experiments(experiments)
     figures, later, at_bound = {}, {}, {}
     space = next(iter(REFERENCE.values())).space
     for name, strategy in REFERENCE.items():

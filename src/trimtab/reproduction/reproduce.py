@@ -11,7 +11,7 @@ import numpy as np
 from trimtab.errors import InputError
 from trimtab.estimation.threads import single_threaded
 from trimtab.reproduction.claims import Claim, claims
-from trimtab.reproduction.experiments import Experiments, simulate_experiments
+from trimtab.reproduction.experiments import Experiments, check_experiments, simulate_experiments
 from trimtab.reproduction.paper import SESSIONS, STEPS
 from trimtab.reproduction.strains import Strain, strains
 from trimtab.reproduction.verdicts import Verdict, verdicts
@@ -105,6 +105,7 @@ def reproduce(experiments: int = 200, *, seed: int = 0, fitted: int = 3) -> Repr
     InputError
         If `experiments` is not from 20 to 2,000, or `fitted` not from 0 to `experiments`.
     """
+    check_experiments(experiments)
     if not 0 <= fitted <= experiments:
         raise InputError(f"fitted must be from 0 to the {experiments} experiments, but got {fitted}")
     found = simulate_experiments(experiments, seed)

@@ -138,10 +138,13 @@ def _descended(posterior: _Posterior, vectors: Floats, free: Bools) -> Floats:
     low, high = posterior.full.bounds()
     vectors = vectors.copy()
     value, gradient = posterior.value(vectors, free)
-    metric = np.linalg.inv(posterior.expected_hessian(vectors, free))
     length, gain = np.ones(len(vectors)), np.full(len(vectors), np.inf)
     scoring = np.ones(len(vectors), dtype=bool)
     live = np.flatnonzero(np.isfinite(value))
+    if not len(live):
+        return vectors
+    metric = np.zeros((*vectors.shape, vectors.shape[1]))
+    metric[live] = np.linalg.inv(posterior.expected_hessian(vectors[live], free[live]))
     for _ in range(_STEPS):
         move = -(metric[live] @ gradient[live][..., None])[..., 0]
         slope = (gradient[live] * move).sum(axis=1)
