@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -17,7 +17,11 @@ def test_eigenvalues_come_by_decreasing_real_part_then_imaginary_part() -> None:
     np.testing.assert_allclose(lam, [-0.1, -0.5 + 2j, -0.5 - 2j])
 
 
+SLOWLY_TURNING_AND_UNSTABLE = np.array([[1.0, -0.03125, -0.03125], [-0.03125, -0.03125, -0.03125], [0, -0.03125, 1]])
+
+
 @given(arrays(np.float64, (4, 3, 3), elements=st.floats(-3, 3, width=32)))
+@example(np.stack([SLOWLY_TURNING_AND_UNSTABLE] * 4))
 def test_a_batch_gives_what_its_members_give(batch: np.ndarray) -> None:
     lam = spectrum.eigenvalues(batch)
     for i, one in enumerate(batch):
