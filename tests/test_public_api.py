@@ -39,11 +39,27 @@ def test_importing_trimtab_imports_nothing_heavy() -> None:
 
 
 def test_the_command_line_starts_without_anything_heavy() -> None:
-    assert not modules_after("import trimtab.cli.main").intersection(HEAVY)
+    code = "from trimtab.cli.main import application, main; application()"
+    assert not modules_after(code).intersection(HEAVY)
+
+
+def test_a_command_imports_no_other_command() -> None:
+    code = "from trimtab.cli.main import application; application(['fit'])"
+    rooms = {name for name in modules_after(code) if name.startswith("trimtab.")}
+    assert rooms <= {"trimtab.cli", "trimtab.cli.main", "trimtab.cli.fit", "trimtab.cli.options", "trimtab.errors"}
 
 
 def test_a_fit_waits_for_nothing_that_it_does_not_need() -> None:
-    assert not modules_after("import trimtab.estimation.fit").intersection({"scipy.optimize", "scipy.stats", "plotly"})
+    # Scores at their bounds, and eigenvalues that cannot be told apart.
+    code = """
+import numpy as np, trimtab as tt
+model = tt.AffineSDE(-0.5 * np.eye(3), [4.5, 4.5, 4.5], np.eye(3))
+paths = model.simulate(np.full((60, 3), 6.0), 10, np.random.default_rng(0)).clip(0, 10)
+one = tt.fit(tt.Trajectories.from_arrays(paths, ["a", "b", "c"]))["all"]
+assert "tobit" in one.rungs and one.rungs["tobit"].nearly_repeated
+"""
+    unneeded = {"scipy.optimize", "scipy.stats", "plotly", "trimtab.estimation.pooling.pool"}
+    assert not modules_after(code).intersection(unneeded)
 
 
 def test_every_public_name_is_there() -> None:

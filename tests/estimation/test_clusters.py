@@ -5,6 +5,7 @@ import json
 import jsonschema
 import numpy as np
 import pytest
+import scipy.optimize
 
 import trimtab as tt
 from simulated import REAL, panel
@@ -12,7 +13,7 @@ from trimtab.dynamics.affine import AffineSDE
 from trimtab.dynamics.spectrum import eigenvalues
 from trimtab.estimation import least_squares as ls
 from trimtab.estimation.bootstrap import resample
-from trimtab.estimation.clusters import cluster_estimates, eigenvalue_spread
+from trimtab.estimation.clusters import cluster_estimates, eigenvalue_spread, least_assignment
 from trimtab.estimation.document import json_schema
 from trimtab.estimation.moments import session_moments
 
@@ -84,6 +85,13 @@ def test_the_spread_of_an_eigenvalue_is_that_of_its_matches_whatever_their_order
     # 6 standard errors of a standard deviation from 200 draws.
     assert eigenvalue_spread(lam, draws) == pytest.approx(np.hypot(0.02, 0.01), rel=6 / np.sqrt(400))
     assert draws.real.std(axis=0).max() < 0.1 < draws.imag.std(axis=0).max()  # in order, they would seem to jump
+
+
+@pytest.mark.parametrize("k", [1, 2, 4, 5, 6])
+def test_no_assignment_costs_less(k: int) -> None:
+    costs = np.random.default_rng(0).random((50, k, k))
+    least = [one[scipy.optimize.linear_sum_assignment(one)] for one in costs]
+    assert least_assignment(costs) == pytest.approx(np.array(least))
 
 
 def test_the_document_and_the_report_say_clusters(repeated: tt.Fit, tmp_path) -> None:

@@ -124,7 +124,7 @@ def test_derivatives_of_the_posterior_are_its_slopes_also_with_judgements(layout
     free[0, own] = True
     vector = np.where(free, np.random.default_rng(0).normal(0, 0.3, full.size), full.without())
     posterior = _Posterior(full, moments, known)
-    _, gradient = posterior.value(vector, free)
+    gradient = posterior.value(vector, free)[1]
     for i in range(full.size):
         step = np.zeros_like(vector)
         step[0, i] = 1e-6

@@ -4,25 +4,51 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterable
+from importlib import import_module
 from typing import Annotated
 
 import typer
 
-from trimtab.cli import agents, audit, compare, data, findings, fit, nonlinear, reproduce, run, score, simulate
 from trimtab.errors import TrimtabError
 
-__all__ = ["app", "main"]
+__all__ = ["application", "main"]
 
-app = typer.Typer(
-    name="trimtab",
-    help="Measure, model and steer iterative LLM loops that chase several objectives at once.",
-    epilog="Start with: trimtab run. On your own logs: trimtab fit FILE, then trimtab report FILE.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+_COMMANDS = {
+    "run": ("run", "run", "Run sessions, score them, fit, report."),
+    "import": ("data", "import_", "Bring recorded sessions into a store."),
+    "fit": ("fit", "fit", "Fit and print the dynamics of a source."),
+    "audit": ("audit", "audit", "Ask whether it is dynamics, and whether a fit may be believed."),
+    "nonlinear": ("nonlinear", "nonlinear", "Ask whether a drift bends, and where the loop then leads."),
+    "compare": ("compare", "compare", "Compare the dynamics of two sources, strategies or models."),
+    "simulate": ("simulate", "simulate", "Forecast sessions from a fit, a file of models or the paper."),
+    "agents": ("agents", "agents", "Ask which of several agents moves which."),
+    "report": ("fit", "report", "Write the HTML report of a source."),
+    "export": ("data", "export", "Write a source as a tidy table."),
+    "score": ("score", "score", "Score programs without running them."),
+    "findings": ("findings", "findings", "Count a store's findings by severity, and how they change."),
+    "reproduce": ("reproduce", "reproduce", "Hold the paper's claims against simulated experiments."),
+}
+"""By name: the module here, its function, and a line for the list of commands."""
+
+
+def application(names: Iterable[str] = tuple(_COMMANDS)) -> typer.Typer:
+    """Return the command line with the commands called `names`; the modules of others are not imported."""
+    app = typer.Typer(
+        name="trimtab",
+        help="Measure, model and steer iterative LLM loops that chase several objectives at once.",
+        epilog="Start with: trimtab run. On your own logs: trimtab fit FILE, then trimtab report FILE.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_root)
+    for name in names:
+        module, function, line = _COMMANDS[name]
+        app.command(name, short_help=line)(getattr(import_module(f"trimtab.cli.{module}"), function))
+    return app
 
 
 def _version(wanted: bool) -> None:
@@ -33,8 +59,7 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
-def root(
+def _root(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
     ] = False,
@@ -42,23 +67,11 @@ def root(
     """Measure, model and steer iterative LLM loops that chase several objectives at once."""
 
 
-app.command("run", short_help="Run sessions, score them, fit, report.")(run.run)
-app.command("import", short_help="Bring recorded sessions into a store.")(data.import_)
-app.command("fit", short_help="Fit and print the dynamics of a source.")(fit.fit)
-app.command("audit", short_help="Ask whether it is dynamics, and whether a fit may be believed.")(audit.audit)
-app.command("nonlinear", short_help="Ask whether a drift bends, and where the loop then leads.")(nonlinear.nonlinear)
-app.command("compare", short_help="Compare the dynamics of two sources, strategies or models.")(compare.compare)
-app.command("simulate", short_help="Forecast sessions from a fit, a file of models or the paper.")(simulate.simulate)
-app.command("agents", short_help="Ask which of several agents moves which.")(agents.agents)
-app.command("report", short_help="Write the HTML report of a source.")(fit.report)
-app.command("export", short_help="Write a source as a tidy table.")(data.export)
-app.command("score", short_help="Score programs without running them.")(score.score)
-app.command("findings", short_help="Count a store's findings by severity, and how they change.")(findings.findings)
-app.command("reproduce", short_help="Hold the paper's claims against simulated experiments.")(reproduce.reproduce)
-
-
 def main() -> None:
     """Run the command line: user errors become one message on standard error and exit code 1."""
+    # All of them take a twentieth of a second to set up, so that they are where help or an error has to name them.
+    called = [name for name in sys.argv[1:2] if name in _COMMANDS]
+    app = application(called or _COMMANDS)
     try:
         app()
     except TrimtabError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import permutations
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,14 @@ from trimtab.estimation.bootstrap import normal_interval
 from trimtab.estimation.estimates import Estimate
 from trimtab.estimation.spectral import nearly_repeated
 
-__all__ = ["MANY_OBJECTIVES", "ClusterEstimate", "cluster_documents", "cluster_estimates", "eigenvalue_spread"]
+__all__ = [
+    "MANY_OBJECTIVES",
+    "ClusterEstimate",
+    "cluster_documents",
+    "cluster_estimates",
+    "eigenvalue_spread",
+    "least_assignment",
+]
 
 Floats = NDArray[np.float64]
 Complexes = NDArray[np.complex128]
@@ -22,6 +30,7 @@ MANY_OBJECTIVES = 4
 """Objectives from which on eigenvalues are always given by cluster."""
 
 _CLOSE = 2.0  # standard deviations of a difference of eigenvalues within which they cannot be told apart
+_FEW = 5  # eigenvalues up to which all assignments are compared
 _MATCHED = 200  # replicates whose eigenvalues are matched with the estimate's
 
 
@@ -63,14 +72,24 @@ def eigenvalue_spread(lam: Complexes, draws: Complexes) -> Floats:
     The eigenvalues of each replicate are assigned to those of the estimate so that the sum of squared distances is
     least, and a pair of conjugates gets one figure, the larger.
     """
-    from scipy.optimize import linear_sum_assignment  # a tenth of a second to import, for few fits
-
     some = draws[np.linspace(0, len(draws) - 1, min(len(draws), _MATCHED)).astype(int)]
     distance = np.abs(some[:, None, :] - lam[:, None]) ** 2
-    squares = np.stack([one[linear_sum_assignment(one)] for one in distance])
+    squares = least_assignment(distance)
     spread = np.sqrt(squares.mean(axis=0))
     conjugate = np.abs(lam.conj()[:, None] - lam).argmin(axis=1)
     return np.asarray(np.maximum(spread, spread[conjugate]))
+
+
+def least_assignment(costs: Floats) -> Floats:
+    """Return the costs (draws, k) of the assignments of rows to columns whose sum is least, given (draws, k, k)."""
+    k = costs.shape[1]
+    if k <= _FEW:
+        choices = np.array(list(permutations(range(k))))
+        each = costs[:, np.arange(k), choices]
+        return np.asarray(each[np.arange(len(costs)), each.sum(axis=2).argmin(axis=1)])
+    from scipy.optimize import linear_sum_assignment  # a tenth of a second to import
+
+    return np.stack([one[linear_sum_assignment(one)] for one in costs])
 
 
 def cluster_estimates(

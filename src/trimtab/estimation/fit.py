@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +19,12 @@ from trimtab.estimation.moments import MOST_PATHS, stepping_sessions, trajectory
 from trimtab.estimation.multiplicity import adjusted_interference
 from trimtab.estimation.options import Options, trajectories_of
 from trimtab.estimation.outcomes import session_efficiencies
-from trimtab.estimation.pooling.groups import labels_of
-from trimtab.estimation.pooling.pool import Pooling, pool
 from trimtab.estimation.results import ArrayEstimate, Fit, StrategyFit
 from trimtab.estimation.strategy import bootstrap_key, fit_strategy
 from trimtab.estimation.threads import single_threaded
+
+if TYPE_CHECKING:
+    from trimtab.estimation.pooling.results import Pooling
 
 __all__ = ["Fit", "fit", "interference"]
 
@@ -86,6 +87,8 @@ def fit(
     options = Options.checked(dt, level, draws, seed, estimator)
     trajectories = trajectories_of(data, objectives, group)
     if group is not None:
+        from trimtab.estimation.pooling.groups import labels_of
+
         labels_of(trajectories, group)  # before anything costs time
     # A session without a step tells where it started and nothing about where the strategy leads.
     stepping = stepping_sessions(trajectories)
@@ -130,6 +133,8 @@ def fit(
 
 def _pooled(trajectories: Trajectories, group: str, options: Options) -> tuple[Pooling | None, tuple[str, ...]]:
     """Return the pooling, or why there is none: the rest of the fit stands without it."""
+    from trimtab.estimation.pooling.pool import pool
+
     try:
         found = pool(trajectories, group, dt=options.dt, level=options.level, draws=options.draws, seed=options.seed)
     except FitError as error:

@@ -22,12 +22,12 @@ from trimtab.estimation.diagnosis import Diagnosis, Label
 from trimtab.estimation.dropout import MeanCurve
 from trimtab.estimation.estimates import R2, ArrayEstimate, Draws, Estimate, RegimeEstimate
 from trimtab.estimation.multiplicity import Adjusted, adjusted_interference
-from trimtab.estimation.pooling.results import Pooling
 from trimtab.estimation.rungs import Rung, RungName
 
 if TYPE_CHECKING:
     from trimtab.estimation.audit.audit import Audit
     from trimtab.estimation.coupling.results import Coupling
+    from trimtab.estimation.pooling.results import Pooling
 
 __all__ = ["R2", "ArrayEstimate", "Draws", "Estimate", "Fit", "RegimeEstimate", "StrategyFit", "Verdict"]
 

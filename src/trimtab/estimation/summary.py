@@ -9,7 +9,6 @@ from rich.text import Text
 
 from trimtab.estimation.cautions import CANNOT_IDENTIFY
 from trimtab.estimation.layout import NARROW, as_text, listed, paragraph
-from trimtab.estimation.pooling.summary import PoolingSummary
 from trimtab.estimation.results import Fit
 from trimtab.estimation.summary_clusters import clusters
 from trimtab.estimation.summary_tables import coarse, dynamics, interference, levels, rungs
@@ -38,6 +37,8 @@ class Summary:
         yield from levels(fit, narrow)
         yield from interference(fit, narrow)
         if fit.pooling is not None:
+            from trimtab.estimation.pooling.summary import PoolingSummary
+
             yield PoolingSummary(fit.pooling, alone=False)
         yield Text("What it means", style="bold")
         for one in fit.strategies.values():

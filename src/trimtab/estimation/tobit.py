@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from trimtab.core.streams import stream
 from trimtab.core.trajectories import Steps
 from trimtab.errors import FitError, InputError
+from trimtab.estimation.line_minimum import line_minimum
 
 __all__ = ["TobitEstimate", "estimate"]
 
@@ -282,9 +283,7 @@ def _pair_correlation(e: Floats, f: Floats, side_e: Ints, side_f: Ints) -> float
         value += scipy.special.log_ndtr(side * (bound - rho * known) / np.sqrt(left)).sum()
         return float(-value - np.log(np.maximum(_both_below(h, k, sign * rho), np.finfo(float).tiny)).sum())
 
-    from scipy.optimize import minimize_scalar  # a tenth of a second to import, and seldom needed
-
-    return float(minimize_scalar(unlikelihood, bounds=(-_HIGHEST, _HIGHEST), method="bounded").x)
+    return line_minimum(unlikelihood, -_HIGHEST, _HIGHEST)
 
 
 def _both_below(h: Floats, k: Floats, rho: Floats) -> Floats:

@@ -26,11 +26,12 @@ def steps_by_iteration(moments: PanelMoments) -> Floats:
 def implied_interference(model: Model, weights: Floats) -> Floats:
     """Return the correlation of the true steps dx_t = (Phi - I) x_t + c + u + w_t pooled over iterations, (..., n, n).
 
-    With B = Phi - I, S_t = Cov(x_t), K_t = Cov(u, x_t) and d_t the mean step at t,
+    With B = Phi - I, and S = sum_t h_t E[x_t x_t'], K = sum_t h_t E[(c + u) x_t'] and m = sum_t h_t E[x_t], h_t being
+    the share of the steps that start at t,
 
-        Cov(dx) = sum_t h_t (B S_t B' + B K_t' + K_t B' + U + Q + d_t d_t') - d d',    d = sum_t h_t d_t,
+        Cov(dx) = B S B' + B K' + K B' + U + c c' + Q - d d',    d = B m + c.
 
-    h_t being the share of the steps that start at t. Score noise has no part in it.
+    Score noise has no part in it.
 
     Parameters
     ----------
@@ -39,20 +40,24 @@ def implied_interference(model: Model, weights: Floats) -> Floats:
     weights
         (T,) steps that start at each iteration.
     """
-    phi, n = model.phi, model.phi.shape[-1]
+    phi, c = model.phi, model.c[..., None]
     turned = np.swapaxes(phi, -1, -2)
-    B = phi - np.eye(n)
-    back = np.swapaxes(B, -1, -2)
-    mean, S, K = model.m, model.P, model.C
-    total, middle = np.zeros_like(phi), np.zeros_like(mean)
+    drive = model.U + c * model.c[..., None, :]
+    pushed = drive + model.Q
+    mean = model.m[..., None]
+    S, K = model.P + mean * model.m[..., None, :], model.C + c * model.m[..., None, :]
+    # The sums over iterations of all that the moments at one are made of.
+    sums = [np.zeros_like(each) for each in (S, K, mean)]
     for h in weights / weights.sum():
-        step = (B @ mean[..., None])[..., 0] + model.c
-        crossed = K @ back
-        moved = B @ S @ back + crossed + np.swapaxes(crossed, -1, -2) + model.U + model.Q
-        total += h * (moved + step[..., :, None] * step[..., None, :])
-        middle += h * step
+        for total, each in zip(sums, (S, K, mean), strict=True):
+            total += h * each
         crossed = K @ turned
-        mean = mean + step
-        S = phi @ S @ turned + crossed + np.swapaxes(crossed, -1, -2) + model.U + model.Q
-        K = crossed + model.U
-    return interference_from_covariance(total - middle[..., :, None] * middle[..., None, :])
+        S = (phi @ S + K) @ turned + np.swapaxes(crossed, -1, -2) + pushed
+        K = crossed + drive
+        mean = phi @ mean + c
+    S, K, mean = sums
+    B = phi - np.eye(phi.shape[-1])
+    crossed = K @ np.swapaxes(B, -1, -2)
+    step = B @ mean + c
+    moved = (B @ S) @ np.swapaxes(B, -1, -2) + crossed + np.swapaxes(crossed, -1, -2) + pushed
+    return interference_from_covariance(moved - step * np.swapaxes(step, -1, -2))

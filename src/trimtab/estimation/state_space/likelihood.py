@@ -14,6 +14,7 @@ for than to multiply, so that models are evaluated in batches.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
 
@@ -23,7 +24,7 @@ from scipy.linalg.lapack import dpotrf, dpotri
 
 from trimtab.estimation.state_space.moments import PanelMoments
 
-__all__ = ["Model", "Stack", "batched", "log_likelihood", "precisions", "stacked_law"]
+__all__ = ["Model", "Stack", "batched", "joined", "log_likelihood", "precisions", "stacked_law"]
 
 Floats = NDArray[np.float64]
 
@@ -57,6 +58,15 @@ class Model:
     C: Floats
     m: Floats
     r: Floats
+
+    def at(self, chosen: NDArray[np.int64]) -> Model:
+        """Return the chosen ones of a batch with one leading axis."""
+        return Model(*(getattr(self, f.name)[chosen] for f in fields(Model)))
+
+
+def joined(models: Sequence[Model]) -> Model:
+    """Return batches as one."""
+    return Model(*(np.concatenate([getattr(model, f.name) for model in models]) for f in fields(Model)))
 
 
 def _inverse_of_b(phi: Floats, span: int) -> Floats:
@@ -130,17 +140,17 @@ def stacked_law(model: Model, span: int) -> tuple[Floats, Floats]:
 
 def precisions(V: Floats) -> tuple[Floats, Floats, NDArray[np.bool_]]:
     """Return inverses and log determinants of covariances (batch, d, d), and where these are positive definite."""
-    inverse, log_det, valid = np.zeros_like(V), np.zeros(len(V)), np.zeros(len(V), dtype=bool)
+    inverse, roots, valid = np.zeros_like(V), np.ones(V.shape[:2]), np.zeros(len(V), dtype=bool)
     for i, own in enumerate(V):
         factor, failed = dpotrf(own, lower=1)
         if not failed:
             # Above their diagonal both are zero.
             inverse[i] = dpotri(factor, lower=1)[0]
-            log_det[i] = 2 * float(np.log(factor.diagonal()).sum())
+            roots[i] = factor.diagonal()
             valid[i] = True
     inverse += inverse.transpose(0, 2, 1)
     _diagonal(inverse)[:] *= 0.5
-    return inverse, log_det, valid
+    return inverse, 2 * np.log(roots).sum(axis=1), valid
 
 
 def log_likelihood(model: Model, moments: PanelMoments) -> tuple[Floats, Model]:

@@ -72,22 +72,7 @@ class Layout:
 
     def prior(self) -> tuple[Floats, Floats]:
         """Return mean and standard deviation of the prior, (size,) each."""
-        n, mean, spread = self.n, np.zeros(self.size), np.ones(self.size)
-        _, diagonal = _lower(n)
-        for name, at in self.slices().items():
-            if name in ("phi", "c", "m"):
-                mean[at], spread[at] = _PRIOR[name]
-            if name == "phi":
-                mean[at] = (_PRIOR["phi"][0] * np.eye(n)).ravel()
-            if name == "G":
-                mean[at], spread[at] = _PRIOR["tie"]
-            if name == "r":
-                mean[at], spread[at] = _PRIOR["log_sd_noise"]
-            if name in ("Q", "P", "U"):
-                mean[at], spread[at] = _PRIOR["off"]
-                kind = "log_sd_session" if name == "U" else "log_sd"
-                mean[at.start + diagonal], spread[at.start + diagonal] = _PRIOR[kind]
-        return mean, spread
+        return _prior(self)
 
     def bounds(self) -> tuple[Floats, Floats]:
         """Return the smallest and largest value of each entry, (size,) each."""
@@ -216,6 +201,27 @@ class Layout:
         if self.noise:
             out[at["r"]] = 0.5 * np.log(model.r)
         return np.clip(out, *self.bounds())
+
+
+@lru_cache(maxsize=64)
+def _prior(layout: Layout) -> tuple[Floats, Floats]:
+    n, mean, spread = layout.n, np.zeros(layout.size), np.ones(layout.size)
+    _, diagonal = _lower(n)
+    for name, at in layout.slices().items():
+        if name in ("phi", "c", "m"):
+            mean[at], spread[at] = _PRIOR[name]
+        if name == "phi":
+            mean[at] = (_PRIOR["phi"][0] * np.eye(n)).ravel()
+        if name == "G":
+            mean[at], spread[at] = _PRIOR["tie"]
+        if name == "r":
+            mean[at], spread[at] = _PRIOR["log_sd_noise"]
+        if name in ("Q", "P", "U"):
+            mean[at], spread[at] = _PRIOR["off"]
+            kind = "log_sd_session" if name == "U" else "log_sd"
+            mean[at.start + diagonal], spread[at.start + diagonal] = _PRIOR[kind]
+    mean.flags.writeable = spread.flags.writeable = False
+    return mean, spread
 
 
 @lru_cache(maxsize=64)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trimtab.estimation.state_space.information import expected_information
-from trimtab.estimation.state_space.likelihood import Model, log_likelihood
+from trimtab.estimation.state_space.likelihood import Model, joined, log_likelihood
 from trimtab.estimation.state_space.moments import KnownNoise, PanelMoments
 from trimtab.estimation.state_space.parameters import Layout
 
@@ -85,14 +85,18 @@ class _Posterior:
     moments: PanelMoments
     known: KnownNoise | None
 
-    def value(self, vectors: Floats, free: Bools) -> tuple[Floats, Floats]:
-        """Return f (batch,), inf where there is no likelihood, and its gradient (batch, size), 0 where not free."""
+    def value(self, vectors: Floats, free: Bools) -> tuple[Floats, Floats, Model]:
+        """Return f (batch,), inf where there is no likelihood, and its gradient (batch, size), 0 where not free.
+
+        And the gradient of the log likelihood of the runs by the model's parameters.
+        """
         stacked = (self.moments.span * self.moments.n) ** 2
         at_once = max(1, _AT_ONCE // stacked)
         parts = [self._value(vectors[i : i + at_once], free[i : i + at_once]) for i in range(0, len(vectors), at_once)]
-        return np.concatenate([value for value, _ in parts]), np.concatenate([slope for _, slope in parts])
+        values, gradients, slopes = zip(*parts, strict=True)
+        return np.concatenate(values), np.concatenate(gradients), joined(slopes)
 
-    def _value(self, vectors: Floats, free: Bools) -> tuple[Floats, Floats]:
+    def _value(self, vectors: Floats, free: Bools) -> tuple[Floats, Floats, Model]:
         # A long step may leave the numbers that can be represented; the search then takes a shorter one.
         with np.errstate(all="ignore"):
             model, roots = self.full.rooted(vectors)
@@ -109,10 +113,13 @@ class _Posterior:
             value = -(value - 0.5 * (z * z).sum(axis=1))
             gradient = np.where(free, z / spread - gradient, 0.0)
         bad = ~np.isfinite(value) | ~np.isfinite(gradient).all(axis=1)
-        return np.where(bad, np.inf, value), np.where(bad[:, None], 0.0, gradient)
+        return np.where(bad, np.inf, value), np.where(bad[:, None], 0.0, gradient), slope
 
-    def expected_hessian(self, vectors: Floats, free: Bools) -> Floats:
-        """Return the expectation of the Hessian, (batch, size, size), with units where entries are not free."""
+    def expected_hessian(self, vectors: Floats, free: Bools, slope: Model) -> Floats:
+        """Return the expectation of the Hessian, (batch, size, size), with units where entries are not free.
+
+        What the roots of the covariances add is as seen, by the `slope` that `value` gives.
+        """
         # The groups of `expected_information` have some seven entries per pair of objectives.
         at_once = max(1, _AT_ONCE // (7 * self.moments.n**2 + self.moments.span * self.moments.n) ** 2)
         out = np.concatenate(
@@ -125,9 +132,7 @@ class _Posterior:
         if self.known is not None:
             diagonal[:, self.full.slices()["r"]] += 2 * self.known.dof
         diagonal += 1 / self.full.prior()[1] ** 2
-        model, roots = self.full.rooted(vectors)
-        _, slope = log_likelihood(model, self.moments)
-        out += self.full.bend(vectors, roots, slope)
+        out += self.full.bend(vectors, self.full.rooted(vectors)[1], slope)
         out = np.where(free[:, :, None] & free[:, None], out, 0.0)
         np.einsum("bii->bi", out)[:] += ~free
         return out
@@ -137,14 +142,14 @@ def _descended(posterior: _Posterior, vectors: Floats, free: Bools) -> Floats:
     """Return where the steps lead from `vectors`, one row per model, each at its own pace."""
     low, high = posterior.full.bounds()
     vectors = vectors.copy()
-    value, gradient = posterior.value(vectors, free)
+    value, gradient, by_model = posterior.value(vectors, free)
     length, gain = np.ones(len(vectors)), np.full(len(vectors), np.inf)
     scoring = np.ones(len(vectors), dtype=bool)
     live = np.flatnonzero(np.isfinite(value))
     if not len(live):
         return vectors
     metric = np.zeros((*vectors.shape, vectors.shape[1]))
-    metric[live] = np.linalg.inv(posterior.expected_hessian(vectors[live], free[live]))
+    metric[live] = np.linalg.inv(posterior.expected_hessian(vectors[live], free[live], by_model.at(live)))
     for _ in range(_STEPS):
         move = -(metric[live] @ gradient[live][..., None])[..., 0]
         slope = (gradient[live] * move).sum(axis=1)
@@ -153,7 +158,7 @@ def _descended(posterior: _Posterior, vectors: Floats, free: Bools) -> Floats:
         if not len(live):
             break
         ahead = np.where(free[live], np.clip(vectors[live] + length[live, None] * move, low, high), vectors[live])
-        there, gradient_there = posterior.value(ahead, free[live])
+        there, gradient_there, by_model = posterior.value(ahead, free[live])
         promised = length[live] * slope
         lower = there <= value[live] + 1e-4 * promised
         # Where it did not descend enough: the lowest point of the parabola through what is known of the line.
@@ -169,7 +174,8 @@ def _descended(posterior: _Posterior, vectors: Floats, free: Bools) -> Floats:
         vectors[at], value[at], gradient[at] = ahead, there[lower], gradient_there
         anew = at[scoring[at]]
         if len(anew):
-            metric[anew] = np.linalg.inv(posterior.expected_hessian(vectors[anew], free[anew]))
+            seen = by_model.at(np.flatnonzero(lower)[scoring[at]])
+            metric[anew] = np.linalg.inv(posterior.expected_hessian(vectors[anew], free[anew], seen))
         learnt = ~scoring[at]
         metric[at[learnt]] = _learnt(metric[at[learnt]], moved[learnt], turned[learnt])
     return vectors
@@ -197,7 +203,7 @@ def _settled(posterior: _Posterior, layout: Layout, vector: Floats) -> Mode:
     def objective(at: Floats) -> tuple[Floats, Floats]:
         whole = np.repeat(vector[None], len(at), axis=0)
         whole[:, own] = at
-        value, slope = posterior.value(whole, np.repeat(free, len(at), axis=0))
+        value, slope, _ = posterior.value(whole, np.repeat(free, len(at), axis=0))
         return value, slope[:, own]
 
     here = vector[own]
