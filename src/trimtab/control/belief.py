@@ -1,0 +1,163 @@
+"""Belief: where sessions truly stand, given noisy scores and switching strategies (Kalman 1960)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trimtab.control.knowledge import Knowledge
+
+__all__ = ["Beliefs"]
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+
+@dataclass(slots=True, eq=False)
+class Beliefs:
+    """Normal laws of what S sessions have been through, updated by each iteration's scores.
+
+    The state of a session is z = [x, xi]: its true quality x (n,), and, where sessions differ for good, a deviate xi
+    (n,) of its own, standard normal at first. Under strategy k::
+
+        x' = F_k x + c_k + diag(s_k) xi + w,  w ~ N(0, Q_k),      y = x + v,  v ~ N(0, diag r)
+
+    with s_k the `session_sd`. The deviate is shared by all strategies: a session that is above the average under one
+    is taken to be so under all. Every iterate is smoothed at a fixed point (Anderson and Moore 1979): its estimate goes
+    on improving while later scores come in.
+
+    Parameters
+    ----------
+    mean, covariance
+        (S, d) and (S, d, d) of z now, d = n or 2n.
+    past, past_covariance
+        (S, t + 1, n) and (S, t + 1, n, n) of x at iterations 0..t.
+    cross
+        (S, t + 1, n, d) Cov(x at each iteration, z now).
+    surprise
+        (S, t + 1) squared distance of each iteration's scores from their prediction, chi-squared with as many degrees
+        of freedom as scores were given.
+    """
+
+    knowledge: Knowledge
+    mean: Floats
+    covariance: Floats
+    past: Floats
+    past_covariance: Floats
+    cross: Floats
+    surprise: Floats
+
+    @classmethod
+    def start(cls, knowledge: Knowledge, y: Floats) -> Beliefs:
+        """Return the beliefs after the scores (S, n) of iteration 0, not-a-number where one is missing."""
+        S, n = y.shape
+        d = 2 * n if knowledge.has_levels else n
+        mean, covariance = np.zeros((S, d)), np.zeros((S, d, d))
+        mean[:, :n] = knowledge.start_mean
+        covariance[:, :n, :n] = knowledge.start_covariance
+        covariance[:, range(n, d), range(n, d)] = 1.0
+        made = cls(
+            knowledge, mean, covariance,
+            np.empty((S, 0, n)), np.empty((S, 0, n, n)), np.empty((S, 0, n, d)), np.empty((S, 0)),
+        )  # fmt: skip
+        made._see(y)
+        return made
+
+    def step(self, strategy: Ints, y: Floats, base: Ints | None = None, knowledge: Knowledge | None = None) -> None:
+        """Take in one more iteration.
+
+        Parameters
+        ----------
+        strategy
+            (S,) by which each session went on.
+        y
+            (S, n) scores, not-a-number where one is missing.
+        base
+            (S,) iteration that each session went on from; the latest one if None.
+        knowledge
+            By which to predict the step; the one so far if None.
+        """
+        known = self.knowledge if knowledge is None else knowledge
+        n, mean = known.n, known.mean
+        if base is not None:
+            self._return_to(base)
+        F, c, Q = mean.F[0, strategy], mean.c[0, strategy], mean.Q[strategy]
+        if self.mean.shape[1] > n:
+            F, c, Q = augmented(F, c, Q, known.session_sd[strategy])
+        self.mean = (F @ self.mean[..., None])[..., 0] + c
+        self.covariance = F @ self.covariance @ F.swapaxes(-1, -2) + Q
+        self.cross = self.cross @ F.swapaxes(-1, -2)[:, None]
+        self._see(y)
+
+    def take(self, chosen: Bools | Ints) -> Beliefs:
+        """Return the beliefs of some sessions."""
+        parts = (self.mean, self.covariance, self.past, self.past_covariance, self.cross, self.surprise)
+        return Beliefs(self.knowledge, *(part[chosen] for part in parts))
+
+    @property
+    def exact(self) -> bool:
+        """True where scores have no noise and none is missing, so that states are known."""
+        return not self.past_covariance.any()
+
+    def _see(self, y: Floats) -> None:
+        n, d = self.knowledge.n, self.mean.shape[1]
+        seen = np.isfinite(y)
+        innovation = np.where(seen, y - self.mean[:, :n], 0.0)
+        S = self.covariance[:, :n, :n] + np.diag(self.knowledge.score_noise)
+        if not seen.all():
+            S = np.where(seen[:, :, None] & seen[:, None, :], S, np.eye(n))
+        shared = np.where(seen[:, None, :], self.covariance[:, :, :n], 0.0)
+        S = S + np.eye(n) * 1e-12
+        solved = np.linalg.solve(S, np.concatenate([shared.swapaxes(-1, -2), innovation[..., None]], axis=-1))
+        gain, weighted = solved[..., :d].swapaxes(-1, -2), solved[..., d]
+        distance = np.einsum("sj,sj->s", innovation, weighted)
+        # Past iterates learn from what this one says of the state now.
+        links = np.where(seen[:, None, None, :], self.cross[..., :n], 0.0)
+        past_gain = np.swapaxes(np.linalg.solve(S[:, None], links.swapaxes(-1, -2)), -1, -2)
+        past = self.past + (past_gain @ innovation[:, None, :, None])[..., 0]
+        past_covariance = self.past_covariance - past_gain @ links.swapaxes(-1, -2)
+        cross = self.cross - past_gain @ shared.swapaxes(-1, -2)[:, None]
+        self.mean = self.mean + (gain @ innovation[..., None])[..., 0]
+        self.covariance = _symmetric(self.covariance - gain @ shared.swapaxes(-1, -2))
+        if not self.knowledge.score_noise.any() and seen.all():
+            # Scores without noise are the state: say so exactly, and not up to rounding.
+            self.mean[:, :n] = y
+            self.covariance[:, :n] = self.covariance[:, :, :n] = 0.0
+        self.past = np.concatenate([past, self.mean[:, None, :n]], axis=1)
+        now = self.covariance[:, None, :n, :n]
+        self.past_covariance = np.concatenate([past_covariance, now], axis=1)
+        self.cross = np.concatenate([cross, self.covariance[:, None, :n]], axis=1)
+        self.surprise = np.concatenate([self.surprise, distance[:, None]], axis=1)
+
+    def _return_to(self, base: Ints) -> None:
+        """Make an earlier iterate the state now; what its estimate shares with the others' is not kept."""
+        n = self.knowledge.n
+        moved = np.flatnonzero(base != self.past.shape[1] - 1)
+        if not len(moved):
+            return
+        at = base[moved]
+        self.mean[moved, :n] = self.past[moved, at]
+        own = self.past_covariance[moved, at]
+        shared = self.cross[moved, at, :, n:]
+        self.covariance[moved, :n, :n] = own
+        self.covariance[moved, :n, n:], self.covariance[moved, n:, :n] = shared, shared.swapaxes(-1, -2)
+        self.cross[moved, :, :, :n] = 0.0
+        self.cross[moved, at, :, :n] = own
+
+
+def augmented(F: Floats, c: Floats, Q: Floats, sd: Floats) -> tuple[Floats, Floats, Floats]:
+    """Return the transition (..., 2n, 2n), shift and covariance of z = [x, xi] from those of x and s (..., n)."""
+    n = F.shape[-1]
+    shape = F.shape[:-2]
+    F2, c2, Q2 = np.zeros((*shape, 2 * n, 2 * n)), np.zeros((*shape, 2 * n)), np.zeros((*Q.shape[:-2], 2 * n, 2 * n))
+    F2[..., :n, :n], c2[..., :n], Q2[..., :n, :n] = F, c, Q
+    F2[..., range(n), range(n, 2 * n)] = sd
+    F2[..., range(n, 2 * n), range(n, 2 * n)] = 1.0
+    return F2, c2, Q2
+
+
+def _symmetric(matrix: Floats) -> Floats:
+    return np.asarray((matrix + matrix.swapaxes(-1, -2)) / 2)

@@ -1,0 +1,340 @@
+"""Goal: what a session is to achieve, what an iteration costs, and what must not happen."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, cast
+
+import numpy as np
+import scipy.special
+from numpy.typing import NDArray
+
+from trimtab.core.objectives import ObjectiveSpace
+from trimtab.errors import InputError
+
+__all__ = ["UTILITIES", "Floor", "Goal", "Utility", "read_floor"]
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+Utility = str | Mapping[str, float] | Callable[[Floats], Floats]
+
+POINTS = 10.0
+"""Utility of an iterate that is the best possible in every objective."""
+
+UTILITIES = {
+    "weighted": "mean of the objectives, with weights if any are given",
+    "worst": "the worst objective (Chebyshev)",
+    "product": "geometric mean of the objectives, with weights if any are given",
+    "hypervolume": "share of the box that the iterates seen dominate together",
+}
+
+_CELLS = 256  # points that a hypervolume is counted on
+
+
+@dataclass(frozen=True, slots=True)
+class Floor:
+    """A level that an objective must not pass, but with a small chance: P(score < level) <= alpha.
+
+    Parameters
+    ----------
+    objective
+        Its name. For an objective that is minimised, the level is a ceiling: P(score > level) <= alpha.
+    level
+        In the objective's own units.
+    alpha
+        Largest chance that is allowed.
+    on
+        ``"kept"``: of the iterate that is kept in the end. ``"each"``: of every next iterate, so that a strategy that
+        would probably pass the level is not used at all.
+    """
+
+    objective: str
+    level: float
+    alpha: float = 0.05
+    on: Literal["kept", "each"] = "kept"
+
+    def __post_init__(self) -> None:
+        if not np.isfinite(self.level) or not 0 < self.alpha < 1 or self.on not in ("kept", "each"):
+            raise InputError(
+                f"a floor needs a finite level, 0 < alpha < 1 and on='kept' or 'each', but got level={self.level}, "
+                f"alpha={self.alpha} and on={self.on!r}"
+            )
+
+    def __str__(self) -> str:
+        return f"{self.objective}>={self.level:g}@{self.alpha:g}" + (":each" if self.on == "each" else "")
+
+
+_FLOOR = re.compile(r"\s*(?P<name>[^<>=@]+?)\s*(>=|<=)\s*(?P<level>[^@:]+)(@(?P<alpha>[^:]+))?(:(?P<on>kept|each))?\s*")
+
+
+def read_floor(text: str) -> Floor:
+    """Read ``NAME>=LEVEL[@ALPHA][:kept|each]``; ``<=`` reads better for an objective that is minimised.
+
+    >>> read_floor("security>=2@0.05")
+    Floor(objective='security', level=2.0, alpha=0.05, on='kept')
+    """
+    found = _FLOOR.fullmatch(text)
+    try:
+        if found is None:
+            raise ValueError
+        alpha = float(found["alpha"]) if found["alpha"] else 0.05
+        return Floor(found["name"], float(found["level"]), alpha, found["on"] or "kept")  # type: ignore[arg-type]
+    except ValueError as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(
+            f"a floor is written NAME>=LEVEL[@ALPHA][:kept|each], such as security>=2@0.05, but got {text!r}"
+        ) from None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Goal:
+    """What a session is to achieve.
+
+    Every score is first brought to the same scale of goodness, 0 to 10: g = 10 (x - low) / (high - low), turned round
+    for objectives that are minimised; an objective with an open bound counts as it is, with its sign. Then
+
+    ==============  =====================================================
+    ``weighted``    sum of w_j g_j, weights w adding up to 1
+    ``worst``       min g_j
+    ``product``     10 prod (g_j / 10)^w_j
+    ``hypervolume`` 10 times the share of the box that all iterates seen dominate together
+    a callable      whatever it returns for scores (..., n), shape (...)
+    ==============  =====================================================
+
+    Parameters
+    ----------
+    utility
+        A name from `UTILITIES`, weights by objective (missing ones weigh nothing), or a callable.
+    weights
+        For ``weighted`` and ``product``; equal ones if None.
+    floors
+        Chance constraints.
+    cost
+        Utility points that an iteration costs.
+    costs
+        The same for single strategies, in place of `cost`.
+    least_gain
+        Expected gain below which going on is not worth it, in utility points.
+
+    Raises
+    ------
+    InputError
+        If a name, a weight or a cost cannot be used as given.
+    """
+
+    space: ObjectiveSpace
+    utility: Utility = "weighted"
+    weights: Mapping[str, float] | None = None
+    floors: tuple[Floor, ...] = ()
+    cost: float = 0.0
+    costs: Mapping[str, float] = field(default_factory=dict)
+    least_gain: float = 0.01
+    _w: Floats = field(init=False, repr=False)
+    _cells: Floats = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        put = object.__setattr__
+        if isinstance(self.utility, Mapping):
+            put(self, "weights", dict(self.utility))
+            put(self, "utility", "weighted")
+        if not callable(self.utility) and self.utility not in UTILITIES:
+            raise InputError(
+                f"a utility is one of {', '.join(UTILITIES)}, weights by objective or a callable, "
+                f"but got {self.utility!r:.80}"
+            )
+        for number in (self.cost, self.least_gain, *self.costs.values()):
+            if not np.isfinite(number) or number < 0:
+                raise InputError(f"a cost or least gain must be zero or more utility points, but got {number!r:.80}")
+        for floor in self.floors:
+            self.space.index(floor.objective)
+        open_ended = [one.name for one in self.space if not one.bounded]
+        if open_ended and self.utility in ("product", "hypervolume"):
+            raise InputError(
+                f"the utility {self.utility!r} needs bounds, but {', '.join(open_ended)} has an open scale"
+            )
+        put(self, "_w", self._weights())
+        alphas = _golden(self.space.n) ** -np.arange(1, self.space.n + 1)
+        put(self, "_cells", POINTS * ((0.5 + np.outer(np.arange(1, _CELLS + 1), alphas)) % 1.0))
+
+    def _weights(self) -> Floats:
+        given = self.weights
+        if given is None:
+            return np.full(self.space.n, 1 / self.space.n)
+        w = np.zeros(self.space.n)
+        for name, weight in given.items():
+            w[self.space.index(name)] = weight
+        if not np.isfinite(w).all() or (w < 0).any() or not w.sum() > 0:
+            raise InputError(f"weights must be zero or more and not all zero, but got {dict(given)!r:.200}")
+        return np.asarray(w / w.sum())
+
+    @property
+    def set_valued(self) -> bool:
+        """True where an iterate's worth depends on what was seen before it."""
+        return self.utility == "hypervolume"
+
+    def goodness(self, x: Floats) -> Floats:
+        """Return scores (..., n) on the common scale of goodness."""
+        space = self.space
+        bounded = np.isfinite(space.low) & np.isfinite(space.high)
+        up = space.sign > 0
+        low, width = np.where(bounded, space.low, 0.0), np.where(bounded, space.high - space.low, 1.0)
+        scaled = (x - low) / width * POINTS
+        good = np.where(up, scaled, POINTS - scaled)
+        return np.asarray(np.where(bounded, good, space.sign * x))
+
+    def value(self, x: Floats, seen: Bools | None = None) -> Floats:
+        """Return the utility of scores (..., n), shape (...).
+
+        Parameters
+        ----------
+        seen
+            For ``hypervolume``: cells (..., 256) that iterates before dominate, see `dominated`.
+        """
+        if callable(self.utility):
+            return self._called(x)
+        if self.utility == "hypervolume":
+            cells = self.dominated(x)
+            return np.asarray((cells if seen is None else cells | seen).mean(axis=-1) * POINTS)
+        g = self.goodness(x)
+        if self.utility == "worst":
+            return np.asarray(g.min(axis=-1))
+        if self.utility == "product":
+            return np.asarray(POINTS * np.exp(np.log(np.maximum(g, 1e-12) / POINTS) @ self._w))
+        return np.asarray(g @ self._w)
+
+    def dominated(self, x: Floats) -> Bools:
+        """Return which cells of the box scores (..., n) dominate, (..., 256)."""
+        return np.asarray((self.goodness(x)[..., None, :] >= self._cells).all(axis=-1))
+
+    def acceptable(self, x: Floats, covariance: Floats | None) -> Bools:
+        """Return where all floors on the kept iterate hold, for scores (..., n) known up to a covariance."""
+        result = np.ones(x.shape[:-1], dtype=bool)
+        for floor in self.floors:
+            if floor.on == "kept":
+                j = self.space.index(floor.objective)
+                variance = None if covariance is None else covariance[..., j, j]
+                result &= passed_chance(self.space, floor, x[..., j], variance) <= floor.alpha
+        return result
+
+    def expected(self, x: Floats, covariance: Floats | None) -> Floats:
+        """Return E[U(X)], (...), for X ~ N(x, covariance) clipped to the bounds, by a cubature of degree 3.
+
+        The 2n points x +- sqrt(n) l_j, l_j being the columns of a root of the covariance, each weigh 1 / 2n
+        (Arasaratnam and Haykin 2009). A linear utility needs none, nor does a set-valued one, which is that of x.
+        """
+        if covariance is None or self.set_valued or self.utility == "weighted":
+            return self.value(x)
+        n = x.shape[-1]
+        values, vectors = np.linalg.eigh(covariance)
+        points = (vectors * np.sqrt(n * np.maximum(values, 0.0))[..., None, :]).swapaxes(-1, -2)
+        low, high = self.space.low, self.space.high
+        total: Floats = np.zeros(x.shape[:-1])
+        for j in range(n):
+            for side in (1.0, -1.0):
+                total += self.value(np.clip(x + side * points[..., j, :], low, high))
+        return np.asarray(total / (2 * n))
+
+    def keep(self, carry: Floats, x: Floats, covariance: Floats | None) -> tuple[Floats, Floats]:
+        """Return what a session carries on, and its utility, once iterates x (..., n) may be kept as well.
+
+        Parameters
+        ----------
+        carry
+            (...) utility of the best iterate so far; for a set-valued utility (..., 256) cells dominated so far.
+        covariance
+            Of x, broadcast against it; None where it is known.
+        """
+        if self.set_valued:
+            cells = self.dominated(x)
+            if self.floors:
+                cells &= self.acceptable(x, covariance)[..., None]
+            kept = np.asarray(carry) + 0.0
+            kept = np.maximum(kept, cells)
+            return kept, self.worth(kept)
+        utility = self.expected(x, covariance)
+        if self.floors:
+            utility = np.where(self.acceptable(x, covariance), utility, -np.inf)
+        kept = np.maximum(carry, utility)
+        return kept, kept
+
+    def worth(self, carry: Floats) -> Floats:
+        """Return the utility of what is carried, see `keep`."""
+        return np.asarray(carry.mean(axis=-1) * POINTS if self.set_valued else carry)
+
+    def shortfall(self, x: Floats, covariance: Floats | None) -> Floats:
+        """Return how far scores (..., n) are from what the floors on the kept iterate allow: 0 where all hold.
+
+        The largest chance of passing a floor, and where chances are equal, by how many points.
+        """
+        result = np.zeros(x.shape[:-1])
+        for floor in self.floors:
+            if floor.on == "kept":
+                j = self.space.index(floor.objective)
+                chance = passed_chance(
+                    self.space, floor, x[..., j], None if covariance is None else covariance[..., j, j]
+                )
+                short = np.maximum(self.space.sign[j] * (floor.level - x[..., j]), 0.0)
+                result = np.maximum(result, np.where(chance > floor.alpha, chance + short / (1 + short), 0.0))
+        return result
+
+    def cost_of(self, strategies: Sequence[str]) -> Floats:
+        """Return the cost of an iteration by each strategy."""
+        unknown = sorted(set(self.costs) - set(strategies))
+        if unknown:
+            raise InputError(
+                f"a cost is given for {', '.join(unknown)}, but the strategies are {', '.join(strategies)}"
+            )
+        return np.array([self.costs.get(name, self.cost) for name in strategies])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values; ``InputError`` for a callable, which no document can hold."""
+        if callable(self.utility):
+            raise InputError("a utility that is a function cannot be written to a document: give a name or weights")
+        return {
+            "objectives": [str(one) for one in self.space],
+            "utility": self.utility,
+            "weights": None if self.weights is None else dict(self.weights),
+            "floors": [str(one) for one in self.floors],
+            "cost": self.cost,
+            "costs": dict(self.costs),
+            "least_gain": self.least_gain,
+        }
+
+    def _called(self, x: Floats) -> Floats:
+        function = cast("Callable[[Floats], Floats]", self.utility)
+        try:
+            result = np.asarray(function(x), dtype=np.float64)
+        except Exception as error:
+            raise InputError(
+                f"the utility failed on scores of shape {x.shape}: {type(error).__name__}: {error}"
+            ) from error
+        if result.shape != x.shape[:-1] or not np.isfinite(result).all():
+            raise InputError(
+                f"a utility must return one finite number for each row of scores {x.shape}, that is shape "
+                f"{x.shape[:-1]}, but returned shape {result.shape}"
+            )
+        return result
+
+
+def passed_chance(space: ObjectiveSpace, floor: Floor, x: Floats, variance: Floats | None) -> Floats:
+    """Return P(score passes the floor), (...), for scores that are N(x, variance); 0 or 1 without a variance."""
+    sign = space.sign[space.index(floor.objective)]
+    short = sign * (floor.level - x)
+    if variance is None:
+        return np.asarray((short > 0).astype(np.float64))
+    sd = np.sqrt(np.maximum(variance, 0.0))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        z = np.where(sd > 1e-9, short / np.where(sd > 1e-9, sd, 1.0), np.where(short > 0, np.inf, -np.inf))
+    return np.asarray(scipy.special.ndtr(z))
+
+
+def _golden(n: int) -> float:
+    """Return the positive root of g^(n+1) = g + 1, whose powers spread points evenly (Roberts 2018)."""
+    g = 2.0
+    for _ in range(64):
+        g = (1 + g) ** (1 / (n + 1))
+    return g

@@ -1,0 +1,1 @@
+"""Policies: rules from history to the next strategy, stop, or ask a human."""

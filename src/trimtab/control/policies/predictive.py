@@ -1,0 +1,70 @@
+"""predictive: look ahead with the fitted dynamics, and do what promises most."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from trimtab.control.lookahead import Effort, Plan, look_ahead
+from trimtab.control.situation import STOP, Choice, Situation
+from trimtab.errors import InputError
+
+__all__ = ["Predictive"]
+
+_REASONS = (
+    "{strategy} promises a gain of {gain}, more than any other strategy",
+    "no strategy promises a gain of {least} or more after its cost: the most is {gain} by {best}",
+    "every strategy would pass the floor {floor} with more than the chance allowed",
+)
+_95 = 1.959964
+
+
+@dataclass(frozen=True)
+class Predictive:
+    """Receding horizon over strategy sequences (`trimtab.control.lookahead`), replanned after every iteration.
+
+    Parameters
+    ----------
+    effort
+        How finely values are computed.
+    hedge
+        ``None``: the expected value over the drifts that the data leave possible. Otherwise a level in (0, 1): the mean
+        over that share of the drifts that are worst for the strategy (conditional value at risk).
+    """
+
+    name: str = field(default="predictive", init=False)
+    effort: Effort = field(default_factory=Effort)
+    hedge: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.hedge is not None and not 0 < self.hedge < 1:
+            raise InputError(f"a hedge is a level between 0 and 1, but got {self.hedge!r}")
+
+    def choose(self, now: Situation) -> Choice:
+        """See `Policy`."""
+        drifts = now.knowledge.draws(self.effort.draws, now.seed, "predictive")
+        plan = look_ahead(
+            now.goal, now.knowledge, drifts, now.beliefs.mean, now.beliefs.covariance, now.carry, now.left, self.effort
+        )
+        return chosen(now, plan, self.hedge)
+
+
+def chosen(now: Situation, plan: Plan, hedge: float | None = None) -> Choice:
+    """Return the choice that a plan makes."""
+    gains = plan.value - plan.now[:, None, None]
+    mean, sd = gains.mean(axis=-1), gains.std(axis=-1)
+    if hedge is None:
+        score = mean
+    else:
+        worst = max(1, round(hedge * gains.shape[-1]))
+        score = np.sort(gains, axis=-1)[..., :worst].mean(axis=-1)
+    allowed = plan.chance <= 1
+    score = np.where(allowed, score, -np.inf)
+    action = score.argmax(axis=1)
+    reason = np.zeros(len(score), dtype=np.int64)
+    little = score.max(axis=1) < now.goal.least_gain
+    action = np.where(little, STOP, action)
+    reason = np.where(little, np.where(allowed.any(axis=1), 1, 2), reason)
+    spread = np.stack([mean, mean - _95 * sd, mean + _95 * sd], axis=-1)
+    return Choice(action, reason, _REASONS, gain=spread)
