@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,10 @@ class Beliefs:
         (S, t + 1, n) and (S, t + 1, n, n) of x at iterations 0..t.
     cross
         (S, t + 1, n, d) Cov(x at each iteration, z now).
+    strategy, base
+        (S, t) by which strategy, and from which iterate, iterations 1..t were made.
+    lag
+        (S, t, n, n) Cov(x that the iteration went on from, x at the iteration).
     surprise
         (S, t + 1) squared distance of each iteration's scores from their prediction, chi-squared with as many degrees
         of freedom as scores were given.
@@ -48,6 +52,9 @@ class Beliefs:
     past: Floats
     past_covariance: Floats
     cross: Floats
+    strategy: Ints
+    base: Ints
+    lag: Floats
     surprise: Floats
 
     @classmethod
@@ -59,10 +66,19 @@ class Beliefs:
         mean[:, :n] = knowledge.start_mean
         covariance[:, :n, :n] = knowledge.start_covariance
         covariance[:, range(n, d), range(n, d)] = 1.0
+        none = np.empty((S, 0), dtype=np.int64)
         made = cls(
-            knowledge, mean, covariance,
-            np.empty((S, 0, n)), np.empty((S, 0, n, n)), np.empty((S, 0, n, d)), np.empty((S, 0)),
-        )  # fmt: skip
+            knowledge=knowledge,
+            mean=mean,
+            covariance=covariance,
+            past=np.empty((S, 0, n)),
+            past_covariance=np.empty((S, 0, n, n)),
+            cross=np.empty((S, 0, n, d)),
+            strategy=none,
+            base=none,
+            lag=np.empty((S, 0, n, n)),
+            surprise=np.empty((S, 0)),
+        )
         made._see(y)
         return made
 
@@ -80,22 +96,28 @@ class Beliefs:
         knowledge
             By which to predict the step; the one so far if None.
         """
-        known = self.knowledge if knowledge is None else knowledge
-        n, mean = known.n, known.mean
-        if base is not None:
-            self._return_to(base)
+        if knowledge is not None:
+            self.knowledge = knowledge
+        known = self.knowledge
+        n, mean, rows = known.n, known.mean, np.arange(len(y))
+        if base is None:
+            base = np.full(len(y), self.past.shape[1] - 1)
+        self._return_to(base)
         F, c, Q = mean.F[0, strategy], mean.c[0, strategy], mean.Q[strategy]
         if self.mean.shape[1] > n:
             F, c, Q = augmented(F, c, Q, known.session_sd[strategy])
         self.mean = (F @ self.mean[..., None])[..., 0] + c
         self.covariance = F @ self.covariance @ F.swapaxes(-1, -2) + Q
         self.cross = self.cross @ F.swapaxes(-1, -2)[:, None]
+        self.strategy = np.concatenate([self.strategy, strategy[:, None]], axis=1)
+        self.base = np.concatenate([self.base, base[:, None]], axis=1)
+        self.lag = np.concatenate([self.lag, self.cross[rows, base, None, :, :n]], axis=1)
         self._see(y)
 
     def take(self, chosen: Bools | Ints) -> Beliefs:
         """Return the beliefs of some sessions."""
-        parts = (self.mean, self.covariance, self.past, self.past_covariance, self.cross, self.surprise)
-        return Beliefs(self.knowledge, *(part[chosen] for part in parts))
+        arrays = (field.name for field in fields(self) if field.name != "knowledge")
+        return Beliefs(self.knowledge, **{name: getattr(self, name)[chosen] for name in arrays})
 
     @property
     def exact(self) -> bool:
@@ -120,6 +142,11 @@ class Beliefs:
         past = self.past + (past_gain @ innovation[:, None, :, None])[..., 0]
         past_covariance = self.past_covariance - past_gain @ links.swapaxes(-1, -2)
         cross = self.cross - past_gain @ shared.swapaxes(-1, -2)[:, None]
+        if self.base.shape[1]:
+            # What the iterates of a step share: those reached are the past ones but the first, and this one.
+            reached = np.concatenate([links[:, 1:], shared[:, None, :n]], axis=1)
+            gains = np.take_along_axis(past_gain, self.base[:, :, None, None], axis=1)
+            self.lag = self.lag - gains @ reached.swapaxes(-1, -2)
         self.mean = self.mean + (gain @ innovation[..., None])[..., 0]
         self.covariance = _symmetric(self.covariance - gain @ shared.swapaxes(-1, -2))
         if not self.knowledge.score_noise.any() and seen.all():

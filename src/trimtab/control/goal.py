@@ -134,6 +134,7 @@ class Goal:
     costs: Mapping[str, float] = field(default_factory=dict)
     least_gain: float = 0.01
     _w: Floats = field(init=False, repr=False)
+    _scale: tuple[Floats, Floats] = field(init=False, repr=False)
     _cells: Floats = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -157,6 +158,7 @@ class Goal:
                 f"the utility {self.utility!r} needs bounds, but {', '.join(open_ended)} has an open scale"
             )
         put(self, "_w", self._weights())
+        put(self, "_scale", _goodness_of(self.space))
         alphas = _golden(self.space.n) ** -np.arange(1, self.space.n + 1)
         put(self, "_cells", POINTS * ((0.5 + np.outer(np.arange(1, _CELLS + 1), alphas)) % 1.0))
 
@@ -178,13 +180,8 @@ class Goal:
 
     def goodness(self, x: Floats) -> Floats:
         """Return scores (..., n) on the common scale of goodness."""
-        space = self.space
-        bounded = np.isfinite(space.low) & np.isfinite(space.high)
-        up = space.sign > 0
-        low, width = np.where(bounded, space.low, 0.0), np.where(bounded, space.high - space.low, 1.0)
-        scaled = (x - low) / width * POINTS
-        good = np.where(up, scaled, POINTS - scaled)
-        return np.asarray(np.where(bounded, good, space.sign * x))
+        slope, offset = self._scale
+        return np.asarray(x * slope + offset)
 
     def value(self, x: Floats, seen: Bools | None = None) -> Floats:
         """Return the utility of scores (..., n), shape (...).
@@ -199,12 +196,15 @@ class Goal:
         if self.utility == "hypervolume":
             cells = self.dominated(x)
             return np.asarray((cells if seen is None else cells | seen).mean(axis=-1) * POINTS)
-        g = self.goodness(x)
+        slope, offset = self._scale
         if self.utility == "worst":
-            return np.asarray(g.min(axis=-1))
+            worst = x[..., 0] * slope[0] + offset[0]
+            for j in range(1, len(slope)):  # a reduction along so short an axis would cost several times as much
+                worst = np.minimum(worst, x[..., j] * slope[j] + offset[j])
+            return np.asarray(worst)
         if self.utility == "product":
-            return np.asarray(POINTS * np.exp(np.log(np.maximum(g, 1e-12) / POINTS) @ self._w))
-        return np.asarray(g @ self._w)
+            return np.asarray(POINTS * np.exp(np.log(np.maximum(self.goodness(x), 1e-12) / POINTS) @ self._w))
+        return np.asarray(x @ (slope * self._w) + offset @ self._w)
 
     def dominated(self, x: Floats) -> Bools:
         """Return which cells of the box scores (..., n) dominate, (..., 256)."""
@@ -330,6 +330,15 @@ def passed_chance(space: ObjectiveSpace, floor: Floor, x: Floats, variance: Floa
     with np.errstate(divide="ignore", invalid="ignore"):
         z = np.where(sd > 1e-9, short / np.where(sd > 1e-9, sd, 1.0), np.where(short > 0, np.inf, -np.inf))
     return np.asarray(scipy.special.ndtr(z))
+
+
+def _goodness_of(space: ObjectiveSpace) -> tuple[Floats, Floats]:
+    """Return slope and offset of each objective's goodness, (n,) and (n,)."""
+    bounded = np.isfinite(space.low) & np.isfinite(space.high)
+    low, width = np.where(bounded, space.low, 0.0), np.where(bounded, space.high - space.low, 1.0)
+    slope = np.where(bounded, space.sign * POINTS / width, space.sign)
+    start = np.where(space.sign > 0, low, low + width)
+    return slope, np.where(bounded, -start * slope, 0.0)
 
 
 def _golden(n: int) -> float:

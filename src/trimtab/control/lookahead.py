@@ -58,8 +58,9 @@ class Plan:
     Parameters
     ----------
     value
-        (S, K, D) expected utility of what is kept in the end, less the cost, if the next step is by strategy k and
-        the drift is draw d.
+        (S, K) expected utility of what is kept in the end, less the cost, if the next step is by strategy k.
+    by_drift
+        (S, K, D) the same if the drift is draw d, drawn towards `value` by as much as few outcomes scatter it.
     now
         (S,) utility of what would be kept if the session stopped now.
     chance
@@ -67,6 +68,7 @@ class Plan:
     """
 
     value: Floats
+    by_drift: Floats
     now: Floats
     chance: Floats
 
@@ -104,7 +106,7 @@ def look_ahead(
         shared.block(mean[at : at + block], covariance[at : at + block], best[at : at + block])
         for at in range(0, S, block)
     ]
-    return Plan(*(np.concatenate([part[i] for part in parts]) for i in range(3)))
+    return Plan(*(np.concatenate([part[i] for part in parts]) for i in range(4)))
 
 
 class _Shared:
@@ -122,28 +124,34 @@ class _Shared:
         if knowledge.has_levels:
             mean_F, mean_c, _ = augmented(mean_F, mean_c, Q, knowledge.session_sd)
             F, c, Q = augmented(F, c, Q, np.broadcast_to(knowledge.session_sd, c.shape))
-        self.F, self.c, self.Q, self.mean_F, self.mean_c = F, c, Q, mean_F, mean_c
+        self.jumps = _jumps(depth - 1)
+        self.one = _Transition(F, c, Q, mean_F, mean_c)
+        self.held = {jump: self.one.held(jump) for jump in set(self.jumps)}
         self.exact = exact
         self.observed = exact and not knowledge.has_levels
         self.low, self.high = goal.space.low, goal.space.high
-        self.first = _normals(effort.outcomes, 1, n, seed)[:, 0]
-        later = _normals(effort.paths, max(depth - 1, 1), n, seed + 1)
+        # Every drift has outcomes of its own, so that together they cover more of what may happen.
+        first = _normals(effort.outcomes * len(drifts), 1, n, seed)[:, 0]
+        self.first = first.reshape(effort.outcomes, len(drifts), n).swapaxes(0, 1)[:, None]
+        later = _normals(effort.paths, max(len(self.jumps), 1), n, seed + 1)
         self.later = np.tile(later, (effort.outcomes, 1, 1))
         self.paths = effort.paths
 
-    def block(self, mean: Floats, covariance: Floats, best: Floats) -> tuple[Floats, Floats, Floats]:
-        S, D, K = len(mean), len(self.F), self.F.shape[1]
-        value, chance = np.empty((S, K, D)), np.zeros((S, K))
-        carry = np.broadcast_to(best[None, :, None], (D, S, len(self.first), *best.shape[1:]))
-        start = np.broadcast_to(mean[None, :, None], (D, S, len(self.first), mean.shape[1]))
+    def block(self, mean: Floats, covariance: Floats, best: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+        S, (D, K) = len(mean), self.one.F.shape[:2]
+        value, by_drift, chance = np.empty((S, K)), np.empty((S, K, D)), np.empty((S, K))
+        outcomes = self.first.shape[-2]
+        carry = np.broadcast_to(best[None, :, None], (D, S, outcomes, *best.shape[1:]))
+        start = np.broadcast_to(mean[None, :, None], (D, S, outcomes, mean.shape[1]))
         for k in range(K):
-            filtered = self._filtered(k, covariance)
-            z = self._step(k, start, self.first, filtered)
+            filtered = self._filtered(self.one, k, covariance)
+            z = self._step(self.one, k, start, self.first, filtered)
             kept, worth = self._keep(carry, z, filtered.after)
-            value[:, k] = self._after(z, kept, worth, filtered.after).mean(axis=-1).T - self.costs[k]
+            after = self._after(z, kept, worth, filtered.after) - self.costs[k]
+            value[:, k], by_drift[:, k] = _by_drift(after)
             chance[:, k] = self._chance(k, mean, filtered.predicted)
         now = self.goal.worth(best)
-        return value, np.array(now), chance
+        return value, by_drift, np.array(now), chance
 
     def _after(self, z: Floats, carry: Floats, worth: Floats, covariance: Floats) -> Floats:
         """Return the value (D, S, B) of the best plan from states z, of which stopping at once is one."""
@@ -151,20 +159,21 @@ class _Shared:
         if self.depth == 1:
             return best
         z, carry = np.repeat(z, self.paths, axis=2), np.repeat(carry, self.paths, axis=2)
-        for k in range(self.F.shape[1]):
-            state, kept, after = z, carry, covariance
-            for h in range(self.depth - 1):
-                filtered = self._filtered(k, after)
-                state = self._step(k, state, self.later[:, h], filtered)
+        for k in range(self.one.F.shape[1]):
+            state, kept, after, steps = z, carry, covariance, 0
+            for h, jump in enumerate(self.jumps):
+                held, steps = self.held[jump], steps + jump
+                filtered = self._filtered(held, k, after)
+                state = self._step(held, k, state, self.later[:, h], filtered)
                 after = filtered.after
                 kept, value = self._keep(kept, state, after)
                 mean = value.reshape(*best.shape, self.paths).mean(axis=-1)
-                best = np.maximum(best, mean - (h + 1) * self.costs[k])
+                best = np.maximum(best, mean - steps * self.costs[k])
         return best
 
-    def _filtered(self, k: int, covariance: Floats) -> _Filtered:
-        F, n = self.mean_F[k], self.n
-        predicted = F @ covariance @ F.T + self.Q[k]
+    def _filtered(self, by: _Transition, k: int, covariance: Floats) -> _Filtered:
+        F, n = by.mean_F[k], self.n
+        predicted = F @ covariance @ F.T + by.Q[k]
         S = predicted[:, :n, :n] + self.R
         if self.observed:
             return _Filtered(predicted, covariance, np.linalg.cholesky(S[:1]), None)
@@ -174,17 +183,17 @@ class _Shared:
             after[:, :n] = after[:, :, :n] = 0.0
         return _Filtered(predicted, after, np.linalg.cholesky(S), gain)
 
-    def _step(self, k: int, z: Floats, noise: Floats, filtered: _Filtered) -> Floats:
-        """Return the next estimates, clipped to the bounds, for standard normal noise (M, n)."""
+    def _step(self, by: _Transition, k: int, z: Floats, noise: Floats, filtered: _Filtered) -> Floats:
+        """Return the next estimates, clipped to the bounds, for standard normal noise (..., M, n)."""
         D, S, M, d = z.shape
-        moved = z.reshape(D, S * M, d) @ self.F[:, k].swapaxes(-1, -2) + self.c[:, k, None]
+        moved = z.reshape(D, S * M, d) @ by.F[:, k].swapaxes(-1, -2) + by.c[:, k, None]
         moved = moved.reshape(D, S, M, d)
         shock = noise @ filtered.root.swapaxes(-1, -2)  # (S, M, n)
         if filtered.gain is None:
             moved = moved + shock
         else:
             # The filter expects the mean drift, and takes only a part of what differs from it for a change of state.
-            expected = z @ self.mean_F[k].T + self.mean_c[k]
+            expected = z @ by.mean_F[k].T + by.mean_c[k]
             surprise = moved[..., : self.n] - expected[..., : self.n] + shock
             moved = expected + surprise @ filtered.gain.swapaxes(-1, -2)
         np.clip(moved[..., : self.n], self.low, self.high, out=moved[..., : self.n])
@@ -202,10 +211,39 @@ class _Shared:
         for floor in self.goal.floors:
             if floor.on == "each":
                 j = self.goal.space.index(floor.objective)
-                centers = mean @ self.F[:, k, j].T + self.c[:, k, j]  # (S, D)
+                centers = mean @ self.one.F[:, k, j].T + self.one.c[:, k, j]  # (S, D)
                 chance = passed_chance(self.goal.space, floor, centers, predicted[:, None, j, j]).mean(axis=1)
                 result = np.maximum(result, chance / floor.alpha)
         return result
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Transition:
+    """D drifts of K strategies, (D, K, d, d) and (D, K, d), innovations (K, d, d), and the mean drift (K, ...)."""
+
+    F: Floats
+    c: Floats
+    Q: Floats
+    mean_F: Floats
+    mean_c: Floats
+
+    def held(self, steps: int) -> _Transition:
+        """Return the transition over so many steps by one strategy."""
+        F, c, mean_F, mean_c, Q = self.F, self.c, self.mean_F, self.mean_c, self.Q
+        for _ in range(steps - 1):
+            c = (self.F @ c[..., None])[..., 0] + self.c
+            mean_c = (self.mean_F @ mean_c[..., None])[..., 0] + self.mean_c
+            Q = self.mean_F @ Q @ self.mean_F.swapaxes(-1, -2) + self.Q
+            F, mean_F = self.F @ F, self.mean_F @ mean_F
+        return _Transition(F, c, Q, mean_F, mean_c)
+
+
+def _jumps(steps: int) -> list[int]:
+    """Return by how many steps to look on each time, so that looks are at 1, 2, 4, 8, ... and at the last step."""
+    looks = [2**i for i in range(steps.bit_length())]
+    if steps > 0 and looks[-1] < steps:
+        looks.append(steps)
+    return [int(jump) for jump in np.diff([0, *looks])]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -216,6 +254,23 @@ class _Filtered:
     after: Floats
     root: Floats
     gain: Floats | None
+
+
+def _by_drift(values: Floats) -> tuple[Floats, Floats]:
+    """Return means over drifts and outcomes, (S,), and over the outcomes of each drift, (S, D), of values (D, S, B).
+
+    A mean of B outcomes differs from drift to drift even where drifts do not matter. So each is drawn towards the mean
+    of all by the root of the share of the variance between drifts that is more than that (one-way analysis of variance).
+    """
+    D, _, B = values.shape
+    each = values.mean(axis=-1)
+    mean = each.mean(axis=0)
+    if D == 1 or B == 1:
+        return mean, each.T
+    between = each.var(axis=0, ddof=1)
+    within = values.var(axis=-1, ddof=1).mean(axis=0) / B
+    share = np.maximum(between - within, 0.0) / np.where(between > 0, between, 1.0)
+    return mean, (mean + np.sqrt(share) * (each - mean)).T
 
 
 def _normals(count: int, steps: int, n: int, seed: int) -> Floats:

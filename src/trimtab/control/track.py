@@ -69,7 +69,7 @@ class Track:
         rows = np.arange(len(keep))
         if goal.set_valued:
             cells = goal.dominated(beliefs.past) & allowed[..., None]
-            carry: Floats = cells.any(axis=1).astype(np.float64)
+            carry = np.asarray(cells.any(axis=1), dtype=np.float64)
             # What only one iterate adds to the others is what would be lost without it.
             own = (cells & (cells.sum(axis=1, keepdims=True) == 1)).sum(axis=-1)
             alone = goal.goodness(beliefs.past).clip(0).prod(axis=-1) / POINTS**goal.space.n

@@ -52,13 +52,11 @@ class Predictive:
 
 def chosen(now: Situation, plan: Plan, hedge: float | None = None) -> Choice:
     """Return the choice that a plan makes."""
-    gains = plan.value - plan.now[:, None, None]
-    mean, sd = gains.mean(axis=-1), gains.std(axis=-1)
-    if hedge is None:
-        score = mean
-    else:
-        worst = max(1, round(hedge * gains.shape[-1]))
-        score = np.sort(gains, axis=-1)[..., :worst].mean(axis=-1)
+    mean = score = plan.value - plan.now[:, None]
+    sd = plan.by_drift.std(axis=-1)
+    if hedge is not None:
+        worst = max(1, round(hedge * plan.by_drift.shape[-1]))
+        score = np.sort(plan.by_drift, axis=-1)[..., :worst].mean(axis=-1) - plan.now[:, None]
     allowed = plan.chance <= 1
     score = np.where(allowed, score, -np.inf)
     action = score.argmax(axis=1)
