@@ -9,6 +9,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from trimtab.control.decision import Decision as Decision
+    from trimtab.control.goal import Floor as Floor
+    from trimtab.control.pilot import Pilot as Pilot
     from trimtab.core.coupling import couple as couple
     from trimtab.core.objectives import Objective as Objective
     from trimtab.core.objectives import ObjectiveSpace as ObjectiveSpace
@@ -36,12 +39,15 @@ if TYPE_CHECKING:
 _WHERE = {
     "AffineSDE": "trimtab.dynamics.affine",
     "Comparison": "trimtab.estimation.comparison.compare",
+    "Decision": "trimtab.control.decision",
     "Ensemble": "trimtab.simulation.ensemble",
     "Fit": "trimtab.estimation.fit",
+    "Floor": "trimtab.control.goal",
     "Forecast": "trimtab.forecasting.forecast",
     "NonlinearSDE": "trimtab.simulation.transitions",
     "Objective": "trimtab.core.objectives",
     "ObjectiveSpace": "trimtab.core.objectives",
+    "Pilot": "trimtab.control.pilot",
     "Posterior": "trimtab.estimation.posterior",
     "Trajectories": "trimtab.core.trajectories",
     "TrimtabError": "trimtab.errors",

@@ -100,9 +100,6 @@ class Knowledge:
             )
         n, K = space.n, len(strategies)
         weak = np.concatenate([[PRIOR_STEPS], np.full(n, PRIOR_STEPS), np.full(n, SPREAD)])
-        noise = np.zeros(n)
-        for name, sd in (score_noise or {}).items():
-            noise[space.index(name)] = sd**2
         middle, range_ = (space.low + space.high) / 2, space.high - space.low
         return cls(
             space,
@@ -110,22 +107,49 @@ class Knowledge:
             middle,
             range_ / TENTHS,
             np.broadcast_to(np.diag(weak), (K, 1 + 2 * n, 1 + 2 * n)).copy(),
-            noise,
+            _noise(space, score_noise, np.zeros(n)),
             np.zeros((K, n)),
             middle,
             np.diag((range_ / 2) ** 2),
         )
 
     @classmethod
-    def of_loops(cls, loops: Loops, strategies: Sequence[str] | None = None) -> Knowledge:
+    def of_loops(
+        cls,
+        loops: Loops,
+        strategies: Sequence[str] | None = None,
+        *,
+        space: ObjectiveSpace | None = None,
+        score_noise: Mapping[str, float] | None = None,
+    ) -> Knowledge:
         """Return what a fit, a file of models or the paper's strategies say.
 
         A fit's drift covariance V is brought to the nearest K^-1 (x) Q; the first entry of K is then the number of
         steps that would tell as much.
+
+        Parameters
+        ----------
+        strategies
+            Those to choose from; all if None.
+        space
+            The objectives that are wanted, which must be those of the loops, in their order.
+        score_noise
+            Standard deviations by objective, in place of what the loops say.
+
+        Raises
+        ------
+        InputError
+            If the objectives differ, or a strategy has no loop.
         """
+        if space is not None and space.names != loops.space.names:
+            raise InputError(
+                f"the fit must be of the objectives {', '.join(space.names)}, in this order, but is of "
+                f"{', '.join(loops.space.names)}"
+            )
         names = tuple(loops.loops if strategies is None else strategies)
         chosen = [loops[name] for name in names]
-        space, n = loops.space, loops.space.n
+        space = loops.space if space is None else space
+        n = space.n
         bounded = np.isfinite(space.low) & np.isfinite(space.high)
         mean = np.mean([one.starts.mean for one in chosen], axis=0)
         sd = np.sqrt(np.mean([np.diagonal(one.starts.covariance) for one in chosen], axis=0))
@@ -134,6 +158,7 @@ class Knowledge:
         scale = np.where(bounded, (high - low) / TENTHS, np.where(sd > 0, sd, 1.0))
         noises = [one.score_noise for one in chosen if one.score_noise is not None]
         noise = np.mean(noises, axis=0) if noises else np.zeros(n)
+        noise = _noise(space, score_noise, noise)
         covariance = np.mean([one.starts.covariance for one in chosen], axis=0)
         covariance = covariance + np.mean([np.outer(d, d) for d in (one.starts.mean - mean for one in chosen)], axis=0)
         if any(one.starts.scored for one in chosen):
@@ -169,6 +194,10 @@ class Knowledge:
     def added(self, sums: Floats) -> Knowledge:
         """Return what is known after steps whose sums of w w' are `sums`, (K, 1 + 2n, 1 + 2n)."""
         return replace(self, total=self.total + sums)
+
+    def with_total(self, total: Floats) -> Knowledge:
+        """Return the same with other natural parameters."""
+        return replace(self, total=total)
 
     @cached_property
     def mean(self) -> Drifts:
@@ -251,3 +280,12 @@ def _total(B: Floats, inverse: Floats, Q: Floats, steps: float | None) -> Floats
 def _positive(matrix: Floats) -> Floats:
     values, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
     return np.asarray((vectors * np.clip(values, 0.0, None)) @ vectors.T)
+
+
+def _noise(space: ObjectiveSpace, given: Mapping[str, float] | None, variances: Floats) -> Floats:
+    result = np.array(variances, dtype=np.float64)
+    for name, sd in (given or {}).items():
+        if not np.isfinite(sd) or sd < 0:
+            raise InputError(f"the score noise of {name} must be a standard deviation of zero or more, but got {sd!r}")
+        result[space.index(name)] = sd**2
+    return result

@@ -58,7 +58,7 @@ def expected_sums(beliefs: Beliefs, scores: Floats) -> Floats:
     product[..., 1 : 1 + n, 1 + n :] += shared / unit
     product[..., 1 + n :, 1 : 1 + n] += shared.swapaxes(-1, -2) / unit
     product[..., 1 + n :, 1 + n :] += spread / unit
-    whole = np.isfinite(scores).all(axis=-1)
+    whole = np.asarray(np.isfinite(scores).all(axis=-1))
     product *= (whole[rows, base] & whole[rows, steps])[..., None, None]
     for k in range(K):
         result[:, k] = np.where((beliefs.strategy == k)[..., None, None], product, 0.0).sum(axis=1)

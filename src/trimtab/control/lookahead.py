@@ -260,7 +260,7 @@ def _by_drift(values: Floats) -> tuple[Floats, Floats]:
     """Return means over drifts and outcomes, (S,), and over the outcomes of each drift, (S, D), of values (D, S, B).
 
     A mean of B outcomes differs from drift to drift even where drifts do not matter. So each is drawn towards the mean
-    of all by the root of the share of the variance between drifts that is more than that (one-way analysis of variance).
+    of all, by the root of the share of the variance between drifts that is more than that (analysis of variance).
     """
     D, _, B = values.shape
     each = values.mean(axis=-1)

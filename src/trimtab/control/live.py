@@ -1,0 +1,195 @@
+"""One live session of a pilot."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trimtab.control.decision import Decision, decide
+from trimtab.control.knowledge import Knowledge
+from trimtab.control.learning import expected_sums
+from trimtab.control.situation import Situation
+from trimtab.control.track import Track
+from trimtab.errors import InputError
+
+if TYPE_CHECKING:
+    from trimtab.control.pilot import Pilot
+
+__all__ = ["PilotSession"]
+
+Floats = NDArray[np.float64]
+
+
+class PilotSession:
+    """One session: give it the scores of every iterate, and do what it decides. Made by `Pilot.session`.
+
+    Safe to be used from several threads, one call at a time being served.
+
+    Parameters
+    ----------
+    key, index
+        Its name, and how many sessions were opened before it.
+    known
+        What was known when it was opened.
+    decision
+        The latest one; None before the first scores.
+    """
+
+    def __init__(self, pilot: Pilot, key: str, index: int, known: Knowledge) -> None:
+        self.key, self.index, self.known = key, index, known
+        self.decision: Decision | None = None
+        self.ended = False
+        self._pilot = pilot
+        self._track: Track | None = None
+        self._lock = threading.RLock()
+
+    def __repr__(self) -> str:
+        return f"PilotSession({self.key!r}, {self.iterations} iterations)"
+
+    @property
+    def iterations(self) -> int:
+        """Iterations done, the start aside; -1 before the first scores."""
+        return -1 if self._track is None else self._track.strategy.shape[1]
+
+    def observe(
+        self, scores: Mapping[str, float | None], *, strategy: str | None = None, base: int | None = None
+    ) -> Decision:
+        """Take in the scores of the next iterate, the starting one first, and return what to do.
+
+        Parameters
+        ----------
+        scores
+            By objective. None or not-a-number for a score that is missing; one that is left out is missing as well.
+        strategy, base
+            By which strategy, and from which iterate, this one was made, where that is not what was decided.
+
+        Raises
+        ------
+        InputError
+            If an objective or strategy is unknown, a score is not a number or lies beyond its bounds, or the session
+            has ended. Nothing is taken in then.
+        """
+        with self._lock:
+            self.take(scores, strategy=strategy, base=base)
+            return self.settle()
+
+    def take(self, scores: Mapping[str, float | None], *, strategy: str | None = None, base: int | None = None) -> None:
+        """Take in an iterate, see `observe`, without deciding; the next one needs its `strategy` then."""
+        y = self._read(scores)
+        if self.ended:
+            raise InputError(f"the session {self.key!r} has ended: open another")
+        if self._track is not None:
+            self._advance(self._track, y, strategy, base)
+        elif strategy is not None or base is not None:
+            raise InputError("the first scores are those of the start, which no strategy made")
+        else:
+            pilot = self._pilot
+            self._track = Track(pilot.goal, self.known, pilot.iterations, pilot.seed, [self.key], y[None])
+        self.decision = None
+
+    def settle(self) -> Decision:
+        """Return what to do now, having taken in all scores so far; ``InputError`` before the first."""
+        with self._lock:
+            if self._track is None:
+                raise InputError(f"the session {self.key!r} has no scores yet")
+            if self.decision is None:
+                self.decision = self._decide(self._track)
+                if self.decision.action == "stop":
+                    self.end()
+            return self.decision
+
+    def end(self) -> None:
+        """Say that the session is over; a decision to stop says so by itself. What it has shown is then known."""
+        with self._lock:
+            if not self.ended:
+                self.ended = True
+                self._pilot.close(self)
+
+    def sums(self) -> Floats:
+        """Return what the session's steps add to what is known, see `learning.expected_sums`."""
+        if self._track is None:
+            return np.zeros_like(self.known.total)
+        return np.asarray(expected_sums(self._track.beliefs, self._track.scores)[0])
+
+    @property
+    def situation(self) -> Situation | None:
+        """Where it stands, as a policy sees it."""
+        return None if self._track is None else self._track.situation()
+
+    def history(self) -> tuple[Floats, list[str], list[int]]:
+        """Return its scores (t + 1, n), and by which strategy and from which iterate each but the first was made."""
+        if self._track is None:
+            return np.empty((0, self.known.n)), [], []
+        beliefs = self._track.beliefs
+        return (
+            self._track.scores[0],
+            [self.known.strategies[k] for k in beliefs.strategy[0]],
+            [int(base) for base in beliefs.base[0]],
+        )
+
+    def _advance(self, track: Track, y: Floats, strategy: str | None, base: int | None) -> None:
+        names, t = self.known.strategies, track.strategy.shape[1]
+        if strategy is None and self.decision is not None:
+            strategy = self.decision.strategy
+            base = self.decision.base if base is None else base
+        if strategy is None:
+            told = "nothing yet" if self.decision is None else f"to {self.decision.action}"
+            raise InputError(f"the session {self.key!r} was told {told}: to go on all the same, say by which strategy")
+        if strategy not in names:
+            raise InputError(f"no strategy is called {strategy!r:.80}; there are {', '.join(names)}")
+        at = t if base is None else base
+        if not 0 <= at <= t:
+            raise InputError(f"base must be an iterate seen, 0 to {t}, but got {at!r}")
+        # What the session's own steps have shown so far bears on how its next ones are read.
+        track.step(np.array([names.index(strategy)]), y[None], np.array([at]), self._now())
+
+    def _now(self) -> Knowledge:
+        return self.known.added(self.sums())
+
+    def _decide(self, track: Track) -> Decision:
+        pilot, now = self._pilot, replace(track.situation(), knowledge=self._now())
+        if now.left <= 0:
+            decision = _stopped(now, f"the budget of {now.budget} iterations is spent")
+        else:
+            decision = decide(now, pilot.policy.choose(now))
+        return _without_floor(now, decision)
+
+    def _read(self, scores: Mapping[str, float | None]) -> Floats:
+        space = self._pilot.goal.space
+        if not isinstance(scores, Mapping):
+            raise InputError(
+                f"scores are given by objective, as in {{'{space.names[0]}': 4.1}}, but got {scores!r:.80}"
+            )
+        y = np.full(space.n, np.nan)
+        for name, value in scores.items():
+            objective = space[name]
+            if value is None:
+                continue
+            try:
+                number = float(value)
+            except (TypeError, ValueError):
+                raise InputError(f"the score of {name} must be a number or None, but got {value!r:.80}") from None
+            if (np.isfinite(number) and not objective.low <= number <= objective.high) or np.isinf(number):
+                raise InputError(
+                    f"the score of {name} must lie within {objective.low:g} to {objective.high:g}, but got {number:g}; "
+                    "say the bounds as NAME:LOW:HIGH if they are wrong"
+                )
+            y[space.index(name)] = number
+        return y
+
+
+def _stopped(now: Situation, reason: str) -> Decision:
+    return Decision("stop", None, now.t, int(now.keep[0]), float(now.goal.worth(now.carry[0])), now.t, reason)
+
+
+def _without_floor(now: Situation, decision: Decision) -> Decision:
+    """Ask a human where the session would stop with no iterate that the floors allow."""
+    if decision.action != "stop" or not now.goal.floors or np.isfinite(now.utility[0]).any():
+        return decision
+    floors = ", ".join(str(floor) for floor in now.goal.floors if floor.on == "kept")
+    return replace(decision, action="ask", reason=f"{decision.reason}, but no iterate meets {floors}")
