@@ -10,10 +10,10 @@ import pytest
 
 import trimtab as tt
 from trimtab.core.objectives import ObjectiveSpace
+from trimtab.dynamics.covariance import semidefinite_cholesky
 from trimtab.errors import InputError
 from trimtab.simulation import ensemble as module
 from trimtab.simulation import philox, portable
-from trimtab.simulation.transitions import covariance_root
 
 pytest.importorskip("numba", reason="needs the extra trimtab[fast]")
 
@@ -53,7 +53,7 @@ def run(case: str, paths: int, **options):
 def slow(case: str, paths: int) -> np.ndarray:
     """The affine cases, path by path and step by step from the definition."""
     model, options = CASES[case]
-    key, L = philox.key(4), covariance_root(model.Q)
+    key, L = philox.key(4), semidefinite_cholesky(model.Q)
     low, high = options.get("bounds", (-np.inf, np.inf))
     out = np.empty((paths, STEPS + 1, 3))
     for p in range(paths):
@@ -336,7 +336,7 @@ def test_without_numba_numpy_does_it_and_asking_for_numba_is_an_error(monkeypatc
 
 
 def test_a_nonlinear_model_without_curvature_is_the_affine_one() -> None:
-    L = covariance_root(MODEL.Q)
+    L = semidefinite_cholesky(MODEL.Q)
     same = tt.NonlinearSDE(
         lambda x: MODEL.A @ x + MODEL.b[:, None], lambda x: np.broadcast_to(L[:, :, None], (3, 3, x.shape[1])), 3
     )

@@ -7,7 +7,7 @@ import scipy.linalg
 
 from trimtab.dynamics.affine import AffineSDE
 from trimtab.errors import InputError
-from trimtab.simulation.transitions import NonlinearSDE, Transitions, covariance_root, discretise
+from trimtab.simulation.transitions import NonlinearSDE, Transitions, one_step
 
 MODELS = {
     "plain": AffineSDE([[-0.33, 0.2], [0.1, -0.7]], [1.7, 2.7], [[0.5, 0.2], [0.2, 0.3]], 2.0),
@@ -21,7 +21,7 @@ MODELS = {
 @pytest.mark.parametrize("h", [0.1, 1.0, 2.5])
 def test_exact_transitions_are_the_integrals_they_stand_for(name: str, h: float) -> None:
     model = MODELS[name]
-    F, c, Q = discretise(model, h, "exact")
+    F, c, Q = one_step(model, h, "exact")
     assert np.allclose(F, scipy.linalg.expm(model.A * h), atol=1e-12)
 
     def integral(function):
@@ -33,7 +33,7 @@ def test_exact_transitions_are_the_integrals_they_stand_for(name: str, h: float)
 
 @pytest.mark.parametrize("name", MODELS)
 def test_exact_transitions_compose(name: str) -> None:
-    (F, c, Q), (F2, c2, Q2) = (discretise(MODELS[name], h, "exact") for h in (0.7, 1.4))
+    (F, c, Q), (F2, c2, Q2) = (one_step(MODELS[name], h, "exact") for h in (0.7, 1.4))
     assert np.allclose(F2, F @ F, atol=1e-13)
     assert np.allclose(c2, F @ c + c)
     assert np.allclose(Q2, F @ Q @ F.T + Q)
@@ -41,21 +41,10 @@ def test_exact_transitions_compose(name: str) -> None:
 
 def test_euler_at_the_models_own_dt_is_its_loop() -> None:
     model = MODELS["plain"]
-    F, c, Q = discretise(model, model.dt, "euler")
+    F, c, Q = one_step(model, model.dt, "euler")
     assert np.allclose(F, model.transition)
     assert np.allclose(c, model.b * model.dt)
     assert np.allclose(Q, model.Q)
-
-
-@pytest.mark.parametrize("rank", [0, 1, 3, 5])
-def test_roots_are_lower_triangular_of_any_rank(rank: int) -> None:
-    S = np.random.default_rng(rank).normal(size=(5, rank))
-    L = covariance_root(S @ S.T)
-    assert np.allclose(L @ L.T, S @ S.T, atol=1e-13)
-    assert (np.triu(L, 1) == 0).all()
-    assert (np.diag(L) >= 0).all()
-    if rank == 5:
-        assert np.allclose(L, np.linalg.cholesky(S @ S.T))
 
 
 def test_terms_that_are_zero_are_left_out() -> None:

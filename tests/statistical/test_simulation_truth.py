@@ -20,18 +20,18 @@ Z = 6.0
 
 
 def without_root_of_dt(monkeypatch) -> None:
-    true = transitions.discretise
+    true = transitions.one_step
 
     def planted(model, h, scheme):
         F, c, Q = true(model, h, scheme)
         return F, c, Q / h  # the innovation's own size, whatever the step
 
-    monkeypatch.setattr(transitions, "discretise", planted)
+    monkeypatch.setattr(transitions, "one_step", planted)
 
 
 def transposed_root(monkeypatch) -> None:
-    true = transitions.covariance_root
-    monkeypatch.setattr(transitions, "covariance_root", lambda Q: true(Q).T)
+    true = transitions.semidefinite_cholesky
+    monkeypatch.setattr(transitions, "semidefinite_cholesky", lambda Q: true(Q).T)
 
 
 def shifted(path: int, group: int = 0):

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trimtab.core.streams import stream
+from trimtab.dynamics.covariance import semidefinite_cholesky
 from trimtab.forecasting.loops import Loop, Loops
 from trimtab.simulation.ensemble import simulate
 from trimtab.simulation.plan import Model
-from trimtab.simulation.transitions import NonlinearSDE, covariance_root
+from trimtab.simulation.transitions import NonlinearSDE
 
 __all__ = ["walk"]
 
@@ -82,7 +83,7 @@ def _own_drift(loop: Loop, lasting: Floats | None, uncertain: bool) -> Nonlinear
     A = (model.A[None] if drifts is None else drifts.A).transpose(1, 2, 0).copy()
     b = (model.b[None] if drifts is None else drifts.b).T.copy()
     sigma = np.zeros((n + 1, n + 1))
-    sigma[:n, :n] = covariance_root(model.Q) / np.sqrt(model.dt)
+    sigma[:n, :n] = semidefinite_cholesky(model.Q) / np.sqrt(model.dt)
     return NonlinearSDE(_drift_of(A, b, lasting), lambda block: _spread(sigma, block.shape[1]), n + 1, model.dt)
 
 

@@ -167,7 +167,7 @@ def simulate(
         only there.
     scheme
         ``"euler"``, the loop itself, which is also the Euler-Maruyama scheme of the continuous-time equation; or
-        ``"exact"``, that equation's own transition over h, for affine models (see `transitions.discretise`).
+        ``"exact"``, that equation's own transition over h, for affine models (see `transitions.one_step`).
     schedule
         Name of the strategy of each step, (steps,).
     policy

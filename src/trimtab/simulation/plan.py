@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trimtab.dynamics.affine import AffineSDE
+from trimtab.dynamics.covariance import semidefinite_cholesky
 from trimtab.errors import InputError
 from trimtab.simulation import philox
 from trimtab.simulation.bounds import read_bounds
-from trimtab.simulation.transitions import SCHEMES, NonlinearSDE, Transitions, covariance_root
+from trimtab.simulation.transitions import SCHEMES, NonlinearSDE, Transitions
 
 __all__ = ["BACKENDS", "Model", "Plan", "Policy", "make_plan"]
 
@@ -118,7 +119,7 @@ def make_plan(
         raise InputError("only affine models have an exact transition: use scheme='euler' with more substeps")
     still = AffineSDE(np.zeros((n, n)), np.zeros(n), np.zeros((n, n)))
     affine = [one if isinstance(one, AffineSDE) else still for one in models]
-    root = None if score_noise is None else covariance_root(_covariance(score_noise, n)).astype(kind)
+    root = None if score_noise is None else semidefinite_cholesky(_covariance(score_noise, n)).astype(kind)
     return Plan(
         models=models,
         names=names,

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import scipy.linalg
 from numpy.typing import NDArray
 
 from trimtab.dynamics.affine import AffineSDE
+from trimtab.dynamics.covariance import semidefinite_cholesky
+from trimtab.dynamics.embedding import discretise
 from trimtab.errors import InputError
 
-__all__ = ["SCHEMES", "NonlinearSDE", "Transitions", "covariance_root", "discretise"]
+__all__ = ["SCHEMES", "NonlinearSDE", "Transitions", "one_step"]
 
 SCHEMES = ("euler", "exact")
 
@@ -73,46 +74,18 @@ class NonlinearSDE:
             raise InputError(f"dt must be positive and finite, but got {self.dt:g}")
 
 
-def covariance_root(Q: Floats) -> Floats:
-    """Return the lower triangular L (n, n) with L L' = Q and no negative number on its diagonal.
-
-    From Q = S S' by eigenvectors and S' = U L' by Householder reflections, so that Q may be singular.
-    """
-    values, vectors = np.linalg.eigh((Q + Q.T) / 2)
-    upper = np.linalg.qr((vectors * np.sqrt(np.clip(values, 0, None))).T, mode="r")
-    signs = np.where(np.diag(upper) < 0, -1.0, 1.0)
-    return np.asarray(np.tril((signs[:, None] * upper).T))
-
-
-def discretise(model: AffineSDE, h: float, scheme: str) -> tuple[Floats, Floats, Floats]:
+def one_step(model: AffineSDE, h: float, scheme: str) -> tuple[Floats, Floats, Floats]:
     """Return F (n, n), c (n,) and Q (n, n) of one step x' = F x + c + w, w ~ N(0, Q), of length `h`.
 
     With G = model.Q / model.dt = sigma sigma', the covariance per unit of time:
 
     - ``"euler"``: F = I + A h, c = b h, Q = G h. At h = model.dt these are the model's own loop (paper, eq. 2).
-    - ``"exact"``: the law of the continuous-time equation over h. F = expm(A h), c = the integral of expm(A s) b and Q
-      that of expm(A s) G expm(A s)' over 0..h. Of a short step by Van Loan's block matrix, and from there by doubling,
-      F(2h) = F F, c(2h) = F c + c, Q(2h) = F Q F' + Q, because the block matrix of a long step overflows.
-
-    Source: C. F. Van Loan, "Computing integrals involving the matrix exponential", IEEE Trans. Automatic Control 23
-    (1978).
+    - ``"exact"``: the law of the continuous-time equation over h (see `embedding.discretise`).
     """
-    A, b, G, n = model.A, model.b, model.Q / model.dt, model.n
+    A, b, G = model.A, model.b, model.Q / model.dt
     if scheme == "euler":
-        return np.eye(n) + A * h, b * h, G * h
-    doublings = int(np.ceil(np.log2(max(float(np.abs(A).sum(axis=0).max()) * h, 1.0))))
-    short = h / 2**doublings
-    block = np.zeros((2 * n, 2 * n))
-    block[:n, :n], block[:n, n:], block[n:, n:] = -A, G, A.T
-    whole = scipy.linalg.expm(block * short)
-    F = np.asarray(whole[n:, n:].T)
-    Q = F @ whole[:n, n:]
-    extended = np.zeros((n + 1, n + 1))
-    extended[:n, :n], extended[:n, n] = A, b
-    c = np.asarray(scipy.linalg.expm(extended * short)[:n, n])
-    for _ in range(doublings):
-        F, c, Q = F @ F, F @ c + c, F @ Q @ F.T + Q
-    return F, c, (Q + Q.T) / 2
+        return np.eye(model.n) + A * h, b * h, G * h
+    return discretise(A, b, G, h)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -145,8 +118,8 @@ class Transitions:
         count = np.zeros((len(models), n), dtype=np.int64)
         c = np.zeros((len(models), n), dtype=dtype)
         for k, model in enumerate(models):
-            F, c_, Q = discretise(model, h, scheme)
-            both = np.hstack([F, covariance_root(Q)])
+            F, c_, Q = one_step(model, h, scheme)
+            both = np.hstack([F, semidefinite_cholesky(Q)])
             for i in range(n):
                 kept = np.flatnonzero(both[i])
                 where[k, i, : len(kept)], factor[k, i, : len(kept)] = kept, both[i, kept]
