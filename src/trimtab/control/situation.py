@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,6 +91,8 @@ class Choice:
     gain
         (S, K, 3) what each strategy promises over stopping now, in utility points: expected, and between which two
         values with a chance of 95%; not-a-number where the policy does not reckon it.
+    facts
+        What else a reason names in braces: by that name, (S,) numbers or texts.
     """
 
     action: Ints
@@ -98,6 +100,7 @@ class Choice:
     reasons: tuple[str, ...]
     base: Ints | None = None
     gain: Floats | None = None
+    facts: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
 
 class Policy(Protocol):
@@ -106,7 +109,10 @@ class Policy(Protocol):
     Deterministic: the same situation gives the same choice. Random draws come from the situation's streams.
     """
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        ...
 
     def choose(self, now: Situation) -> Choice:
         """Return what each session is to do next."""
