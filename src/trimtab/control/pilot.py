@@ -59,6 +59,8 @@ class Pilot:
     utility
         ``"weighted"``, ``"worst"``, ``"product"``, ``"hypervolume"``, weights by objective, or a function of scores
         (..., n); see `Goal`.
+    weights
+        By objective, for ``"weighted"`` and ``"product"``; equal ones if None.
     constraints
         Floors, ``NAME>=LEVEL[@ALPHA][:kept|each]`` or `Floor`.
     cost
@@ -89,6 +91,7 @@ class Pilot:
         policy: str | Policy = "predictive",
         fit: Fit | str | Path | None = None,
         utility: Utility = "weighted",
+        weights: Mapping[str, float] | None = None,
         constraints: Iterable[Floor | str] = (),
         cost: float | Mapping[str, float] = 0.0,
         least_gain: float = 0.01,
@@ -102,6 +105,7 @@ class Pilot:
         goal = Goal(
             space,
             utility,
+            weights,
             floors=tuple(read_floor(one) if isinstance(one, str) else one for one in constraints),
             cost=0.0 if isinstance(cost, Mapping) else cost,
             costs=dict(cost) if isinstance(cost, Mapping) else {},
@@ -164,6 +168,13 @@ class Pilot:
             if self.sessions.get(session.key) is session:
                 self.ledger.add(session.index, session.sums())
                 del self.sessions[session.key]
+
+    def reopen(self, session: PilotSession) -> None:
+        """Let a session that ended go on; `PilotSession.observe` does this where its user overrules a stop."""
+        with self._lock:
+            if session.key in self.sessions:
+                raise InputError(f"another session runs under the key {session.key!r} by now")
+            self.sessions[session.key] = session
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain values, from which `from_dict` restores a pilot that decides the same."""
