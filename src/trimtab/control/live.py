@@ -81,8 +81,10 @@ class PilotSession:
     def take(self, scores: Mapping[str, float | None], *, strategy: str | None = None, base: int | None = None) -> None:
         """Take in an iterate, see `observe`, without deciding; the next one needs its `strategy` then."""
         y = self._read(scores)
-        if self.ended:
-            raise InputError(f"the session {self.key!r} has ended: open another")
+        if self.ended and strategy is None:
+            raise InputError(
+                f"the session {self.key!r} has ended: open another, or to go on all the same, say by which strategy"
+            )
         if self._track is not None:
             self._advance(self._track, y, strategy, base)
         elif strategy is not None or base is not None:
@@ -91,6 +93,9 @@ class PilotSession:
             pilot = self._pilot
             self._track = Track(pilot.goal, self.known, pilot.iterations, pilot.seed, [self.key], y[None])
         self.decision = None
+        if self.ended:
+            self.ended = False
+            self._pilot.reopen(self)
 
     def settle(self) -> Decision:
         """Return what to do now, having taken in all scores so far; ``InputError`` before the first."""
