@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.control.belief_cases import dense, knowledge
 
+from support.beliefs import dense, knowledge
 from trimtab.control.belief import Beliefs
 from trimtab.control.learning import expected_sums
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.control.belief_cases import knowledge
 
 import trimtab as tt
+from support.beliefs import knowledge
 from trimtab.control.knowledge import Knowledge
 from trimtab.core.objectives import ObjectiveSpace
 from trimtab.errors import InputError

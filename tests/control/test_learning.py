@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tests.control.belief_cases import knowledge
 
+from support.beliefs import knowledge
 from trimtab.control.belief import Beliefs
 from trimtab.control.knowledge import Knowledge
 from trimtab.control.learning import Ledger, expected_sums

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.stats import norm
-from tests.control.belief_cases import knowledge
 
+from support.beliefs import knowledge
 from trimtab.control.goal import Floor, Goal
 from trimtab.control.knowledge import Drifts, Knowledge
 from trimtab.control.lookahead import Effort, _by_drift, _jumps, look_ahead
