@@ -121,7 +121,7 @@ def _starts(one: Mapping[str, Any], n: int) -> Starts:
     covariance = one.get("started_covariance")
     if covariance is None or not np.isfinite(_floats(covariance)).all():
         return Starts(mean, np.zeros((n, n)), "all at the mean of its first scores: the fit does not say how they vary")
-    says = "normally, with mean and covariance of the first scores of its sessions"
+    says = "from a normal law with mean and covariance of the first scores of its sessions"
     return Starts(mean, _floats(covariance), says, scored=True)
 
 

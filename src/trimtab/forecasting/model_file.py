@@ -152,7 +152,7 @@ def _starts(start: StartTable | None, space: ObjectiveSpace, path: Path) -> Star
     if start.sd is None:
         return Starts(mean, np.zeros((space.n, space.n)), "all at the start that the file gives")
     sd = _sized(start.sd, (space.n,), f"{path}: start.sd")
-    return Starts(mean, np.diag(sd**2), "normally, with the mean and the standard deviations that the file gives")
+    return Starts(mean, np.diag(sd**2), "from a normal law, mean and standard deviations as in the file")
 
 
 def _sized(values: Any, shape: tuple[int, ...], where: str) -> Floats:

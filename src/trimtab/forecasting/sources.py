@@ -56,4 +56,5 @@ def _reference_starts(one: ReferenceStrategy) -> Starts:
         f"{name} {mean:g} ± {sd:g}"
         for name, mean, sd in zip(one.space.names, one.start_mean, one.start_sd, strict=True)
     )
-    return Starts(one.start_mean, np.diag(np.square(one.start_sd)), f"normally, at {levels} (standard deviations)")
+    words = f"from a normal law, {levels} (mean ± standard deviation)"
+    return Starts(one.start_mean, np.diag(np.square(one.start_sd)), words)

@@ -123,7 +123,7 @@ def _passages(forecast: Forecast) -> Iterator[RenderableType]:
         return
     made = table(
         "Time to reach a target",
-        ("forecast", "target", "at the start", f"by iteration {forecast.steps}", "half of them by iteration"),
+        ("forecast", "target", "at the start", f"by iteration {forecast.steps}", "half of all by iteration"),
     )
     for fan in forecast.fans.values():
         for k, passage in enumerate(fan.passages):

@@ -156,9 +156,9 @@ def _target(forecast: Forecast, fan: Fan, m: int) -> str:
         for name, value in passage.target.items()
     )
     half = (
-        f"half of them by iteration {passage.median:.0f}"
+        f"half of all sessions are there by iteration {passage.median:.0f}"
         if passage.median == passage.median
-        else "less than half of them ever do within the forecast"
+        else "fewer than half of all sessions ever are within the forecast"
     )
     at_once = " at once" if len(passage.target) > 1 else ""
     return f"{percent(passage.reached[-1])} of sessions come to {what}{at_once}; {half}."
