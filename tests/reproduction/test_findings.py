@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import json
+
+import jsonschema
 import numpy as np
 import pytest
 import scipy.stats
@@ -15,6 +18,7 @@ from trimtab.reproduction.findings import (
     finding_trends,
     severity,
 )
+from trimtab.reproduction.schemas import json_schema
 from trimtab.scoring import security
 
 
@@ -127,6 +131,33 @@ def test_the_document_has_no_numbers_that_are_none() -> None:
     critical = next(one for one in document["trends"] if one["severity"] == "critical")
     assert critical["mean"] == [0.0, 1.5]
     assert critical["relative"] == {"estimate": None, "low": None, "high": None}
+
+
+def test_documents_fit_their_schema_which_refuses_others() -> None:
+    schema = json_schema("findings")
+    jsonschema.Draft202012Validator.check_schema(schema)
+    valid = jsonschema.Draft202012Validator(schema).is_valid
+    failed = Iteration("a", 1, "EF", "x", (Score("security", None, "failed", "syntax error"),))
+    iterations = [scored("a", 0, Evidence("eval", -2.0)), failed, scored("a", 2)]
+    unscored = count_findings(iterations, {"a": "EF"}, "security")
+    whole = counts([1] * 12, [2] * 12, ["EF", "FF"] * 6)
+    for found in (counts([0, 0], [1, 2]), whole, unscored):
+        assert valid(json.loads(json.dumps(finding_trends(found, 1, 0.95).to_dict(), allow_nan=False)))
+    for change in (
+        lambda document: document.update(level=1.0),
+        lambda document: document["trends"][0].pop("change"),
+        lambda document: document["trends"][0]["change"].update(low="unknown"),
+        lambda document: document["trends"][0].update(mean=[1.0]),
+        lambda document: document.pop("severities"),
+    ):
+        document = finding_trends(whole, 1, 0.95).to_dict()
+        change(document)
+        assert not valid(document)
+
+
+def test_sessions_of_one_iteration_have_no_change() -> None:
+    with pytest.raises(InputError, match="two iterations with a score or more"):
+        finding_trends(count_findings([scored("a", 0)], {"a": "EF"}, "security"), 1, 0.95)
 
 
 @pytest.mark.parametrize(("after", "level"), [(0, 0.95), (2, 0.95), (1, 1.0)])

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 
+import jsonschema
 import pytest
 
 from reproduced import small
@@ -9,6 +10,7 @@ from trimtab.errors import InputError
 from trimtab.estimation.layout import as_text
 from trimtab.reproduction.experiments import NOISE
 from trimtab.reproduction.reproduce import reproduce
+from trimtab.reproduction.schemas import json_schema
 from trimtab.reproduction.summary import ReproductionSummary, tally
 from trimtab.simulation.reference import REFERENCE
 
@@ -20,11 +22,30 @@ def fitted():
 
 def test_the_document_is_json_with_every_claim(fitted) -> None:
     document = json.loads(fitted.to_json())
+    jsonschema.Draft202012Validator(json_schema("reproduction")).validate(document)
     assert document["schema"] == "trimtab.reproduction/1"
     assert [claim["key"] for claim in document["claims"]] == [claim.key for claim in fitted.claims]
     assert {"key", "strategy", "says", "values", "agrees", "together", "why"} == set(document["claims"][0])
     assert document["reference"]["EF"]["A"] == REFERENCE["EF"].model.A.tolist()
     assert document["fitted_experiments"] == 1
+
+
+def test_the_schema_refuses_what_the_document_does_not_promise(fitted) -> None:
+    schema = json_schema("reproduction")
+    jsonschema.Draft202012Validator.check_schema(schema)
+    valid = jsonschema.Draft202012Validator(schema).is_valid
+    for change in (
+        lambda document: document.pop("claims"),
+        lambda document: document["claims"][0].update(agrees="perhaps"),
+        lambda document: document["claims"][0]["values"][0]["found"].update(median="0.3"),
+        lambda document: document["verdicts"][0].pop("truth"),
+        lambda document: document["reference"]["EF"].update(C=[]),
+        lambda document: document.update(experiments=3),
+    ):
+        document = json.loads(fitted.to_json())
+        change(document)
+        assert not valid(document)
+    assert valid(json.loads(small().to_json()))
 
 
 def test_the_same_seed_gives_the_same_document(fitted) -> None:

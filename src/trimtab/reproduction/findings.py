@@ -194,9 +194,15 @@ def finding_trends(counted: FindingCounts, after: int, level: float) -> Findings
     Raises
     ------
     InputError
-        If `after` is not an iteration that some session reached, or `level` is no coverage.
+        If no session goes on after its start, `after` is not an iteration that some session reached, or `level` is no
+        coverage.
     """
     last = counted.counts.shape[1] - 1
+    if last < 1:
+        raise InputError(
+            f"changes need sessions of two iterations with a score or more, but no session has a score on "
+            f"{counted.objective!r} after its start"
+        )
     if not 1 <= after <= last:
         raise InputError(f"--after must be from 1 to {last}, the last iteration in the store, but got {after}")
     if not 0 < level < 1:
