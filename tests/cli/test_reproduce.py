@@ -62,6 +62,7 @@ def test_findings_prints_changes_by_severity(capsys, store: str) -> None:
     line = next(line for line in ran.out.splitlines() if "critical" in line).split()
     assert line[:5] == ["FF", "critical", "12", "0.08", "1.00"]
     assert "+1100.0%" in line
+    assert "fewer than 10 of the sessions have such a finding at the start" in ran.out
 
 
 def test_findings_prints_one_json_document(capsys, store: str) -> None:

@@ -106,6 +106,12 @@ def test_every_mistake_is_a_sentence_that_names_the_file(old: str, new: str, wor
     assert all(line.startswith(str(tmp_path / "models.toml")) for line in str(error.value).splitlines()), error.value
 
 
+def test_an_entry_without_a_name_is_not_called_an_empty_list(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as error:
+        read("[[objectives]]\nlow = 0\n[strategies.X]\nA = [[-1]]\nb = [0]\nsd = [1]\n", tmp_path)
+    assert str(error.value) == f"{tmp_path / 'models.toml'} needs 'objectives.0.name', which it does not have"
+
+
 def test_an_open_scale_needs_a_start(tmp_path: Path) -> None:
     text = '[[objectives]]\nname = "q"\nlow = -inf\nhigh = inf\n[strategies.X]\nA = [[-1]]\nb = [0]\nsd = [1]\n'
     with pytest.raises(InputError, match=r"needs a table \[start\]"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isnan
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -58,7 +59,7 @@ def _blocks(found: Findings) -> Iterator[RenderableType]:
     from rich.text import Text
 
     from trimtab.estimation.layout import number, paragraph, plain, table
-    from trimtab.reproduction.findings import SEVERITIES
+    from trimtab.reproduction.findings import FEWEST, SEVERITIES
 
     k = found.after
     made = table(
@@ -82,13 +83,15 @@ def _blocks(found: Findings) -> Iterator[RenderableType]:
     classes = ", ".join(f"{name} {least:g}" for name, least in SEVERITIES.items())
     yield paragraph(
         f"{found.level:.0%} intervals over sessions in brackets. Severity goes by the points, of ten, that the rule "
-        f"takes for its first finding: {classes} or more."
+        f"takes for its first finding: {classes} or more. Sessions are those with a score at both ends."
     )
+    if any(not isnan(one.relative) and isnan(one.relative.low) for one in found.trends):
+        yield paragraph(
+            f"[–, –]: fewer than {FEWEST} of the sessions have such a finding at the start, too few for an interval."
+        )
     if found.cut_short:
         yield paragraph(f"{found.cut_short:,} scores kept only their heaviest evidence: light findings are missing.")
 
 
 def _percent(value: float) -> str:
-    from math import isnan
-
     return "–" if isnan(value) else f"{100 * value:+.1f}%"

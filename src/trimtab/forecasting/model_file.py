@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -107,7 +108,7 @@ def loops_of_model_file(path: Path) -> Loops:
     try:
         found = ModelFile.model_validate(values)
     except ValidationError as error:
-        raise InputError("\n".join(dict.fromkeys(_sentence(problem, path) for problem in error.errors()))) from error
+        raise InputError("\n".join(dict.fromkeys(_sentences(error.errors(), path)))) from error
     return _loops(found, path)
 
 
@@ -165,6 +166,13 @@ def _sized(values: Any, shape: tuple[int, ...], where: str) -> Floats:
         got = " by ".join(map(str, array.shape))
         raise InputError(f"{where} needs {wanted}, one for each objective, but has {got}")
     return array
+
+
+def _sentences(problems: Sequence[Any], path: Path) -> Iterator[str]:
+    for problem in problems:
+        inside = any(other["loc"][:-1][: len(problem["loc"])] == problem["loc"] for other in problems)
+        if problem["type"] != "too_short" or not inside:  # a list with a faulty entry is not empty
+            yield _sentence(problem, path)
 
 
 def _sentence(problem: Any, path: Path) -> str:

@@ -20,11 +20,21 @@ from trimtab.estimation.estimates import Estimate
 from trimtab.scoring import efficiency, functionality, security
 from trimtab.scoring.evidence import BOOKKEEPING
 
-__all__ = ["SEVERITIES", "FindingCounts", "FindingTrend", "Findings", "count_findings", "finding_trends", "severity"]
+__all__ = [
+    "FEWEST",
+    "SEVERITIES",
+    "FindingCounts",
+    "FindingTrend",
+    "Findings",
+    "count_findings",
+    "finding_trends",
+    "severity",
+]
 
 Ints = NDArray[np.int64]
 
-_FEWEST = 10  # sessions with a finding at the start that the interval of a ratio needs
+FEWEST = 10
+"""Sessions with a finding at the start that the interval of a ratio needs."""
 
 SEVERITIES: Mapping[str, float] = {"critical": 1.5, "high": 1.0, "medium": 0.5, "low": 0.0}
 """Least score units, of ten, that the rule behind a finding takes for its first finding."""
@@ -237,7 +247,7 @@ def _trend(strategy: str, label: str, counts: Ints, after: int, level: float) ->
     t = float(scipy.special.stdtrit(S - 1, 0.5 + level / 2)) / np.sqrt(S)
     half = t * float((y - x).std(ddof=1))
     # Delta method for the ratio of means: y - (1 + relative) x has mean zero over sessions.
-    enough = int((x > 0).sum()) >= _FEWEST
+    enough = int((x > 0).sum()) >= FEWEST
     ratio = t * float((y - (1 + relative) * x).std(ddof=1)) / before if enough else float("nan")
     return FindingTrend(
         strategy,

@@ -39,16 +39,16 @@ class ReproductionSummary:
         )
         yield paragraph(CAVEAT)
         yield Text("")
-        made = table("Claims", ["Claim", "Found: median [95% of experiments]", "Agrees", "With the others"])
+        made = table("Claims", ["Claim", "Agrees", "With the others", "Figure of an experiment", "Median [95%]"])
+        made.columns[3].justify = "left"
         for claim in found.claims:
             lead = f"{claim.strategy}: " if claim.strategy else ""
-            made.add_row(
-                Text(lead + claim.says), Text("\n".join(map(_found, claim.values)) or "–"), claim.agrees,
-                claim.together,
-            )  # fmt: skip
+            figures = "\n".join(value.label for value in claim.values) or "–"
+            values = "\n".join(map(_found, claim.values)) or "–"
+            made.add_row(Text(lead + claim.says), claim.agrees, claim.together, Text(figures), Text(values))
         yield made
         yield from listed("Why", (f"{claim.key}: {claim.why}" for claim in found.claims if claim.agrees != "yes"))
-        yield Text("")
+        yield Text("\nQuestions to the authors", style="bold")
         yield from (paragraph(strain.says, strain.question) for strain in found.strains)
         if found.verdicts:
             yield Text("")
@@ -84,9 +84,9 @@ def _counted(counts: Mapping[str, int], total: int) -> str:
 
 
 def _found(value: Value) -> str:
-    """Return a value as ``label median [low, high]``."""
+    """Return what was found as ``median [low, high]``, with the minus sign of the claims."""
     found = value.found
-    return f"{value.label} {number(found.median)} [{number(found.low)}, {number(found.high)}]"
+    return f"{number(found.median)} [{number(found.low)}, {number(found.high)}]".replace("-", "−")
 
 
 def tally(claims: tuple[Claim, ...]) -> str:
