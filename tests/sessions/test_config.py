@@ -99,7 +99,7 @@ def test_the_file_says_which_strategies_to_use(monkeypatch: pytest.MonkeyPatch) 
         ("strategies = [1]", r"^trimtab.toml: strategies should be a valid string, but is 1$"),
         ("model = ['x']", r"^trimtab.toml: model should be a valid string"),
         ("sesions = 5", r"^trimtab.toml: 'sesions' is no setting of trimtab; did you mean sessions\?$"),
-        ("[run]\nsessions = 5", r"^trimtab.toml: 'run' is no setting of trimtab$"),
+        ("[go]\nsessions = 5", r"^trimtab.toml: 'go' is no setting of trimtab$"),
         ("sessions = ", r"^the configuration file trimtab.toml is not valid TOML: "),
         ("provider = 'oracle'", r"^trimtab.toml: provider should be 'rewriter' or 'openai', but is 'oracle'$"),
         ("provider = 'openai'", "^provider openai needs the name of a model: give --model NAME$"),

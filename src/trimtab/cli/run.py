@@ -61,11 +61,38 @@ def run(
     timeout: Annotated[
         float | None, _option("Seconds to wait for one answer before it counts as failed.", "SECONDS")
     ] = None,
+    policy: Annotated[
+        str | None,
+        _option(
+            "Policy that steers, as NAME[:OPTION=VALUE,...]. By default every strategy is run on its own.", "POLICY"
+        ),
+    ] = None,
+    fit: Annotated[
+        str | None,
+        _option("What the policy knows at first: a fit, a file of models, or 'reference'. By default nothing.", "FILE"),
+    ] = None,
+    utility: Annotated[
+        str | None, _option("What the policy wants: 'weighted', 'worst', 'product' or 'hypervolume'.", "NAME")
+    ] = None,
+    weights: Annotated[
+        str | None, _option("Weights of the objectives, as NAME=NUMBER, in the utility.", "NAME=NUMBER,...")
+    ] = None,
+    floor: Annotated[
+        str | None, _option("Floors that the policy keeps, as NAME>=LEVEL[@ALPHA][:kept|each].", "FLOOR,FLOOR")
+    ] = None,
+    cost: Annotated[float | None, _option("Utility points that an iteration costs the policy.", "NUMBER")] = None,
+    trigger: Annotated[
+        str | None, _option("Conditions at which the policy calls a human, as in security<2.", "TRIGGER,TRIGGER")
+    ] = None,
+    round: Annotated[  # noqa: A002 - the setting's name
+        int | None, _option("Sessions that start with the same knowledge, before the policy learns of them.", "N")
+    ] = None,
 ) -> None:
     """Run sessions, score and store every iteration, fit the dynamics, and write the report.
 
     Stop it at any moment and run it again: it goes on where it stopped. Every option can also be given in
-    trimtab.toml or as an environment variable TRIMTAB_..., and options win over both.
+    trimtab.toml or as an environment variable TRIMTAB_..., and options win over both. With --policy, one arm of
+    sessions is run in which each iteration's strategy, and the end, is what the policy decides.
     """
     given = {name: value for name, value in locals().items() if name != "config" and value is not None}
     from rich.console import Console
@@ -88,6 +115,8 @@ def run(
         console.print(f"  {count:,} x {reason}", markup=False)
     if len(outcome.failures) > _REASONS:
         console.print(f"  and {_counted(len(outcome.failures) - _REASONS, 'other reason')}", markup=False)
+    if settings.policy:
+        _say_steering(console, outcome, settings)
     _leave_early(outcome, settings)
     if beyond := _beyond(progress):
         console.print(beyond, markup=False)
@@ -114,10 +143,25 @@ def _announce(console: Console, settings: RunConfig) -> None:
     console.print(f"provider: {settings.provider} ({PROVIDERS[settings.provider]})", markup=False)
     strategies = "strategy" if len(settings.strategies) == 1 else "strategies"
     size = f"{_counted(settings.sessions, 'session')} x {_counted(settings.iterations, 'iteration')}"
+    arms = f"{strategies} {', '.join(settings.strategies)} x {size}"
+    if settings.policy:
+        arms = f"policy {settings.policy} over {strategies} {', '.join(settings.strategies)}: at most {size}"
+    console.print(f"{arms}, seed {settings.seed}, into {settings.store_url}", markup=False)
+
+
+def _say_steering(console: Console, outcome: Outcome, settings: RunConfig) -> None:
+    """Say how many of the sessions the policy ended before their last iteration, and for whom it called a human."""
+    progress, asked = outcome.progress, sum(count for _, count in outcome.asked)
+    spared = settings.sessions * settings.iterations - progress.iterations
     console.print(
-        f"{strategies} {', '.join(settings.strategies)} x {size}, seed {settings.seed}, into {settings.store_url}",
+        f"The policy has steered {_counted(progress.sessions_done, 'session')} to the end, did without "
+        f"{_counted(spared, 'iteration')}, and ended {_counted(asked, 'session')} to ask a human",
         markup=False,
     )
+    for reason, count in outcome.asked[:_REASONS]:
+        console.print(f"  {count:,} x {reason}", markup=False)
+    if len(outcome.asked) > _REASONS:
+        console.print(f"  and {_counted(len(outcome.asked) - _REASONS, 'other reason')}", markup=False)
 
 
 def _leave_early(outcome: Outcome, settings: RunConfig) -> None:

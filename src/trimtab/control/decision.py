@@ -25,7 +25,8 @@ class Gain:
     expected
         Over everything that is not known.
     low, high
-        Between which values it lies with a chance of 95%, as far as the drift is not known.
+        Between which values it lies with a chance of 95%, as far as the drift is not known; not-a-number where the
+        policy does not reckon them.
     """
 
     expected: float
@@ -34,6 +35,10 @@ class Gain:
 
     def __str__(self) -> str:
         return f"{self.expected:.2f} ({self.low:.2f} to {self.high:.2f})"
+
+    def to_list(self) -> list[float | None]:
+        """Return the three values, None for those that the policy does not reckon."""
+        return [value if np.isfinite(value) else None for value in (self.expected, self.low, self.high)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +90,7 @@ class Decision:
             "keep": self.keep,
             "utility": self.utility,
             "iteration": self.iteration,
-            "gains": {name: [gain.expected, gain.low, gain.high] for name, gain in self.gains.items()},
+            "gains": {name: gain.to_list() for name, gain in self.gains.items()},
             "reason": self.reason,
             "trigger": self.trigger,
         }

@@ -9,7 +9,10 @@ from typing import Any, Literal
 
 from trimtab.errors import InputError
 
-__all__ = ["Evidence", "Iteration", "IterationStatus", "Score", "ScoreStatus", "Session"]
+__all__ = ["RESTARTED", "Evidence", "Iteration", "IterationStatus", "Score", "ScoreStatus", "Session"]
+
+RESTARTED = "restarted_from"
+"""Key in the meta of an iteration that was made from another iterate than the one before: the index of that one."""
 
 ScoreStatus = Literal["ok", "unscored", "failed"]
 IterationStatus = Literal["ok", "failed"]
@@ -82,7 +85,8 @@ class Session:
     id
         Unique within a store.
     strategy
-        The strategy the session was planned with; each iteration names the one actually in force.
+        The strategy the session was planned with, or the policy that steered it; each iteration names the strategy
+        actually in force.
     meta
         Anything else worth keeping, as JSON values.
     """
@@ -104,7 +108,7 @@ class Iteration:
     session_id, index
         Which session, and t = 0, 1, ...; t = 0 is the starting artefact.
     strategy
-        The strategy that produced this iteration (for t = 0: the session's own).
+        The strategy that produced this iteration (for t = 0: the session's own, or the first that its policy chose).
     status, reason
         ``"failed"`` with its reason where the provider gave nothing usable.
     artefact
@@ -114,7 +118,8 @@ class Iteration:
     extraction
         How the artefact was found in the answer.
     meta
-        Provider details such as token counts, as JSON values.
+        Provider details such as token counts, as JSON values; in a steered session also the decision taken after this
+        iteration, and `RESTARTED`.
     """
 
     session_id: str
@@ -127,3 +132,8 @@ class Iteration:
     answer: str | None = None
     extraction: str = ""
     meta: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def base(self) -> int:
+        """Index of the iterate that this one was made from; -1 for the start."""
+        return int(self.meta.get(RESTARTED, self.index - 1))

@@ -25,6 +25,7 @@ CONFIG_FILE = "trimtab.toml"
 _PREFIX = "TRIMTAB_"
 _CONFIG_VARIABLE = "TRIMTAB_CONFIG"
 _LONGEST_SHOWN = 80
+_STEERING = ("fit", "utility", "weights", "floor", "cost", "trigger", "round")
 
 _file_values: ContextVar[Mapping[str, Any]] = ContextVar("values of the configuration file", default={})  # noqa: B039 - read only
 
@@ -36,6 +37,11 @@ def _split(value: object) -> object:
     return value
 
 
+def _pairs(value: object) -> object:
+    """Take a table of numbers as the texts NAME=NUMBER that options and variables can hold."""
+    return [f"{name}={number}" for name, number in value.items()] if isinstance(value, Mapping) else _split(value)
+
+
 def _number(value: object) -> object:
     if isinstance(value, bool):
         raise ValueError("Input should be a number")
@@ -43,6 +49,7 @@ def _number(value: object) -> object:
 
 
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+Pairs = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_pairs)]
 Paths = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_split)]
 Count = Annotated[int, BeforeValidator(_number)]
 Real = Annotated[float, BeforeValidator(_number)]
@@ -80,6 +87,26 @@ class RunConfig(BaseSettings):
     timeout: Real = Field(
         120.0, gt=0, allow_inf_nan=False, description="Seconds to wait for one answer before it counts as failed."
     )
+    policy: str = Field(
+        "", description="Policy that steers, as NAME[:OPTION=VALUE,...]. By default every strategy is run on its own."
+    )
+    fit: str = Field(
+        "",
+        description="What the policy knows at first: a fit, a file of models, or 'reference'. By default nothing.",
+    )
+    utility: Literal["weighted", "worst", "product", "hypervolume"] = Field(
+        "weighted", description="What the policy wants: 'weighted', 'worst', 'product' or 'hypervolume'."
+    )
+    weights: Pairs = Field((), description="Weights of the objectives, as NAME=NUMBER, in the utility.")
+    floor: Names = Field((), description="Floors that the policy keeps, as NAME>=LEVEL[@ALPHA][:kept|each].")
+    cost: Real = Field(0.0, ge=0, allow_inf_nan=False, description="Utility points that an iteration costs the policy.")
+    trigger: Names = Field((), description="Conditions at which the policy calls a human, as in security<2.")
+    round: Count = Field(
+        16,
+        ge=1,
+        le=1_000_000,
+        description="Sessions that start with the same knowledge, before the policy learns of them.",
+    )
     strategy_tables: dict[str, Any] = Field(
         default_factory=dict, description="Strategies defined in the file, as tables [strategies.NAME]."
     )
@@ -112,6 +139,13 @@ class RunConfig(BaseSettings):
                 "base_url should hold no user, password or query, because it is stored: "
                 "put the key into the environment variable OPENAI_API_KEY"
             )
+        if not self.policy:
+            fields = RunConfig.model_fields
+            idle = [name for name in _STEERING if getattr(self, name) != fields[name].default]
+            if idle:
+                raise ValueError(f"{idle[0]} is given, but only a policy has one: add --policy NAME")
+        elif not self.policy.isprintable() or len(self.policy) > _LONGEST_SHOWN:
+            raise ValueError(f"policy should be NAME[:OPTION=VALUE,...], at most {_LONGEST_SHOWN} characters")
         for name in ("strategies", "scorers"):
             if not getattr(self, name):
                 raise ValueError(f"{name} should name at least one, but is empty")

@@ -14,6 +14,7 @@ from trimtab.errors import InputError, StoreError
 from trimtab.scoring.base import Scorer
 from trimtab.sessions.config import RunConfig
 from trimtab.sessions.prompts import build_messages
+from trimtab.sessions.steering import differing_steering, steering_settings
 from trimtab.sessions.strategies import Strategy
 from trimtab.sessions.task import Task
 
@@ -22,16 +23,28 @@ __all__ = ["Plan", "PlannedSession", "agreed_settings", "is_run", "make_plan", "
 
 @dataclass(frozen=True, slots=True)
 class PlannedSession:
-    """One session to run: `strategy` on `task`, the `replicate`-th time."""
+    """One session to run: `strategy` on `task`, the `replicate`-th time.
+
+    Parameters
+    ----------
+    policy
+        What chooses the strategy of each iteration; "" where it stays the same. `strategy` is then the one in force.
+    """
 
     strategy: Strategy
     task: Task
     replicate: int
+    policy: str = ""
+
+    @property
+    def arm(self) -> str:
+        """What the session was planned with: the text of its policy, or the name of its strategy."""
+        return self.policy or self.strategy.name
 
     @property
     def id(self) -> str:
         """Name of the session, the same in every run of the same plan."""
-        return f"{self.strategy.name}/{self.task.id}/{self.replicate}"
+        return f"{self.arm}/{self.task.id}/{self.replicate}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +66,8 @@ class Plan:
         What each request says.
     settings
         What the store keeps about the run, as JSON values.
+    strategies
+        What steered sessions may use.
     """
 
     sessions: tuple[PlannedSession, ...]
@@ -63,10 +78,16 @@ class Plan:
     temperature: float | None
     max_tokens: int | None
     settings: Mapping[str, Any]
+    strategies: tuple[Strategy, ...] = ()
+
+    @property
+    def steered(self) -> bool:
+        """True where a policy chooses the strategy of each iteration."""
+        return bool(self.sessions[0].policy)
 
     def records(self) -> list[Session]:
         """Return the sessions as a store keeps them."""
-        return [Session(s.id, s.task.id, s.strategy.name, s.replicate, self.model) for s in self.sessions]
+        return [Session(s.id, s.task.id, s.arm, s.replicate, self.model) for s in self.sessions]
 
 
 def space_of(scorers: Sequence[Scorer], wanted: Sequence[str] = ()) -> ObjectiveSpace:
@@ -99,7 +120,7 @@ def make_plan(
     """Lay out a run.
 
     Session i of every strategy works on task i mod T as replicate i div T, so that strategies are paired, and more
-    sessions only ever add to those planned before.
+    sessions only ever add to those planned before. With a policy there is one arm of sessions, which it steers.
     """
     for task in tasks:
         if task.language != "python":
@@ -108,9 +129,9 @@ def make_plan(
             )
     space = space_of(scorers, config.objectives)
     sessions = tuple(
-        PlannedSession(strategy, tasks[i % len(tasks)], i // len(tasks))
+        PlannedSession(strategy, tasks[i % len(tasks)], i // len(tasks), config.policy)
         for i in range(config.sessions)
-        for strategy in strategies
+        for strategy in (strategies[:1] if config.policy else strategies)
     )
     return Plan(
         sessions=sessions,
@@ -120,6 +141,7 @@ def make_plan(
         model=config.model or config.provider,
         temperature=config.temperature,
         max_tokens=config.max_tokens,
+        strategies=tuple(strategies),
         settings={
             "provider": config.provider,
             "model": config.model,
@@ -137,6 +159,7 @@ def make_plan(
                 "tasks": _tasks_fingerprint(tasks),
                 "strategies": {strategy.name: _strategy_fingerprint(strategy) for strategy in strategies},
             },
+            **steering_settings(config, space, [strategy.name for strategy in strategies]),
         },
     )
 
@@ -168,7 +191,8 @@ def is_run(settings: Mapping[str, Any]) -> bool:
 def agreed_settings(stored: Mapping[str, Any], new: Mapping[str, Any], url: str) -> dict[str, Any]:
     """Return the settings of a store that goes on with a run, where that would not mix two experiments.
 
-    More sessions, more iterations and more strategies may be added, and the endpoint may have moved.
+    More sessions, more iterations and more strategies may be added, and the endpoint may have moved. A policy decides
+    with the iterations and strategies that there are in view, so that steered sessions can only become more.
 
     Raises
     ------
@@ -180,6 +204,7 @@ def agreed_settings(stored: Mapping[str, Any], new: Mapping[str, Any], url: str)
     differing = [
         f"{name} ({stored.get(name)!r} there, {new[name]!r} now)" for name in _MEANING if stored.get(name) != new[name]
     ]
+    differing += differing_steering(stored, new)
     there, here = stored["fingerprints"], new["fingerprints"]
     if there["tasks"] != here["tasks"]:
         changed = f"{stored['tasks']!r} there, {new['tasks']!r} now"

@@ -19,8 +19,10 @@ from trimtab.core.records import Iteration
 from trimtab.errors import ProviderError
 from trimtab.providers.base import Provider
 from trimtab.scoring.base import Scorer
+from trimtab.sessions.course import Course, PlannedCourse, SteeredCourse, Step, asked, has_ended
 from trimtab.sessions.iterate import answered, failed, request_for, start
 from trimtab.sessions.plan import Plan, PlannedSession
+from trimtab.sessions.steering import in_rounds, pilot_from, round_size
 from trimtab.store.base import Store
 
 __all__ = ["Outcome", "Progress", "run_sessions"]
@@ -40,7 +42,7 @@ class Progress:
     sessions, sessions_done
         Planned, and finished (in earlier runs too).
     iterations, iterations_done
-        Planned, and stored (in earlier runs too).
+        Planned, and stored (in earlier runs too). Those that a steered session does without are planned no more.
     new, failures
         Iterations stored by this run, and how many of them failed.
     seconds
@@ -84,12 +86,15 @@ class Outcome:
         The provider's sentence, where it ended in error.
     failures
         Why iterations of this run failed, and how many did, most frequent first.
+    asked
+        Why steered sessions ended by calling a human (in earlier runs too), and how many did, most frequent first.
     """
 
     progress: Progress
     ended: Literal["complete", "stopped", "error"]
     reason: str = ""
     failures: tuple[tuple[str, int], ...] = ()
+    asked: tuple[tuple[str, int], ...] = ()
 
 
 Listener = Callable[[Progress], None]
@@ -155,43 +160,69 @@ class _Run:
         self.stop = stop
         self.fatal: ProviderError | None = None
         self.reasons: Counter[str] = Counter()
+        self.asked: Counter[str] = Counter()
         self.writer = ThreadPoolExecutor(1, thread_name_prefix="trimtab-writer")
         self.began = time.perf_counter()
         self.progress = Progress(len(plan.sessions), 0, len(plan.sessions) * plan.iterations, 0)
 
     async def all(self, concurrency: int, grace: float) -> Outcome:
-        self.store.add_sessions(self.plan.records())
-        last = self.store.last_iterations()
-        done = [min(last[s.id].index, self.plan.iterations) if s.id in last else 0 for s in self.plan.sessions]
-        todo = [
-            session
-            for session, t in zip(self.plan.sessions, done, strict=True)
-            if session.id not in last or t < self.plan.iterations
-        ]
-        planned = dict.fromkeys(session.id for session in self.plan.sessions)
+        plan, store = self.plan, self.store
+        store.add_sessions(plan.records())
+        last = store.last_iterations()
+        done = [max(min(last[s.id].index, plan.iterations), 0) if s.id in last else 0 for s in plan.sessions]
+        ended = [has_ended(plan, last.get(session.id)) for session in plan.sessions]
+        planned = dict.fromkeys(session.id for session in plan.sessions)
         self.progress = replace(
             self.progress,
-            sessions_done=len(self.plan.sessions) - len(todo),
+            sessions_done=sum(ended),
+            iterations=sum(t if over else plan.iterations for t, over in zip(done, ended, strict=True)),
             iterations_done=sum(done),
             sessions_beyond=sum(name not in planned for name in last),
             iterations_beyond=sum(one.index for one in last.values()) - sum(done),
         )
+        self.asked.update(why for name in planned if name in last and (why := asked(last[name])))
         self._tell()
-        waiting = iter([(session, last.get(session.id)) for session in todo])
-        del last
-        workers = [asyncio.create_task(self._work(waiting)) for _ in range(min(concurrency, len(todo)))]
+        try:
+            for courses in self._rounds(ended, last):
+                await self._round(courses, concurrency, grace)
+                if self.stop.is_set():
+                    break
+        finally:
+            self.writer.shutdown(wait=True)
+        failures, calls = tuple(self.reasons.most_common()), tuple(self.asked.most_common())
+        if self.fatal is not None:
+            return Outcome(self.progress, "error", str(self.fatal), failures, calls)
+        complete = self.progress.sessions_done == self.progress.sessions
+        return Outcome(self.progress, "complete" if complete else "stopped", failures=failures, asked=calls)
+
+    def _rounds(self, ended: list[bool], last: dict[str, Iteration]) -> Iterator[list[tuple[PlannedSession, Course]]]:
+        """Yield the sessions that have something left to do, round by round, each with its course."""
+        plan = self.plan
+        sessions = [*zip(plan.sessions, ended, strict=True)]
+        if not plan.steered:
+            yield [(one, PlannedCourse(plan, one, last.pop(one.id, None))) for one, over in sessions if not over]
+            return
+        if all(ended):
+            return
+        pilot = pilot_from(plan.settings, self.store.url)
+        for part in in_rounds(sessions, round_size(plan.settings)):
+            for session, _ in part:
+                pilot.session(session.id)
+            courses = [
+                (one, SteeredCourse(plan, one, pilot, self.store.iterations(one.id) if one.id in last else ()))
+                for one, _ in part
+            ]
+            yield [course for course, (_, over) in zip(courses, part, strict=True) if not over]
+
+    async def _round(self, courses: list[tuple[PlannedSession, Course]], concurrency: int, grace: float) -> None:
+        waiting = iter(courses)
+        workers = [asyncio.create_task(self._work(waiting)) for _ in range(min(concurrency, len(courses)))]
         try:
             await self._finish(workers, grace)
         finally:
             for worker in workers:
                 worker.cancel()
             await asyncio.gather(*workers, return_exceptions=True)
-            self.writer.shutdown(wait=True)
-        failures = tuple(self.reasons.most_common())
-        if self.fatal is not None:
-            return Outcome(self.progress, "error", str(self.fatal), failures)
-        complete = self.progress.sessions_done == self.progress.sessions
-        return Outcome(self.progress, "complete" if complete else "stopped", failures=failures)
 
     async def _finish(self, workers: list[asyncio.Task[None]], grace: float) -> None:
         """Wait until all workers are done, one fails, or a stop was asked for and the grace is over."""
@@ -208,32 +239,33 @@ class _Run:
         finally:
             stopped.cancel()
 
-    async def _work(self, waiting: Iterator[tuple[PlannedSession, Iteration | None]]) -> None:
-        for session, last in waiting:
-            await self._session(session, last)
+    async def _work(self, waiting: Iterator[tuple[PlannedSession, Course]]) -> None:
+        for session, course in waiting:
+            await self._session(session, course)
             if self.stop.is_set():
                 return
 
-    async def _session(self, session: PlannedSession, last: Iteration | None) -> None:
-        if last is None:
-            last = start(session, self.scorers, self.plan.space)
-            await self._keep(last)
-        current = session.task.artefact if last.artefact is None else last.artefact
-        for t in range(last.index + 1, self.plan.iterations + 1):
+    async def _session(self, session: PlannedSession, course: Course) -> None:
+        if course.done < 0:
+            await self._keep(course.take(start(session, self.scorers, self.plan.space)))
+        while (step := course.next()) is not None:
             if self.stop.is_set():
                 return
-            record = await self._iterate(session, current, t)
-            if record is None:
+            made = await self._iterate(step)
+            if made is None:
                 return
+            record = course.take(made)
             await self._keep(record)
-            current = current if record.artefact is None else record.artefact
             if record.status == "failed":
                 self.reasons[_kind(record.reason)] += 1
+            if why := asked(record):
+                self.asked[why] += 1
             self._count(new=1, iterations_done=1, failures=int(record.status == "failed"))
-        self._count(sessions_done=1)
+        self._count(sessions_done=1, iterations=course.done - self.plan.iterations)
 
-    async def _iterate(self, session: PlannedSession, current: str, t: int) -> Iteration | None:
-        """Return iteration `t`, or None where the provider says that nothing more will come."""
+    async def _iterate(self, step: Step) -> Iteration | None:
+        """Return the next iteration, or None where the provider says that nothing more will come."""
+        session, current, t = step.session, step.current, step.t
         began = time.perf_counter()
         request = request_for(self.plan, session, current, t)
         try:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from trimtab.core.objectives import Objective, ObjectiveSpace
-from trimtab.core.records import Evidence, Iteration, Score, Session
+from trimtab.core.records import RESTARTED, Evidence, Iteration, Score, Session
 from trimtab.errors import StoreError
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "encode_scores",
     "encode_session",
     "encode_space",
+    "first_restarts",
 ]
 
 Row = dict[str, Any]
@@ -170,6 +171,21 @@ def decode_iteration(
         extraction=row["extraction"],
         meta=json.loads(row["meta"]),
     )
+
+
+def first_restarts(rows: Iterable[tuple[int, int, str]]) -> dict[int, int]:
+    """Return where sessions first went on from another iterate than the latest, by session key.
+
+    Parameters
+    ----------
+    rows
+        Session key, index and meta of iterations, by session and index.
+    """
+    found: dict[int, int] = {}
+    for key, index, meta in rows:
+        if key not in found and f'"{RESTARTED}":' in meta and RESTARTED in json.loads(meta):
+            found[key] = index
+    return found
 
 
 def _decode_score(row: Mapping[Any, Any]) -> Score:

@@ -20,6 +20,7 @@ from trimtab.store.codec import (
     encode_scores,
     encode_session,
     encode_space,
+    first_restarts,
 )
 from trimtab.store.stored import StoredColumns, chosen_objectives, trajectories_of
 
@@ -131,6 +132,7 @@ class MemoryStore:
             score_repeat=[score["repeat"] for _, score in judged],
             score_status=[score["status"] for _, score in judged],
             score_value=[score["value"] for _, score in judged],
+            restarts=first_restarts((key, row["iteration"], row["meta"]) for key, row, _ in stored),
         )
         return trajectories_of(columns, space, self.url)
 

@@ -8,12 +8,13 @@ import sqlite3
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, FromClause, and_, func, insert, inspect, select
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from trimtab.core.records import Iteration, Session
+from trimtab.core.records import RESTARTED, Iteration, Session
 from trimtab.core.trajectories import Trajectories
 from trimtab.errors import SourceError, StoreError
 from trimtab.store import schema
@@ -28,6 +29,7 @@ from trimtab.store.codec import (
     encode_scores,
     encode_session,
     encode_space,
+    first_restarts,
 )
 from trimtab.store.sqlite import WRITING, engine_for, explain, path_of, require_database, require_place
 from trimtab.store.stored import StoredColumns, chosen_objectives, trajectories_of
@@ -290,7 +292,7 @@ class SqlStore:
                 scores.session_key, scores.iteration, scores.objective, scores.repeat, scores.status, scores.value
             ).order_by(scores.session_key, scores.iteration, scores.objective, scores.repeat),
         )
-        columns: list[tuple[Any, ...]] = []
+        columns: list[Any] = []
         with self._reading() as connection:
             for query in queries:
                 # Straight from the driver: a third of the time would go into result objects that nobody looks at.
@@ -298,7 +300,10 @@ class SqlStore:
                 cursor.execute(str(query.compile(connection)))
                 fetched = cursor.fetchall()
                 columns.extend(zip(*fetched, strict=True) if fetched else [()] * len(query.selected_columns))
-        return trajectories_of(StoredColumns(*columns), space, self.url)
+            restarted = select(rows.session_key, rows.iteration, rows.meta).where(rows.meta.contains(f'"{RESTARTED}":'))
+            found = connection.execute(restarted.order_by(rows.session_key, rows.iteration))
+            restarts = first_restarts((row.session_key, row.iteration, row.meta) for row in found)
+        return trajectories_of(replace(StoredColumns(*columns), restarts=restarts), space, self.url)
 
     def close(self) -> None:
         """Release the connection."""

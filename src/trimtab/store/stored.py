@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields, replace
+from itertools import compress
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +30,8 @@ class StoredColumns:
         One entry per iteration, ordered by session key, then t.
     score_key, score_t, score_objective, score_repeat, score_status, score_value
         One entry per judgement of a score, in any order; a missing value is None.
+    restarts
+        By session key, t of the first iteration that was made from another than the one before.
     """
 
     session_key: Sequence[int]
@@ -43,6 +47,7 @@ class StoredColumns:
     score_repeat: Sequence[int]
     score_status: Sequence[str]
     score_value: Sequence[float | None]
+    restarts: Mapping[int, int] = field(default_factory=dict)
 
 
 def chosen_objectives(space: ObjectiveSpace, objectives: Iterable[str] | None) -> ObjectiveSpace:
@@ -60,7 +65,8 @@ def trajectories_of(columns: StoredColumns, space: ObjectiveSpace, source: str) 
     """Assemble `Trajectories` from columns.
 
     Where an iteration was judged several times on an objective, its ok judgements are kept apart and their mean is the
-    score; it is failed or unscored only where none is ok. Sessions without an iteration are left out and counted.
+    score; it is failed or unscored only where none is ok. Sessions without an iteration are left out and counted, and
+    so are iterations from where a session restarted: what follows is no chain of steps any more.
 
     Raises
     ------
@@ -71,6 +77,7 @@ def trajectories_of(columns: StoredColumns, space: ObjectiveSpace, source: str) 
     """
     if not len(columns.row_key):
         raise SourceError(f"{source} holds no iterations yet")
+    columns, exclusions = _chains(columns)
     n = space.n
     keys = np.asarray(columns.session_key, dtype=np.int64)
     row_session = np.searchsorted(keys, np.asarray(columns.row_key, dtype=np.int64))
@@ -104,10 +111,9 @@ def trajectories_of(columns: StoredColumns, space: ObjectiveSpace, source: str) 
     strategies = tuple(dict.fromkeys(columns.row_strategy))
     strategy = _coded(columns.row_strategy, {name: i for i, name in enumerate(strategies)})
 
-    exclusions: tuple[Exclusion, ...] = ()
     if waiting:
         examples = tuple(columns.session_id[s] for s in waiting[:3])
-        exclusions = (Exclusion("not started, so without any iteration", len(waiting), "sessions", examples),)
+        exclusions += (Exclusion("not started, so without any iteration", len(waiting), "sessions", examples),)
     if empty:
         reason = "said to be ok but without a finite value, so it counts as unscored"
         exclusions += (Exclusion(reason, empty, "judgements"),)
@@ -127,6 +133,27 @@ def trajectories_of(columns: StoredColumns, space: ObjectiveSpace, source: str) 
         notes=folded.notes(),
         judgements=None if folded.judgements is None else folded.judgements.reshape(len(row_t), n, -1),
     )
+
+
+def _chains(columns: StoredColumns) -> tuple[StoredColumns, tuple[Exclusion, ...]]:
+    """Leave out iterations from a session's first restart on."""
+    first = columns.restarts
+    if not first:
+        return columns, ()
+
+    def kept(keys: Sequence[int], times: Sequence[int]) -> list[bool]:
+        return [key not in first or t < first[key] for key, t in zip(keys, times, strict=True)]
+
+    rows, scores = kept(columns.row_key, columns.row_t), kept(columns.score_key, columns.score_t)
+    parts = {"row": rows, "score": scores}
+    chosen: dict[str, Any] = {
+        one.name: list(compress(getattr(columns, one.name), parts[one.name.partition("_")[0]]))
+        for one in fields(columns)
+        if one.name.partition("_")[0] in parts
+    }
+    names = [name for key, name in zip(columns.session_key, columns.session_id, strict=True) if key in first]
+    reason = "in a session that had started anew from an earlier iterate, so no further steps of its chain"
+    return replace(columns, **chosen), (Exclusion(reason, rows.count(False), "rows", tuple(names[:3])),)
 
 
 def _whole(numbers: Sequence[int], what: str, source: str) -> NDArray[np.int64]:

@@ -1,0 +1,141 @@
+"""Steering of a run: the pilot that its settings describe, and what of them a store must agree with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from trimtab.errors import InputError, StoreError
+
+if TYPE_CHECKING:
+    from trimtab.control.pilot import Pilot
+    from trimtab.core.objectives import ObjectiveSpace
+    from trimtab.sessions.config import RunConfig
+
+__all__ = [
+    "differing_steering",
+    "in_rounds",
+    "pilot_from",
+    "pilot_of",
+    "read_weights",
+    "round_size",
+    "steering_settings",
+]
+
+T = TypeVar("T")
+
+_GIVEN = ("policy", "fit", "utility", "weights", "floor", "cost", "trigger", "round")
+_PILOT = "pilot"
+
+
+def read_weights(texts: Iterable[str]) -> dict[str, float] | None:
+    """Return weights by objective from texts such as ``security=0.6``; None where there are none.
+
+    >>> read_weights(["security=0.6", "efficiency=0.4"])
+    {'security': 0.6, 'efficiency': 0.4}
+    """
+    found: dict[str, float] = {}
+    for text in texts:
+        name, _, number = text.rpartition("=")
+        try:
+            if not name.strip() or name.strip() in found:
+                raise ValueError
+            found[name.strip()] = float(number)
+        except ValueError:
+            raise InputError(f"weights are written NAME=NUMBER,..., each name once, but got {text!r:.80}") from None
+    return found or None
+
+
+def pilot_of(config: RunConfig, space: ObjectiveSpace, strategies: Sequence[str]) -> Pilot:
+    """Return the pilot that the settings of a run describe, before its first session.
+
+    Raises
+    ------
+    InputError
+        If the policy, the fit, the utility, a floor or a trigger cannot be used.
+    """
+    from trimtab.control.pilot import Pilot
+
+    if config.trigger:
+        raise InputError("triggers cannot be given to a run yet")
+    return Pilot(
+        space,
+        strategies,
+        policy=config.policy,
+        fit=config.fit or None,
+        utility=config.utility,
+        weights=read_weights(config.weights),
+        constraints=config.floor,
+        cost=config.cost,
+        iterations=config.iterations,
+        seed=config.seed,
+    )
+
+
+def steering_settings(config: RunConfig, space: ObjectiveSpace, strategies: Sequence[str]) -> dict[str, Any]:
+    """Return what a store keeps about the steering of its run, nothing if there is none.
+
+    The pilot is kept whole, with what it knew at the start, so that its decisions can be made again from the store.
+    """
+    if not config.policy:
+        return {}
+    values = config.model_dump(mode="json", include={*_GIVEN})
+    return {**{name: values[name] for name in _GIVEN}, _PILOT: pilot_of(config, space, strategies).to_dict()}
+
+
+def differing_steering(stored: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """Name the settings of a run, and their values, by which a store's decisions would mean something else."""
+    if not stored.get("policy") and not new.get("policy"):
+        return []
+    compared = [name for name in _GIVEN if name != "fit"]
+    if stored.get("policy") and new.get("policy"):
+        compared += ["iterations"]
+    found = [
+        f"{name} ({stored.get(name, '')!r} there, {new.get(name, '')!r} now)"
+        for name in compared
+        if stored.get(name) != new.get(name)
+    ]
+    if not stored.get("policy") or not new.get("policy"):
+        return found[:1]
+    there, here = stored[_PILOT], new[_PILOT]
+    if there["prior"]["strategies"] != here["prior"]["strategies"]:
+        names = [", ".join(one["prior"]["strategies"]) for one in (there, here)]
+        found.append(f"strategies ({names[0]} there, {names[1]} now)")
+    elif there["prior"] != here["prior"]:
+        changed = f"{stored['fit']!r} there, {new['fit']!r} now"
+        found.append(f"fit ({changed if stored['fit'] != new['fit'] else 'what it says has changed'})")
+    elif there != here and not found:
+        found.append("the pilot, which another version of trimtab made")
+    return found
+
+
+def pilot_from(settings: Mapping[str, Any], url: str) -> Pilot:
+    """Return the pilot of a store's run as it was before its first session.
+
+    Raises
+    ------
+    StoreError
+        If the settings are not those of a steered run, or cannot be read.
+    """
+    from trimtab.control.pilot import Pilot
+
+    if not settings.get("policy") or _PILOT not in settings:
+        raise StoreError(f"the store {url} holds no steered run: trimtab run --policy NAME makes one")
+    try:
+        return Pilot.from_dict(settings[_PILOT])
+    except InputError as error:
+        raise StoreError(f"the pilot in the store {url} cannot be used: {error}") from error
+
+
+def round_size(settings: Mapping[str, Any]) -> int:
+    """Return how many sessions of a store's run were opened together."""
+    return int(settings["round"])
+
+
+def in_rounds(sessions: Sequence[T], size: int) -> list[Sequence[T]]:
+    """Part sessions into rounds: those of one are opened together, when all of the former have ended.
+
+    >>> in_rounds([1, 2, 3], 2)
+    [[1, 2], [3]]
+    """
+    return [sessions[at : at + size] for at in range(0, len(sessions), size)]
