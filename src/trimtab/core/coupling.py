@@ -40,7 +40,8 @@ def agents_of(space: ObjectiveSpace) -> dict[str, NDArray[np.int64]]:
         if not (point and agent and objective):
             raise InputError(
                 f"the objectives of several agents are named AGENT.NAME, such as writer.style, but one is {name!r}; "
-                "join the agents' trajectories with trimtab.couple"
+                "to join agents that were recorded apart, give trimtab agents a source for each, or trimtab.couple "
+                "their trajectories"
             )
         found.setdefault(agent, []).append(j)
     if len(found) < 2:
