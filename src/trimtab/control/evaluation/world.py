@@ -35,7 +35,7 @@ class World:
     session_sd
         (K, n) s; a session's own xi is standard normal.
     starts
-        (S, n) states at iteration 0, used in turn.
+        (M, n) states at iteration 0, of which each session has one at random.
     """
 
     space: ObjectiveSpace
@@ -50,7 +50,7 @@ class World:
     def noises(self, sessions: int, budget: int, seed: int) -> tuple[Floats, Floats, Floats, Floats]:
         """Return starts (S, n), deviates (S, n), innovations (budget, S, n) and score noise (budget + 1, S, n)."""
         n = self.space.n
-        x0 = np.resize(self.starts, (sessions, n))
+        x0 = self.starts[(stream(seed, "world", "start").random(sessions) * len(self.starts)).astype(np.int64)]
         xi = stream(seed, "world", "sessions").standard_normal((sessions, n))
         w = np.stack([stream(seed, "world", "step", t).standard_normal((sessions, n)) for t in range(budget)])
         v = np.stack([stream(seed, "world", "score", t).standard_normal((sessions, n)) for t in range(budget + 1)])

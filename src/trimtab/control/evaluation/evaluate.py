@@ -1,0 +1,287 @@
+"""evaluate(source, policies) -> Evaluation: policies side by side on the same simulated sessions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trimtab.control.evaluation.handling import Handling, handling
+from trimtab.control.evaluation.oracle import is_programmed, known_for_certain, oracle_sessions
+from trimtab.control.evaluation.outcome import Figure, Outcome, outcome_of, paired, share_of_gain
+from trimtab.control.evaluation.world import World, steer
+from trimtab.control.evaluation.worlds import world_of
+from trimtab.control.goal import Goal
+from trimtab.control.knowledge import Knowledge
+from trimtab.control.policies.fixed import PAPER, Schedule
+from trimtab.control.registry import POLICIES, read_policy
+from trimtab.control.situation import Policy
+from trimtab.errors import InputError
+from trimtab.forecasting.loops import Loops
+
+__all__ = ["Evaluation", "Standing", "default_policies", "evaluate", "fixed_name"]
+
+Floats = NDArray[np.float64]
+
+MOST_SESSIONS = 1_000_000
+MOST_ITERATIONS = 1000
+ORACLE_SESSIONS = 1000
+"""Sessions that a lookahead of great effort is run on; dynamic programming is run on all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a policy stands among the others, in net utility, session by session.
+
+    Parameters
+    ----------
+    net
+        Its mean net utility.
+    over_fixed, over_schedule
+        What it gains over the best fixed strategy, and over the schedule; None for the schedule where there is none.
+    regret
+        What the oracle gains over it; None without an oracle.
+    share
+        Its share of what the oracle gains over the best fixed strategy; None without an oracle.
+    """
+
+    net: Figure
+    over_fixed: Figure
+    over_schedule: Figure | None
+    regret: Figure | None
+    share: Figure | None
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Evaluation:
+    """Policies on the same sessions: ``evaluation["predictive"]`` is an `Outcome`, ``evaluation.standings`` compares.
+
+    Parameters
+    ----------
+    kind
+        Of the world: that of its loops, or ``"world"``.
+    best_fixed
+        Name of the fixed strategy with the greatest mean net utility on these very sessions.
+    schedule
+        Name of the schedule that others are held against, if there is one.
+    oracle, oracle_by
+        Outcome of the oracle, maybe on the first sessions only, and how it was computed; None if there was none.
+    handling
+        Sequential against simultaneous handling of objectives, where both policies are there.
+    """
+
+    world: World
+    goal: Goal
+    kind: str
+    budget: int
+    sessions: int
+    seed: int
+    outcomes: Mapping[str, Outcome]
+    best_fixed: str
+    schedule: str | None
+    oracle: Outcome | None
+    oracle_by: str | None
+    handling: Handling | None
+    notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return (
+            f"Evaluation of {', '.join(self.outcomes)} on {self.sessions:,} sessions of {self.budget} iterations; "
+            "print(evaluation.summary()) for all"
+        )
+
+    def __getitem__(self, name: str) -> Outcome:
+        try:
+            return self.outcomes[name]
+        except KeyError:
+            raise InputError(f"no policy is called {name!r}; there are {', '.join(self.outcomes)}") from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.outcomes)
+
+    def __len__(self) -> int:
+        return len(self.outcomes)
+
+    def standing(self, name: str) -> Standing:
+        """Return where a policy stands."""
+        own, fixed = self[name].net, self[self.best_fixed].net
+        regret = share = None
+        if self.oracle is not None:
+            m = len(self.oracle)
+            regret = paired(self.oracle.net, own[:m])
+            share = share_of_gain(own[:m], fixed[:m], self.oracle.net)
+        return Standing(
+            net=paired(own),
+            over_fixed=paired(own, fixed),
+            over_schedule=None if self.schedule is None else paired(own, self[self.schedule].net),
+            regret=regret,
+            share=share,
+        )
+
+    @property
+    def standings(self) -> dict[str, Standing]:
+        """Where all policies stand, by name."""
+        return {name: self.standing(name) for name in self}
+
+    def summary(self) -> str:
+        """Return tables and what they say as text for a terminal."""
+        from trimtab.control.evaluation.summary import summary
+
+        return summary(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the document described by the JSON Schema ``trimtab.policies/1``, as plain Python values."""
+        from trimtab.control.evaluation.document import document
+
+        return document(self)
+
+    def to_json(self, *, indent: int | None = 2) -> str:
+        """Return the document of `to_dict` as JSON; unknown numbers are null."""
+        return json.dumps(self.to_dict(), indent=indent, allow_nan=False)
+
+
+def evaluate(
+    source: Loops | World,
+    goal: Goal,
+    policies: Sequence[str | Policy] | None = None,
+    *,
+    sessions: int = 10_000,
+    budget: int = 10,
+    seed: int = 0,
+    knowledge: Knowledge | None = None,
+    oracle: bool = True,
+    progress: Callable[[str], None] | None = None,
+) -> Evaluation:
+    """Run policies on the same simulated sessions, and say what each achieves in true utility.
+
+    Every fixed strategy is always among them. All policies meet the same starts, innovations and score noise, session
+    by session, so that differences are those of pairs.
+
+    Parameters
+    ----------
+    source
+        The world: loops whose estimates are taken for the truth, or a world itself.
+    policies
+        ``NAME[:OPTION=VALUE,...]``, see `registry.POLICIES`, or objects; see `default_policies` if None.
+    sessions, budget
+        Simulated sessions, and the most iterations of each.
+    knowledge
+        What policies know; for loops what those say, doubt about the drift included, and for a world everything, if
+        None.
+    oracle
+        Whether to compute what the best possible policy would achieve.
+    progress
+        Told of each policy before it runs.
+
+    Raises
+    ------
+    InputError
+        If a number is out of range, a policy is unknown or comes twice, or spaces or strategies differ.
+    """
+    _check(sessions, budget)
+    world, kind = (source, "world") if isinstance(source, World) else (world_of(source), source.kind)
+    if knowledge is None:
+        knowledge = known_for_certain(world) if isinstance(source, World) else Knowledge.of_loops(source)
+    if goal.space != world.space or knowledge.space != world.space or knowledge.strategies != world.strategies:
+        raise InputError(
+            "goal, knowledge and world need the same objectives and strategies, but have "
+            f"{', '.join(map(str, goal.space))}; {', '.join(map(str, knowledge.space))} with "
+            f"{', '.join(knowledge.strategies)}; and {', '.join(map(str, world.space))} with "
+            f"{', '.join(world.strategies)}"
+        )
+    chosen = _chosen(policies, world, goal)
+    outcomes: dict[str, Outcome] = {}
+    for name, policy in chosen.items():
+        if progress is not None:
+            progress(name)
+        ran = steer(world, policy, goal, knowledge, budget, sessions, seed)
+        outcomes[name] = outcome_of(name, ran, goal, world.strategies)
+    fixed = [fixed_name(strategy) for strategy in world.strategies]
+    best = None
+    how = None
+    if oracle:
+        if progress is not None:
+            progress("oracle")
+        how, best = _oracle(world, goal, budget, sessions, seed)
+    return Evaluation(
+        world=world,
+        goal=goal,
+        kind=kind,
+        budget=budget,
+        sessions=sessions,
+        seed=seed,
+        outcomes=outcomes,
+        best_fixed=max(fixed, key=lambda name: float(outcomes[name].net.mean())),
+        schedule=next((name for name, policy in chosen.items() if policy.name == "schedule"), None),
+        oracle=best,
+        oracle_by=how,
+        handling=_handling(chosen, outcomes),
+        notes=_notes(world, goal, best, how, sessions),
+    )
+
+
+def fixed_name(strategy: str) -> str:
+    """Return how the policy that only uses one strategy is called."""
+    return f"fixed:strategy={strategy}"
+
+
+def default_policies(world: World) -> list[str]:
+    """Return all policies that need no option in this world, but thompson, which is for learning."""
+    names = [name for name in POLICIES if name not in ("fixed", "thompson")]
+    needs = {part.split("x")[0] for part in PAPER.split(",")}
+    return [name for name in names if name != "schedule" or needs <= set(world.strategies)]
+
+
+def _chosen(policies: Sequence[str | Policy] | None, world: World, goal: Goal) -> dict[str, Policy]:
+    chosen: dict[str, Policy] = {fixed_name(name): Schedule([name], "fixed") for name in world.strategies}
+    goal.cost_of(world.strategies)
+    for given in default_policies(world) if policies is None else policies:
+        name = given if isinstance(given, str) else given.name
+        if name in chosen:
+            if name.startswith("fixed:"):
+                continue
+            raise InputError(f"each policy may be given once, but {name!r} comes twice")
+        chosen[name] = read_policy(given) if isinstance(given, str) else given
+    return chosen
+
+
+def _oracle(world: World, goal: Goal, budget: int, sessions: int, seed: int) -> tuple[str, Outcome]:
+    count = sessions if is_programmed(world, goal) else min(sessions, ORACLE_SESSIONS)
+    how, ran = oracle_sessions(world, goal, budget, count, seed)
+    return how, outcome_of("oracle", ran, goal, world.strategies)
+
+
+def _handling(chosen: Mapping[str, Policy], outcomes: Mapping[str, Outcome]) -> Handling | None:
+    first = {
+        word: next((outcomes[name] for name, policy in chosen.items() if policy.name == word), None)
+        for word in ("sequential", "simultaneous")
+    }
+    one, other = first["sequential"], first["simultaneous"]
+    return None if one is None or other is None else handling(one, other)
+
+
+def _notes(world: World, goal: Goal, best: Outcome | None, how: str | None, sessions: int) -> tuple[str, ...]:
+    notes = [
+        "The best fixed strategy is chosen on these very sessions, which flatters it a little.",
+    ]
+    if best is not None:
+        told = f"The oracle, by {how}, knows the dynamics for certain and sees states instead of scores"
+        notes.append(told + (f"; it was run on the first {len(best):,} sessions." if len(best) < sessions else "."))
+        if goal.floors:
+            notes.append(
+                "A policy that passes floors by mistake may have a greater utility than the oracle, which passes none "
+                "that it need not."
+            )
+    if world.score_noise.any():
+        notes.append("Utility is that of true states; policies see scores with noise.")
+    return tuple(notes)
+
+
+def _check(sessions: int, budget: int) -> None:
+    for name, value, most in (("sessions", sessions, MOST_SESSIONS), ("iterations", budget, MOST_ITERATIONS)):
+        if not isinstance(value, int) or not 1 <= value <= most:
+            raise InputError(f"{name} must be a whole number from 1 to {most:,}, but got {value!r}")
