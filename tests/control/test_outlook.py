@@ -7,7 +7,8 @@ from scipy import stats
 from support.steering import known, situation
 from trimtab.control.goal import Floor, Goal
 from trimtab.control.knowledge import Knowledge
-from trimtab.control.outlook import floor_chance, held, leverage, next_iterate, standing
+from trimtab.control.leverage import leverage
+from trimtab.control.outlook import floor_chance, held, next_iterate, standing
 from trimtab.core.objectives import ObjectiveSpace
 
 SPACE = ObjectiveSpace(["quality", "cost:0:20:min"])

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trimtab.control.knowledge import Knowledge
+from trimtab.control.leverage import leverage
 
 __all__ = ["Beliefs"]
 
@@ -44,6 +45,9 @@ class Beliefs:
     surprise
         (S, t + 1) squared distance of each iteration's scores from their prediction, chi-squared with as many degrees
         of freedom as scores were given.
+    told, doubt
+        (S, t) what was known of the strategy when iterations 1..t were predicted, in steps, and what doubt about its
+        drift adds to the innovations' covariance (`trimtab.control.leverage`), which the prediction leaves out.
     """
 
     knowledge: Knowledge
@@ -56,6 +60,8 @@ class Beliefs:
     base: Ints
     lag: Floats
     surprise: Floats
+    told: Floats
+    doubt: Floats
 
     @classmethod
     def start(cls, knowledge: Knowledge, y: Floats) -> Beliefs:
@@ -78,6 +84,8 @@ class Beliefs:
             base=none,
             lag=np.empty((S, 0, n, n)),
             surprise=np.empty((S, 0)),
+            told=np.empty((S, 0)),
+            doubt=np.empty((S, 0)),
         )
         made._see(y)
         return made
@@ -103,6 +111,9 @@ class Beliefs:
         if base is None:
             base = np.full(len(y), self.past.shape[1] - 1)
         self._return_to(base)
+        doubt = leverage(known, self.mean[:, :n], self.covariance[:, :n, :n])[rows, strategy]
+        self.doubt = np.concatenate([self.doubt, doubt[:, None]], axis=1)
+        self.told = np.concatenate([self.told, known.steps[strategy][:, None]], axis=1)
         F, c, Q = mean.F[0, strategy], mean.c[0, strategy], mean.Q[strategy]
         if self.mean.shape[1] > n:
             F, c, Q = augmented(F, c, Q, known.session_sd[strategy])

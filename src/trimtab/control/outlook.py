@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 from trimtab.control.belief import Beliefs, augmented
 from trimtab.control.goal import Goal, passed_chance
 from trimtab.control.knowledge import Knowledge
+from trimtab.control.leverage import leverage
 
-__all__ = ["floor_chance", "held", "leverage", "next_iterate", "standing"]
+__all__ = ["floor_chance", "held", "next_iterate", "standing"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -32,21 +33,6 @@ def standing(beliefs: Beliefs, base: Ints | None = None) -> tuple[Floats, Floats
     shared = beliefs.cross[rows, base][:, :, n:]
     covariance[:, :n, n:], covariance[:, n:, :n] = shared, shared.swapaxes(-1, -2)
     return mean, covariance
-
-
-def leverage(knowledge: Knowledge, x: Floats, covariance: Floats | None = None) -> Floats:
-    """Return E[z' K^-1 z], z = [1, u], at states x (S, n): what doubt about each drift adds to a step, (S, K).
-
-    In multiples of the innovations' covariance: the drift's error moves the step by N(0, (z' K^-1 z) Q).
-    """
-    n = knowledge.n
-    inverse = np.linalg.inv(knowledge.total[:, : 1 + n, : 1 + n])
-    z = np.concatenate([np.ones((len(x), 1)), (x - knowledge.center) / knowledge.scale], axis=1)
-    result = np.einsum("si,kij,sj->sk", z, inverse, z, optimize=True)
-    if covariance is not None:
-        unit = knowledge.scale[:, None] * knowledge.scale
-        result = result + np.einsum("kij,sij->sk", inverse[:, 1:, 1:], covariance / unit, optimize=True)
-    return np.asarray(result)
 
 
 def next_iterate(knowledge: Knowledge, mean: Floats, covariance: Floats) -> tuple[Floats, Floats]:
