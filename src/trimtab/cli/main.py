@@ -23,13 +23,14 @@ _COMMANDS = {
     "compare": ("compare", "compare", "Compare the dynamics of two sources, strategies or models."),
     "simulate": ("simulate", "simulate", "Forecast sessions from a fit, a file of models or the paper."),
     "agents": ("agents", "agents", "Ask which of several agents moves which."),
+    "policy": ("policy", "policy", "Put policies that steer loops to the test, and explain what one did."),
     "report": ("fit", "report", "Write the HTML report of a source."),
     "export": ("data", "export", "Write a source as a tidy table."),
     "score": ("score", "score", "Score programs without running them."),
     "findings": ("findings", "findings", "Count a store's findings by severity, and how they change."),
     "reproduce": ("reproduce", "reproduce", "Hold the paper's claims against simulated experiments."),
 }
-"""By name: the module here, its function, and a line for the list of commands."""
+"""By name: the module here, its function or group of commands, and a line for the list of commands."""
 
 
 def application(names: Iterable[str] = tuple(_COMMANDS)) -> typer.Typer:
@@ -47,7 +48,11 @@ def application(names: Iterable[str] = tuple(_COMMANDS)) -> typer.Typer:
     app.callback()(_root)
     for name in names:
         module, function, line = _COMMANDS[name]
-        app.command(name, short_help=line)(getattr(import_module(f"trimtab.cli.{module}"), function))
+        found = getattr(import_module(f"trimtab.cli.{module}"), function)
+        if isinstance(found, typer.Typer):
+            app.add_typer(found, name=name, short_help=line)
+        else:
+            app.command(name, short_help=line)(found)
     return app
 
 

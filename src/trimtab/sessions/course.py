@@ -145,7 +145,10 @@ def has_ended(plan: Plan, last: Iteration | None) -> bool:
 def asked(record: Iteration) -> str:
     """Return why a steered session ended by calling a human: the trigger, or the reason; "" where it did not."""
     decision = record.meta.get("decision") or {}
-    return str(decision["trigger"] or decision["reason"]) if decision.get("action") == "ask" else ""
+    if decision.get("action") != "ask":
+        return ""
+    # Before a "but" stands why the session would have stopped, with numbers that no two sessions share.
+    return str(decision["trigger"] or decision["reason"]).rpartition(", but ")[2]
 
 
 def _decision(record: Iteration, strategies: Collection[str]) -> Mapping[str, Any]:

@@ -1,0 +1,139 @@
+"""``trimtab policy explain``: a steered session decision by decision, made anew from the store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from rich.console import RenderableType
+
+    from trimtab.sessions.replay import Explanation, Moment
+
+__all__ = ["explain"]
+
+
+def explain(
+    session: Annotated[str, typer.Argument(help="Id of the session, as in predictive/calculator/0.")],
+    store: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL", help="Store of the run. By default the one that trimtab run would use.", show_default=False
+        ),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON document (trimtab.explanation/1) instead.")
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.json", help="Also write the JSON document to a file.", show_default=False),
+    ] = None,
+) -> None:
+    """Replay a session of a steered run, and say after every iteration what was known, what was promised, and why.
+
+    The decisions are made anew from the store, and held against those that the run took.
+    """
+    import json
+
+    from trimtab.cli.output import print_blocks, write_text
+    from trimtab.errors import InputError
+    from trimtab.sessions.config import load_config
+    from trimtab.sessions.replay import explain as replay
+    from trimtab.store.open import open_store
+
+    if out is not None and out.suffix != ".json":
+        raise InputError(f"--out names a .json file, but got {str(out)!r}")
+    opened = open_store(store or load_config().store_url)
+    try:
+        found = replay(opened, session)
+    finally:
+        opened.close()
+    text = json.dumps(found.to_dict(), indent=2, allow_nan=False) + "\n"
+    if out is not None:
+        write_text(out, text)
+    if as_json:
+        typer.echo(text, nl=False)
+        return
+    from rich.console import Group
+
+    print_blocks(Group(*_blocks(found)))
+
+
+def _blocks(found: Explanation) -> Iterator[RenderableType]:
+    from rich.text import Text
+
+    from trimtab.estimation.layout import paragraph, plain, table
+
+    known = ", ".join(f"{name} {steps:,.0f}" for name, steps in found.known_steps.items())
+    yield Text(f"{plain(found.session)}, steered by {plain(found.policy)}", style="bold")
+    yield paragraph(f"It wants {_wanted(found.goal)}.")
+    yield paragraph(f"At its start {found.learned_from:,} sessions had taught the policy. Steps known: {known}.")
+    names = [*found.moments[0].estimate]
+    made = table(
+        "Scores, and the true quality estimated from all scores until then",
+        ["t", "made by", *names, "decision", "keep", "utility"],
+    )
+    for one in found.moments:
+        made.add_row(*map(Text, _row(one, names)))
+    yield made
+    yield Text("What was promised, and why", style="bold")
+    for one in found.moments:
+        yield paragraph(_why(one), f"t = {one.iteration}")
+    yield Text()
+    yield paragraph(found.says)
+
+
+def _wanted(goal: Mapping[str, Any]) -> str:
+    weights = goal["weights"] and ", ".join(f"{name} {weight:g}" for name, weight in goal["weights"].items())
+    parts = [f"a high utility ({goal['utility']}{f' with weights {weights}' if weights else ''})"]
+    parts += [f"the floor {floor}" for floor in goal["floors"]]
+    parts += [f"{goal['cost']:g} points saved for every iteration not made"] if goal["cost"] else []
+    return " and ".join(parts)
+
+
+def _row(one: Moment, names: list[str]) -> list[str]:
+    from trimtab.estimation.layout import number, plain, score
+
+    made = "start" if one.strategy is None else plain(one.strategy)
+    if one.base is not None and one.base != one.iteration - 1:
+        made += f" from {one.base}"
+    cells = []
+    for name in names:
+        given = one.scores.get(name)
+        said = "–" if given is None or one.failed else score(given)
+        deviation = f" ± {number(one.deviation[name])}" if one.deviation[name] >= 0.005 else ""
+        cells.append(f"{said} ({score(one.estimate[name])}{deviation})")
+    decided = one.decided
+    return [f"{one.iteration}", made, *cells, _short(one), f"{decided.keep}", f"{decided.utility:.2f}"]
+
+
+def _short(one: Moment) -> str:
+    from trimtab.estimation.layout import plain
+
+    decided = one.decided
+    said = plain(decided.strategy) if decided.strategy else decided.action
+    return f"{said} from {decided.base}" if decided.strategy and decided.base != one.iteration else said
+
+
+def _why(one: Moment) -> str:
+    decided = one.decided
+    parts = [f"the answer could not be used: {one.failed}"] if one.failed else []
+    if decided.gains:
+        parts.append("; ".join(f"{name} {_gain(gain.to_list())}" for name, gain in decided.gains.items()))
+    parts.append(decided.reason)
+    if decided.trigger:
+        parts.append(f"trigger: {decided.trigger}")
+    if one.differences:
+        told = one.recorded.get("strategy") or one.recorded.get("action") or "nothing"
+        parts.append(f"the record says {told}, and differs in {', '.join(one.differences)}")
+    return ". ".join(part[0].upper() + part[1:] if part[0].islower() else part for part in parts) + "."
+
+
+def _gain(values: list[float | None]) -> str:
+    expected, low, high = values
+    interval = "" if low is None or high is None else f" ({low:.2f} to {high:.2f})"
+    return "–" if expected is None else f"{expected:+.2f}{interval}"
