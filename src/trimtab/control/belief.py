@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
+from trimtab.control.censoring import least_distance
 from trimtab.control.knowledge import Knowledge
 from trimtab.control.leverage import leverage
 
@@ -44,7 +45,8 @@ class Beliefs:
         (S, t, n, n) Cov(x that the iteration went on from, x at the iteration).
     surprise
         (S, t + 1) squared distance of each iteration's scores from their prediction, chi-squared with as many degrees
-        of freedom as scores were given.
+        of freedom as scores were given. A score at the end of its scale stands for all that lies beyond, and the least
+        distance counts (`trimtab.control.censoring`).
     told, doubt
         (S, t) what was known of the strategy when iterations 1..t were predicted, in steps, and what doubt about its
         drift adds to the innovations' covariance (`trimtab.control.leverage`), which the prediction leaves out.
@@ -147,6 +149,10 @@ class Beliefs:
         solved = np.linalg.solve(S, np.concatenate([shared.swapaxes(-1, -2), innovation[..., None]], axis=-1))
         gain, weighted = solved[..., :d].swapaxes(-1, -2), solved[..., d]
         distance = np.einsum("sj,sj->s", innovation, weighted)
+        at_low, at_high = seen & (y <= self.knowledge.space.low), seen & (y >= self.knowledge.space.high)
+        ended = (at_low | at_high).any(axis=1)
+        if ended.any():
+            distance[ended] = least_distance(innovation[ended], S[ended], at_low[ended], at_high[ended])
         # Past iterates learn from what this one says of the state now.
         links = np.where(seen[:, None, None, :], self.cross[..., :n], 0.0)
         past_gain = np.swapaxes(np.linalg.solve(S[:, None], links.swapaxes(-1, -2)), -1, -2)
