@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import scipy.stats
 
 from simulated import COMPLEX, REAL, panel
 from trimtab.dynamics.affine import AffineSDE
-from trimtab.dynamics.spectrum import eigenvalues, rate
+from trimtab.dynamics.spectrum import NEAR_ONE, eigenvalues, rate
 from trimtab.estimation.bootstrap import resample
 from trimtab.estimation.least_squares import estimate
 from trimtab.estimation.moments import session_moments
@@ -109,3 +110,17 @@ def test_the_rate_is_covered_where_eigenvalues_meet() -> None:
     plain, allowing = covered([[-0.4, 0.3], [0.0, -0.4]])
     assert plain < fewest <= allowing
     assert covered([[-0.3, 0.1], [0.0, -0.9]])[0] >= fewest
+
+
+def test_a_loop_on_a_border_is_given_the_other_name_as_often_as_tests_err() -> None:
+    rng, fits, spread = np.random.default_rng(0), 2000, 0.005
+    estimates = NEAR_ONE - 1 + spread * rng.normal(size=(fits, 1)) + 0j
+    figures = (
+        SpectralFigures(lam, lam + spread * rng.normal(size=(1000, 1)), dt=1.0, level=0.95, clusters=100)
+        for lam in estimates
+    )
+    names = [one.regime(dynamics=True).label for one in figures]
+    for name in ("exponential", "boundary"):
+        low, high = scipy.stats.binom.ppf([1e-6, 1 - 1e-6], fits, 0.05)
+        assert low <= names.count(name) <= high
+    assert set(names) == {"exponential", "boundary", "undetermined"}

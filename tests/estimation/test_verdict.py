@@ -17,7 +17,7 @@ from trimtab.estimation.fit import fit
 NEAR_ZERO = AffineSDE(np.diag([-0.03, -0.5, -0.9]), [0.15, 2.5, 4.5], 0.25 * np.eye(3))
 OVERSHOOT = AffineSDE([[-1.8]], [9.0], [[0.25]])
 EXPLOSIVE = AffineSDE([[0.3]], [-1.5], [[0.25]])
-WALK = AffineSDE([[0.012]], [-0.06], [[0.25]])
+WALK = AffineSDE([[0.016]], [-0.08], [[0.25]])
 
 
 def one(data: Trajectories, **options):

@@ -24,8 +24,12 @@ NO_MEMORY = 0.05
 SECOND_LAG = 0.01
 """p-value of the test of the second lag below which the speed is doubted; smaller, because every strategy is tested."""
 
-AGREEMENT = 0.8
-"""Share of bootstrap replicates that must show a regime for it to be named."""
+AGREEMENT = 0.95
+"""Share of bootstrap replicates that must show a regime for it to be named.
+
+A loop on the border of two regimes is then given the name of the one it is not in at most 5% of the experiments, the
+size of the tests: replicates scatter about the estimate as estimates do about the loop, and so the share of them beyond
+a border is the p-value of the loop's lying there."""
 
 
 MEETING = 0.025

@@ -123,7 +123,7 @@ def figure_rows(fits: Sequence[StrategyFit], dt: float) -> list[Row]:
                     lambda f: _yes_no(f.stable_discrete),
                 ),
                 ("Equation stable", "continuous: every Re λ < 0", lambda f: _yes_no(f.stable_continuous)),
-                ("Regime", "named if most draws agree and there is memory", lambda f: f.regime.label),
+                ("Regime", "named if 95% of the draws agree and there is memory", lambda f: f.regime.label),
                 *(
                     (f"… {name}", "share of bootstrap draws" if name == REGIMES[0] else "", _regime_cell(name))
                     for name in REGIMES
