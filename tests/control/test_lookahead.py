@@ -11,7 +11,8 @@ from scipy.stats import norm
 from support.beliefs import knowledge
 from trimtab.control.goal import Floor, Goal
 from trimtab.control.knowledge import Drifts, Knowledge
-from trimtab.control.lookahead import Effort, _by_drift, _jumps, look_ahead
+from trimtab.control.lookahead import Effort, look_ahead
+from trimtab.control.lookahead_parts import deviations, jumps_of
 from trimtab.core.objectives import ObjectiveSpace
 
 FINE = Effort(draws=1, outcomes=4000, paths=2, horizon=1)
@@ -120,7 +121,7 @@ def test_floors_on_each_iterate_are_chances_of_the_next_one() -> None:
 
 
 def test_looks_are_at_doubling_steps() -> None:
-    assert [_jumps(steps) for steps in (0, 1, 2, 3, 7, 9)] == [
+    assert [jumps_of(steps) for steps in (0, 1, 2, 3, 7, 9)] == [
         [],
         [1],
         [1, 1],
@@ -133,8 +134,22 @@ def test_looks_are_at_doubling_steps() -> None:
 def test_drifts_that_do_not_matter_are_not_told_apart_by_luck() -> None:
     rng = np.random.default_rng(6)
     values = rng.normal(0, 1, (8, 4000, 4))
-    mean, each = _by_drift(values)
-    assert each.std(axis=-1).mean() < 0.5 * values.mean(axis=-1).std(axis=0).mean()
+    assert deviations(values).std(axis=-1).mean() < 0.5 * values.mean(axis=-1).std(axis=0).mean()
     values += np.linspace(-3, 3, 8)[:, None, None]
-    np.testing.assert_allclose(_by_drift(values)[1].std(axis=-1).mean(), np.linspace(-3, 3, 8).std(), atol=0.05)
-    np.testing.assert_allclose(mean, values.mean(axis=(0, 2)), atol=1e-9)
+    np.testing.assert_allclose(deviations(values).std(axis=-1).mean(), np.linspace(-3, 3, 8).std(), atol=0.05)
+
+
+def test_plans_are_made_without_knowing_the_drift() -> None:
+    """Two drifts as likely, +20 and -20 a step, at a cost of 11 a step: the first gains 20 or nothing, so it costs 1.
+
+    Were the drift known after it, one would go on under +20 and gain 9 with every further step.
+    """
+    space = ObjectiveSpace(["a:-1000:1000"])
+    known = Knowledge.none(space, ["S"])
+    drifts = Drifts(np.ones((2, 1, 1, 1)), np.array([20.0, -20.0])[:, None, None], np.full((1, 1, 1), 1e-9))
+    known = replace(known, total=known.total * np.array([1.0, 1.0, 1e-9])[:, None])
+    goal, point = Goal(space, cost=11 / 200), 1 / 200
+    best, x = np.array([5.0]), np.array([[0.0]])
+    plan = look_ahead(goal, known, drifts, x, np.zeros((1, 1, 1)), best, 6, Effort(2, 4, 8, 6))
+    np.testing.assert_allclose(plan.value - plan.now, -1 * point, atol=0.2 * point)
+    np.testing.assert_allclose(plan.by_drift[0, 0] - plan.now, [9 * point, -11 * point], atol=0.3 * point)

@@ -63,7 +63,7 @@ def test_a_loop_is_steered_to_its_end() -> None:
 def test_without_a_fit_it_learns() -> None:
     steering = tt.Pilot(NAMES, tuple(REFERENCE), utility="worst", policy="predictive:horizon=2,draws=2", iterations=6)
     kept = [drive(steering.session(f"s{i}"))[-1].utility for i in range(24)]
-    assert steering.knowledge.steps.sum() == pytest.approx(24 * 6, abs=24)
+    assert steering.knowledge.steps.sum() > 24 * 3
     # Its first sessions try what there is; the worst objective of the best fixed strategy comes to about 5.2 then.
     assert np.mean(kept[8:]) > np.mean(kept[:8])
     learnt, true = steering.knowledge.mean.F[0], [one.model.transition for one in REFERENCE.values()]

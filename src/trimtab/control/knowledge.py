@@ -127,6 +127,12 @@ class Knowledge:
         A fit's drift covariance V is brought to the nearest K^-1 (x) Q; the first entry of K is then the number of
         steps that would tell as much.
 
+        Where the fit's verdict is noise or a static level, the scores show nothing that moves: what looks like a drift
+        is the return of noisy scores to their mean. Such a strategy is taken to leave quality as it is, and what varies
+        within a session to be score noise, of variance Q / (1 + F) for each objective: so least squares finds levels
+        with noise. Where scores are known to have no noise, say so by `score_noise`: then an iteration is a fresh draw,
+        worth trying again.
+
         Parameters
         ----------
         strategies
@@ -156,9 +162,13 @@ class Knowledge:
         low, high = np.where(bounded, space.low, 0.0), np.where(bounded, space.high, 0.0)
         center = np.where(bounded, (low + high) / 2, mean)
         scale = np.where(bounded, (high - low) / TENTHS, np.where(sd > 0, sd, 1.0))
-        noises = [one.score_noise for one in chosen if one.score_noise is not None]
-        noise = np.mean(noises, axis=0) if noises else np.zeros(n)
-        noise = _noise(space, score_noise, noise)
+        still = [one.label in _STILL and score_noise is None for one in chosen]
+        noises = [
+            noise
+            for one, quiet in zip(chosen, still, strict=True)
+            if (noise := _scatter(one) if quiet else one.score_noise) is not None
+        ]
+        noise = _noise(space, score_noise, np.mean(noises, axis=0) if noises else np.zeros(n))
         covariance = np.mean([one.starts.covariance for one in chosen], axis=0)
         covariance = covariance + np.mean([np.outer(d, d) for d in (one.starts.mean - mean for one in chosen)], axis=0)
         if any(one.starts.scored for one in chosen):
@@ -169,7 +179,12 @@ class Knowledge:
             names,
             center,
             scale,
-            np.stack([_natural(one, center, scale) for one in chosen]),
+            np.stack(
+                [
+                    _unmoved(n) if quiet else _natural(one, center, scale)
+                    for one, quiet in zip(chosen, still, strict=True)
+                ]
+            ),
             noise,
             np.stack([none if one.session_sd is None else one.session_sd * one.model.dt for one in chosen]),
             mean,
@@ -263,6 +278,27 @@ def _natural(loop: Loop, center: Floats, scale: Floats) -> Floats:
     inverse = _positive((inverse + inverse.T) / 2)
     inverse = inverse + np.eye(1 + n) * max(1e-10, 1e-9 * float(np.trace(inverse)))
     return _total(B, inverse, Q, None)
+
+
+_STILL = ("noise", "static level")
+
+
+def _scatter(loop: Loop) -> Floats:
+    """Return the score noise that Q and F show where quality does not move.
+
+    Scores y = level + noise have Corr(y', y) = L / (L + R) = F and residual variance R (1 + F), L and R being the
+    variances of level and noise.
+    """
+    if loop.score_noise is not None:
+        return loop.score_noise
+    F = np.diagonal(loop.model.transition).clip(0.0, 1.0)
+    return np.asarray(np.diagonal(loop.model.Q) / (1 + F))
+
+
+def _unmoved(n: int) -> Floats:
+    """Return T of a strategy that surely leaves scores as they are."""
+    sure = 1e8
+    return _total(np.zeros((1 + n, n)), np.eye(1 + n) / sure, np.zeros((n, n)), sure)
 
 
 def _total(B: Floats, inverse: Floats, Q: Floats, steps: float | None) -> Floats:

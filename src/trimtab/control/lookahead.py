@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from trimtab.control.belief import augmented
 from trimtab.control.goal import Goal, passed_chance
 from trimtab.control.knowledge import Drifts, Knowledge
-from trimtab.core.streams import stream
+from trimtab.control.lookahead_noisy import Kept, NoisyPaths
+from trimtab.control.lookahead_parts import Transition, deviations, jumps_of, normals
 
 __all__ = ["Effort", "Plan", "look_ahead"]
 
@@ -40,15 +41,15 @@ class Effort:
     outcomes
         Of the first step, for each drift; even.
     paths
-        Of the steps after it, for each outcome; even.
+        Of the steps after it, for each outcome; a multiple of the draws.
     horizon
         Steps looked ahead in all.
     """
 
     draws: int = 8
     outcomes: int = 4
-    paths: int = 8
-    horizon: int = 5
+    paths: int = 16
+    horizon: int = 10
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,7 +61,7 @@ class Plan:
     value
         (S, K) expected utility of what is kept in the end, less the cost, if the next step is by strategy k.
     by_drift
-        (S, K, D) the same if the drift is draw d, drawn towards `value` by as much as few outcomes scatter it.
+        (S, K, D) the same plans if the drift is draw d, drawn towards `value` by as much as few outcomes scatter it.
     now
         (S,) utility of what would be kept if the session stopped now.
     chance
@@ -83,6 +84,7 @@ def look_ahead(
     left: int,
     effort: Effort,
     seed: int = 0,
+    kept: Kept | None = None,
 ) -> Plan:
     """Return what S sessions may gain by each strategy.
 
@@ -96,16 +98,21 @@ def look_ahead(
         (S,) utility of what would be kept now; for a set-valued utility (S, 256) cells dominated so far.
     left
         Iterations that the session may still have, 1 or more.
+    kept
+        What would be kept now. Where scores are noisy and this is given, gains are of true quality
+        (`trimtab.control.lookahead_noisy`); without it, and for a set-valued utility, estimates pass for the truth.
     """
     S, n = len(mean), goal.space.n
     exact = not covariance[:, :n, :n].any() and not knowledge.score_noise.any()
     sizes = len(drifts) * effort.outcomes * effort.paths * mean.shape[1] * (256 // 8 if goal.set_valued else 1)
     block = max(1, _HELD // sizes)
     shared = _Shared(goal, knowledge, drifts, min(left, effort.horizon), effort, seed, exact)
-    parts = [
-        shared.block(mean[at : at + block], covariance[at : at + block], best[at : at + block])
-        for at in range(0, S, block)
-    ]
+    noisy = None if exact or goal.set_valued else kept
+    parts = []
+    for at in range(0, S, block):
+        some = slice(at, at + block)
+        held = None if noisy is None else noisy.take(some)
+        parts.append(shared.block(mean[some], covariance[some], best[some], held))
     return Plan(*(np.concatenate([part[i] for part in parts]) for i in range(4)))
 
 
@@ -124,54 +131,83 @@ class _Shared:
         if knowledge.has_levels:
             mean_F, mean_c, _ = augmented(mean_F, mean_c, Q, knowledge.session_sd)
             F, c, Q = augmented(F, c, Q, np.broadcast_to(knowledge.session_sd, c.shape))
-        self.jumps = _jumps(depth - 1)
-        self.one = _Transition(F, c, Q, mean_F, mean_c)
+        self.jumps = jumps_of(depth - 1)
+        self.one = Transition(F, c, Q, mean_F, mean_c)
         self.held = {jump: self.one.held(jump) for jump in set(self.jumps)}
         self.exact = exact
         self.observed = exact and not knowledge.has_levels
         self.low, self.high = goal.space.low, goal.space.high
         # Every drift has outcomes of its own, so that together they cover more of what may happen.
-        first = _normals(effort.outcomes * len(drifts), 1, n, seed)[:, 0]
+        first = normals(effort.outcomes * len(drifts), 1, n, seed)[:, 0]
         self.first = first.reshape(effort.outcomes, len(drifts), n).swapaxes(0, 1)[:, None]
-        later = _normals(effort.paths, max(len(self.jumps), 1), n, seed + 1)
-        self.later = np.tile(later, (effort.outcomes, 1, 1))
-        self.paths = effort.paths
+        D, self.paths = len(drifts), max(1, effort.paths // len(drifts))
+        later = normals(self.paths * D, max(len(self.jumps), 1), n, seed + 1)
+        later = later.reshape(self.paths, D, -1, n).transpose(2, 1, 0, 3)  # (looks, D, paths, n)
+        self.later = np.tile(later, (1, 1, D * effort.outcomes, 1))[:, :, None]
+        self.noisy = NoisyPaths(
+            goal, self.one, self.held, self.jumps, self.costs, self.R, self.first, self.paths, seed + 2
+        )
 
-    def block(self, mean: Floats, covariance: Floats, best: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+    def block(
+        self, mean: Floats, covariance: Floats, best: Floats, kept: Kept | None
+    ) -> tuple[Floats, Floats, Floats, Floats]:
         S, (D, K) = len(mean), self.one.F.shape[:2]
         value, by_drift, chance = np.empty((S, K)), np.empty((S, K, D)), np.empty((S, K))
+        now = np.array(self.goal.worth(best))
+        if kept is not None:
+            for k in range(K):
+                after, own, predicted = self.noisy.values(k, mean, covariance, kept, now)
+                value[:, k] = now + after.mean(axis=-1) - self.costs[k]
+                by_drift[:, k] = value[:, k, None] + deviations(own)
+                chance[:, k] = self._chance(k, mean, predicted)
+            return value, by_drift, now, chance
         outcomes = self.first.shape[-2]
         carry = np.broadcast_to(best[None, :, None], (D, S, outcomes, *best.shape[1:]))
         start = np.broadcast_to(mean[None, :, None], (D, S, outcomes, mean.shape[1]))
         for k in range(K):
             filtered = self._filtered(self.one, k, covariance)
             z = self._step(self.one, k, start, self.first, filtered)
-            kept, worth = self._keep(carry, z, filtered.after)
-            after = self._after(z, kept, worth, filtered.after) - self.costs[k]
-            value[:, k], by_drift[:, k] = _by_drift(after)
+            reached, worth = self._keep(carry, z, filtered.after)
+            after, own = self._after(z, reached, worth, filtered.after)
+            value[:, k] = after.mean(axis=-1) - self.costs[k]
+            by_drift[:, k] = value[:, k, None] + deviations(own)
             chance[:, k] = self._chance(k, mean, filtered.predicted)
-        now = self.goal.worth(best)
-        return value, by_drift, np.array(now), chance
+        return value, by_drift, now, chance
 
-    def _after(self, z: Floats, carry: Floats, worth: Floats, covariance: Floats) -> Floats:
-        """Return the value (D, S, B) of the best plan from states z, of which stopping at once is one."""
-        best = worth
-        if self.depth == 1:
-            return best
-        z, carry = np.repeat(z, self.paths, axis=2), np.repeat(carry, self.paths, axis=2)
-        for k in range(self.one.F.shape[1]):
-            state, kept, after, steps = z, carry, covariance, 0
-            for h, jump in enumerate(self.jumps):
-                held, steps = self.held[jump], steps + jump
-                filtered = self._filtered(held, k, after)
-                state = self._step(held, k, state, self.later[:, h], filtered)
-                after = filtered.after
-                kept, value = self._keep(kept, state, after)
-                mean = value.reshape(*best.shape, self.paths).mean(axis=-1)
-                best = np.maximum(best, mean - steps * self.costs[k])
-        return best
+    def _after(self, z: Floats, carry: Floats, worth: Floats, covariance: Floats) -> tuple[Floats, Floats]:
+        """Return the value of the best plan from states z (D, S, B, d), of which stopping at once is one.
 
-    def _filtered(self, by: _Transition, k: int, covariance: Floats) -> _Filtered:
+        A plan is made for each outcome without knowing the drift that led to it: by its mean over all D drifts.
+
+        Returns
+        -------
+        Floats, Floats
+            Means over the drifts, (S, D B), and under the drift that led to each outcome, (D, S, B).
+        """
+        D, S, B, d = z.shape
+        outcomes = D * B
+        best = _by_session(worth)
+        told = np.broadcast_to(best, (D, S, outcomes))
+        if self.depth > 1:
+            width = outcomes * self.paths
+            z = np.broadcast_to(np.repeat(_by_session(z), self.paths, axis=1), (D, S, width, d))
+            kept = np.repeat(_by_session(carry), self.paths, axis=1)
+            carry = np.broadcast_to(kept, (D, *kept.shape))
+            for k in range(self.one.F.shape[1]):
+                state, kept, after, steps = z, carry, covariance, 0
+                for h, jump in enumerate(self.jumps):
+                    held, steps = self.held[jump], steps + jump
+                    filtered = self._filtered(held, k, after)
+                    state = self._step(held, k, state, self.later[h], filtered)
+                    after = filtered.after
+                    kept, value = self._keep(kept, state, after)
+                    each = value.reshape(D, S, outcomes, -1).mean(axis=-1) - steps * self.costs[k]
+                    mean = each.mean(axis=0)
+                    better = mean > best
+                    best, told = np.where(better, mean, best), np.where(better, each, told)
+        return best, told.reshape(D, S, D, B)[range(D), :, range(D)]
+
+    def _filtered(self, by: Transition, k: int, covariance: Floats) -> _Filtered:
         F, n = by.mean_F[k], self.n
         predicted = F @ covariance @ F.T + by.Q[k]
         S = predicted[:, :n, :n] + self.R
@@ -183,7 +219,7 @@ class _Shared:
             after[:, :n] = after[:, :, :n] = 0.0
         return _Filtered(predicted, after, np.linalg.cholesky(S), gain)
 
-    def _step(self, by: _Transition, k: int, z: Floats, noise: Floats, filtered: _Filtered) -> Floats:
+    def _step(self, by: Transition, k: int, z: Floats, noise: Floats, filtered: _Filtered) -> Floats:
         """Return the next estimates, clipped to the bounds, for standard normal noise (..., M, n)."""
         D, S, M, d = z.shape
         moved = z.reshape(D, S * M, d) @ by.F[:, k].swapaxes(-1, -2) + by.c[:, k, None]
@@ -218,35 +254,6 @@ class _Shared:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Transition:
-    """D drifts of K strategies, (D, K, d, d) and (D, K, d), innovations (K, d, d), and the mean drift (K, ...)."""
-
-    F: Floats
-    c: Floats
-    Q: Floats
-    mean_F: Floats
-    mean_c: Floats
-
-    def held(self, steps: int) -> _Transition:
-        """Return the transition over so many steps by one strategy."""
-        F, c, mean_F, mean_c, Q = self.F, self.c, self.mean_F, self.mean_c, self.Q
-        for _ in range(steps - 1):
-            c = (self.F @ c[..., None])[..., 0] + self.c
-            mean_c = (self.mean_F @ mean_c[..., None])[..., 0] + self.mean_c
-            Q = self.mean_F @ Q @ self.mean_F.swapaxes(-1, -2) + self.Q
-            F, mean_F = self.F @ F, self.mean_F @ mean_F
-        return _Transition(F, c, Q, mean_F, mean_c)
-
-
-def _jumps(steps: int) -> list[int]:
-    """Return by how many steps to look on each time, so that looks are at 1, 2, 4, 8, ... and at the last step."""
-    looks = [2**i for i in range(steps.bit_length())]
-    if steps > 0 and looks[-1] < steps:
-        looks.append(steps)
-    return [int(jump) for jump in np.diff([0, *looks])]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class _Filtered:
     """One step of the filter: predicted and updated covariance, root of the scores' covariance, gain (S, d, n)."""
 
@@ -256,25 +263,7 @@ class _Filtered:
     gain: Floats | None
 
 
-def _by_drift(values: Floats) -> tuple[Floats, Floats]:
-    """Return means over drifts and outcomes, (S,), and over the outcomes of each drift, (S, D), of values (D, S, B).
-
-    A mean of B outcomes differs from drift to drift even where drifts do not matter. So each is drawn towards the mean
-    of all, by the root of the share of the variance between drifts that is more than that (analysis of variance).
-    """
-    D, _, B = values.shape
-    each = values.mean(axis=-1)
-    mean = each.mean(axis=0)
-    if D == 1 or B == 1:
-        return mean, each.T
-    between = each.var(axis=0, ddof=1)
-    within = values.var(axis=-1, ddof=1).mean(axis=0) / B
-    share = np.maximum(between - within, 0.0) / np.where(between > 0, between, 1.0)
-    return mean, (mean + np.sqrt(share) * (each - mean)).T
-
-
-def _normals(count: int, steps: int, n: int, seed: int) -> Floats:
-    """Return standard normal numbers (count, steps, n), each with its negative, and of unit size in every component."""
-    half = stream(seed, "lookahead", count, steps, n).standard_normal(((count + 1) // 2, steps, n))
-    half = half / np.sqrt((half**2).mean(axis=0))
-    return np.concatenate([half, -half])[:count]
+def _by_session(values: Floats) -> Floats:
+    """Return values (D, S, B, ...) as (S, D B, ...)."""
+    D, S, B = values.shape[:3]
+    return np.asarray(values.swapaxes(0, 1).reshape(S, D * B, *values.shape[3:]))

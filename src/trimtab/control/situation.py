@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from trimtab.control.belief import Beliefs
 from trimtab.control.goal import Goal
 from trimtab.control.knowledge import Knowledge
+from trimtab.control.lookahead_noisy import Kept
 
 __all__ = ["ASK", "STOP", "Choice", "Policy", "Situation"]
 
@@ -67,6 +68,17 @@ class Situation:
     def state(self) -> Floats:
         """Estimated scores now, (S, n)."""
         return self.beliefs.mean[:, : self.goal.space.n]
+
+    @property
+    def kept(self) -> Kept:
+        """What would be kept now."""
+        beliefs, rows = self.beliefs, np.arange(len(self))
+        return Kept(
+            beliefs.past[rows, self.keep],
+            beliefs.past_covariance[rows, self.keep],
+            beliefs.cross[rows, self.keep],
+            np.isfinite(self.utility[rows, self.keep]),
+        )
 
     @property
     def left(self) -> int:

@@ -93,6 +93,7 @@ def _loop(name: str, one: Mapping[str, Any], dt: float, seed: int) -> Loop:
         score_noise=None if rung["R"] is None else _floats(rung["R"]),
         session_sd=None if rung["session_sd"] is None else _floats(rung["session_sd"]),
         estimator=RUNGS[one["trusted"]],
+        label=one["verdict"]["label"],
     )
     return loop.with_cautions(
         (

@@ -59,6 +59,7 @@ def _loop(trajectories: Trajectories, one: StrategyFit) -> Loop:
         score_noise=rung.R,
         session_sd=rung.session_sd,
         estimator=RUNGS[rung.name],
+        label=one.diagnosis.label,
     )
     cautions = (
         *of_verdict(one.diagnosis.label, one.diagnosis.reasons),

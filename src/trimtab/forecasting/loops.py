@@ -53,6 +53,8 @@ class Loop:
         (n,) standard deviation of a session's own lasting drift, per unit of time, where it is known.
     estimator
         What the model was estimated by, in words; empty for a model that was given.
+    label
+        What the fit's diagnosis calls the strategy, such as ``"noise"``; empty for a model that was given.
     cautions
         What to know before reading its forecast, one sentence each.
     """
@@ -65,6 +67,7 @@ class Loop:
     score_noise: Floats | None = None
     session_sd: Floats | None = None
     estimator: str = ""
+    label: str = ""
     cautions: tuple[str, ...] = ()
 
     def with_cautions(self, cautions: tuple[str, ...]) -> Loop:

@@ -45,7 +45,15 @@ class Predictive:
         """See `Policy`."""
         drifts = now.knowledge.draws(self.effort.draws, now.seed, "predictive")
         plan = look_ahead(
-            now.goal, now.knowledge, drifts, now.beliefs.mean, now.beliefs.covariance, now.carry, now.left, self.effort
+            now.goal,
+            now.knowledge,
+            drifts,
+            now.beliefs.mean,
+            now.beliefs.covariance,
+            now.carry,
+            now.left,
+            self.effort,
+            kept=now.kept,
         )
         return chosen(now, plan, self.hedge)
 
