@@ -155,6 +155,22 @@ def test_a_floor_that_nothing_meets_calls_a_human() -> None:
     assert told.keep == 1
 
 
+def test_triggers_call_a_human_warn_or_stop() -> None:
+    low = scores(np.array([1.0, 5.0, 6.0]))
+    for text, action in (("security<2", "ask"), ("security<2:stop", "stop"), ("security<2:warn", "continue")):
+        steering = pilot(triggers=[text])
+        told = steering.session("a").observe(low)
+        assert told.action == action
+        assert "security" in str(told.trigger)
+        assert tt.Pilot.from_json(steering.to_json()).triggers == steering.triggers
+    assert pilot(triggers=["security<2"]).session("a").observe(scores(np.array([6.0, 5.0, 6.0]))).trigger is None
+    # A person may say how to go on.
+    steering = pilot(triggers=["security<2"])
+    session = steering.session("a")
+    session.observe(low)
+    assert session.observe(scores(np.array([6.0, 5.0, 6.0])), strategy="SF").action == "continue"
+
+
 def test_floors_on_each_iterate_rule_strategies_out() -> None:
     steering = pilot(constraints=["security>=3@0.05:each"])
     chosen = {str(told.strategy) for i in range(6) for told in drive(steering.session(f"s{i}"))}

@@ -12,6 +12,7 @@ from trimtab.control.goal import Goal, Utility, read_floor
 from trimtab.control.knowledge import Knowledge
 from trimtab.control.live import PilotSession
 from trimtab.control.situation import Policy
+from trimtab.control.triggers import read_trigger
 from trimtab.core.objectives import ObjectiveSpace
 from trimtab.errors import InputError
 
@@ -53,6 +54,7 @@ def pilot_to_dict(pilot: Pilot) -> dict[str, Any]:
         "goal": _goal(pilot.goal),
         "policy": pilot.policy_text,
         "iterations": pilot.iterations,
+        "triggers": [trigger.told(pilot.goal.space) for trigger in pilot.triggers],
         "memory": pilot.ledger.memory,
         "seed": pilot.seed,
         "prior": knowledge_to_dict(pilot.prior),
@@ -82,6 +84,7 @@ def pilot_from_dict(document: Mapping[str, Any], policy: Policy | None, utility:
             prior,
             text if policy is None else policy,
             document["iterations"],
+            tuple(read_trigger(one, goal.space) for one in document["triggers"]),
             float(document["memory"]),
             int(document["seed"]),
         )

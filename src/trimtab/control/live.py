@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from trimtab.control.knowledge import Knowledge
 from trimtab.control.learning import expected_sums
 from trimtab.control.situation import Situation
 from trimtab.control.track import Track
+from trimtab.control.triggers import Trigger, fired
 from trimtab.errors import InputError
 
 if TYPE_CHECKING:
@@ -162,7 +163,7 @@ class PilotSession:
             decision = _stopped(now, f"the budget of {now.budget} iterations is spent")
         else:
             decision = decide(now, pilot.policy.choose(now))
-        return _without_floor(now, decision)
+        return _triggered(pilot.triggers, now, _without_floor(now, decision))
 
     def _read(self, scores: Mapping[str, float | None]) -> Floats:
         space = self._pilot.goal.space
@@ -190,6 +191,17 @@ class PilotSession:
 
 def _stopped(now: Situation, reason: str) -> Decision:
     return Decision("stop", None, now.t, int(now.keep[0]), float(now.goal.worth(now.carry[0])), now.t, reason)
+
+
+def _triggered(triggers: Sequence[Trigger], now: Situation, decision: Decision) -> Decision:
+    """Say which condition fired, and ask or stop where it calls for that; a stop is left as it is."""
+    found = fired(triggers, now)
+    if found.first[0] < 0:
+        return decision
+    action, sentence = triggers[found.first[0]].action, found.sentences[0]
+    if action == "warn" or decision.action == "stop":
+        return replace(decision, trigger=sentence)
+    return replace(decision, action=action, strategy=None, trigger=sentence, reason=sentence)
 
 
 def _without_floor(now: Situation, decision: Decision) -> Decision:

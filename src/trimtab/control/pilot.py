@@ -17,6 +17,7 @@ from trimtab.control.learning import Ledger
 from trimtab.control.live import PilotSession
 from trimtab.control.registry import read_policy
 from trimtab.control.situation import Policy
+from trimtab.control.triggers import Trigger, read_trigger
 from trimtab.core.objectives import Objective, ObjectiveSpace
 from trimtab.errors import InputError
 
@@ -69,6 +70,9 @@ class Pilot:
         Expected gain, in utility points, below which a session stops.
     iterations
         Most iterations of a session, the start aside.
+    triggers
+        Conditions that call a human, such as ``"security<2"``, ``"efficiency falls 30%"``, ``"rate>1.5"`` or
+        ``"drift"``; see `triggers.read_trigger`.
     score_noise
         Standard deviation of the scorer's own error by objective, where it is known and the fit does not say it.
     memory
@@ -96,6 +100,7 @@ class Pilot:
         cost: float | Mapping[str, float] = 0.0,
         least_gain: float = 0.01,
         iterations: int = 10,
+        triggers: Iterable[Trigger | str] = (),
         score_noise: Mapping[str, float] | None = None,
         memory: float = 1.0,
         seed: int = 0,
@@ -111,18 +116,26 @@ class Pilot:
             costs=dict(cost) if isinstance(cost, Mapping) else {},
             least_gain=least_gain,
         )
-        self._fill(goal, prior, policy, iterations, memory, seed)
+        chosen = tuple(read_trigger(one, space) if isinstance(one, str) else one for one in triggers)
+        self._fill(goal, prior, policy, iterations, chosen, memory, seed)
 
     def _fill(
-        self, goal: Goal, prior: Knowledge, policy: str | Policy, iterations: int, memory: float, seed: int,
-    ) -> None:  # fmt: skip
+        self,
+        goal: Goal,
+        prior: Knowledge,
+        policy: str | Policy,
+        iterations: int,
+        triggers: tuple[Trigger, ...],
+        memory: float,
+        seed: int,
+    ) -> None:
         if not isinstance(iterations, int) or not 1 <= iterations <= MOST_ITERATIONS:
             raise InputError(f"iterations must be a whole number from 1 to {MOST_ITERATIONS}, but got {iterations!r}")
         if not 0 < memory <= 1:
             raise InputError(f"memory must lie above 0 and at most at 1, but got {memory!r}")
         goal.cost_of(prior.strategies)
         self.goal, self.prior, self.iterations, self.seed = goal, prior, iterations, seed
-        self.policy_text = policy if isinstance(policy, str) else None
+        self.triggers, self.policy_text = triggers, policy if isinstance(policy, str) else None
         self.policy: Policy = read_policy(policy) if isinstance(policy, str) else policy
         self.ledger = Ledger(prior.total.shape, memory)
         self.sessions: dict[str, PilotSession] = {}

@@ -56,8 +56,6 @@ def pilot_of(config: RunConfig, space: ObjectiveSpace, strategies: Sequence[str]
     """
     from trimtab.control.pilot import Pilot
 
-    if config.trigger:
-        raise InputError("triggers cannot be given to a run yet")
     return Pilot(
         space,
         strategies,
@@ -68,6 +66,7 @@ def pilot_of(config: RunConfig, space: ObjectiveSpace, strategies: Sequence[str]
         constraints=config.floor,
         cost=config.cost,
         iterations=config.iterations,
+        triggers=config.trigger,
         seed=config.seed,
     )
 
