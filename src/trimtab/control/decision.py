@@ -133,8 +133,15 @@ def _gains(choice: Choice, session: int, names: tuple[str, ...]) -> dict[str, Ga
     }
 
 
-def _said(value: Any) -> str:
-    return _short(float(value)) if isinstance(value, float | np.floating) else str(value)
+class _Number(float):
+    """A number that is short unless a sentence says how it is written."""
+
+    def __format__(self, how: str) -> str:
+        return float.__format__(self, how) if how else _short(float(self))
+
+
+def _said(value: Any) -> str | float:
+    return _Number(value) if isinstance(value, float | np.floating) else str(value)
 
 
 def _short(value: float) -> str:

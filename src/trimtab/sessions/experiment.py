@@ -18,23 +18,28 @@ from trimtab.scoring.registry import get_scorer
 from trimtab.sessions.config import RunConfig
 from trimtab.sessions.plan import Plan, agreed_settings, is_run, make_plan
 from trimtab.sessions.runner import Listener, Outcome, run_sessions
-from trimtab.sessions.strategies import load_strategies, strategies_from_mapping
+from trimtab.sessions.strategies import Strategy, load_strategies, strategies_from_mapping
 from trimtab.sessions.tasks import load_tasks
 from trimtab.store.base import Experiment, Store
 from trimtab.store.lock import exclusive
 from trimtab.store.open import open_store
 from trimtab.store.sqlite import path_of
 
-__all__ = ["plan_of", "run_experiment"]
+__all__ = ["plan_of", "run_experiment", "strategies_of"]
 
 INTERRUPTED = 130
 
 
 def plan_of(config: RunConfig) -> Plan:
     """Lay out the run that `config` describes; see `trimtab.sessions.plan.make_plan`."""
+    scorers = [get_scorer(name) for name in config.scorers]
+    return make_plan(config, load_tasks(config.tasks), strategies_of(config), scorers)
+
+
+def strategies_of(config: RunConfig) -> tuple[Strategy, ...]:
+    """Return the strategies that `config` names, its own among them."""
     own = strategies_from_mapping(config.strategy_tables, config.file)
-    strategies = load_strategies(config.strategies, config.strategy_files, own)
-    return make_plan(config, load_tasks(config.tasks), strategies, [get_scorer(name) for name in config.scorers])
+    return load_strategies(config.strategies, config.strategy_files, own)
 
 
 def run_experiment(
