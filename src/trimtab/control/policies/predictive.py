@@ -72,5 +72,7 @@ def chosen(now: Situation, plan: Plan, hedge: float | None = None) -> Choice:
     little = score.max(axis=1) < now.goal.least_gain
     action = np.where(little, STOP, action)
     reason = np.where(little, np.where(allowed.any(axis=1), 1, 2), reason)
-    spread = np.stack([mean, mean - _95 * sd, mean + _95 * sd], axis=-1)
+    # What is kept cannot become worse, so that a gain cannot be less than the cost.
+    low = np.maximum(mean - _95 * sd, -now.goal.cost_of(now.knowledge.strategies))
+    spread = np.stack([mean, low, mean + _95 * sd], axis=-1)
     return Choice(action, reason, _REASONS, gain=spread)
