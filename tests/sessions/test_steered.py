@@ -161,6 +161,20 @@ def test_a_session_that_no_iterate_satisfies_asks_a_human_and_is_counted() -> No
     assert run(plan, store).asked == outcome.asked
 
 
+def test_triggers_ask_or_stop_or_warn() -> None:
+    plan = plan_for("schedule:schedule=EF", sessions=4, trigger=("security<9.9",), iterations=2)
+    store = store_for(plan)
+    outcome = run(plan, store)
+    assert outcome.asked == (("security is past 9.9", 4),)
+    assert (outcome.progress.new, outcome.progress.iterations) == (0, 0)
+    assert store.trajectories().n_rows == 4
+    for action, length in (("stop", 1), ("warn", 3)):
+        store = done(plan_for("schedule:schedule=EF", sessions=1, trigger=(f"security<9.9:{action}",), iterations=2))
+        taken = decisions(store, store.sessions()[0].id)
+        assert len(taken) == length
+        assert all(one["trigger"].startswith("security is past 9.9") for one in taken)
+
+
 def test_a_steered_store_is_fitted_by_the_strategies_that_were_used() -> None:
     import trimtab as tt
 
@@ -183,6 +197,7 @@ def test_settings_that_change_what_decisions_mean_are_named() -> None:
         "weights": plan_for(floor=("security>=1",), weights=("security=1",)),
         "floor": plan_for(),
         "cost": plan_for(floor=("security>=1",), cost=0.1),
+        "trigger": plan_for(floor=("security>=1",), trigger=("security<2",)),
         "round": plan_for(floor=("security>=1",), round=4),
         "iterations": plan_for(floor=("security>=1",), iterations=5),
         "strategies": plan_for(floor=("security>=1",), names=("EF", "SF", "FF")),

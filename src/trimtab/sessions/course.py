@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from trimtab.control.pilot import Pilot
 
 __all__ = ["Course", "Intake", "PlannedCourse", "SteeredCourse", "Step", "asked", "has_ended"]
+
+
+_CHANCE = re.compile(r" with probability [\d.]+%| in (fewer than )?[\d.]+% of sessions")
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,12 +147,12 @@ def has_ended(plan: Plan, last: Iteration | None) -> bool:
 
 
 def asked(record: Iteration) -> str:
-    """Return why a steered session ended by calling a human: the trigger, or the reason; "" where it did not."""
+    """Return why a steered session ended by calling a human, in words that sessions share; "" where it did not."""
     decision = record.meta.get("decision") or {}
     if decision.get("action") != "ask":
         return ""
-    # Before a "but" stands why the session would have stopped, with numbers that no two sessions share.
-    return str(decision["trigger"] or decision["reason"]).rpartition(", but ")[2]
+    # Before a "but" stands why the session would have stopped, with numbers of its own.
+    return _CHANCE.sub("", str(decision["reason"]).rpartition(", but ")[2])
 
 
 def _decision(record: Iteration, strategies: Collection[str]) -> Mapping[str, Any]:

@@ -247,21 +247,26 @@ class _Run:
 
     async def _session(self, session: PlannedSession, course: Course) -> None:
         if course.done < 0:
-            await self._keep(course.take(start(session, self.scorers, self.plan.space)))
+            await self._take(course, start(session, self.scorers, self.plan.space))
         while (step := course.next()) is not None:
             if self.stop.is_set():
                 return
             made = await self._iterate(step)
             if made is None:
                 return
-            record = course.take(made)
-            await self._keep(record)
+            record = await self._take(course, made)
             if record.status == "failed":
                 self.reasons[_kind(record.reason)] += 1
-            if why := asked(record):
-                self.asked[why] += 1
             self._count(new=1, iterations_done=1, failures=int(record.status == "failed"))
         self._count(sessions_done=1, iterations=course.done - self.plan.iterations)
+
+    async def _take(self, course: Course, made: Iteration) -> Iteration:
+        """Store what was made, with what was decided after it."""
+        record = course.take(made)
+        await self._keep(record)
+        if why := asked(record):
+            self.asked[why] += 1
+        return record
 
     async def _iterate(self, step: Step) -> Iteration | None:
         """Return the next iteration, or None where the provider says that nothing more will come."""
@@ -292,7 +297,8 @@ class _Run:
 
     async def _keep(self, iteration: Iteration) -> None:
         writing = asyncio.get_running_loop().run_in_executor(self.writer, self.store.append, iteration)
-        # A commit that has begun is left to end even if the session is given up meanwhile.
+        # A commit that has begun is left to end even if the session is given up meanwhile, and nobody then asks how.
+        writing.add_done_callback(lambda done: done.cancelled() or done.exception())
         await asyncio.shield(writing)
 
     def _count(self, **more: int) -> None:
