@@ -78,3 +78,9 @@ def test_scales_are_told_in_words():
     )
     assert [row[1] for row in rows] == ["−1.5 to 1000", "open", "from 0", "up to 3"]
     assert [row[2] for row in rows] == ["higher is better", "lower is better", "higher is better", "higher is better"]
+
+
+def test_the_sessions_of_a_steered_run_are_those_of_no_strategy_and_what_is_not_set_is_not_listed() -> None:
+    shown = dict(settings({"sessions": 4, "policy": "predictive", "floor": [], "weights": ["security=1"], "fit": ""}))
+    assert shown == {"Sessions": "4", "Policy": "predictive", "Weights": "security=1"}
+    assert dict(settings({"sessions": 4})) == {"Sessions per strategy": "4"}

@@ -83,10 +83,11 @@ def settings(run: Mapping[str, Any] | None, strategies: Sequence[str] = ()) -> l
     if isinstance(titles, Mapping):
         ordered = [*(name for name in strategies if name in titles), *titles]
         run = {**run, "strategies": {name: titles[name] for name in ordered}}
-    known = [(label, run[key]) for key, label in _LABELS.items() if key in run]
+    labels = {**_LABELS, "sessions": "Sessions"} if run.get("policy") else _LABELS
+    known = [(label, run[key]) for key, label in labels.items() if key in run]
     rest = [key for key in run if str(key) not in _LABELS and str(key) not in _APART]
     others = [(_label(str(key)), run[key]) for key in rest]
-    return [(label, _value(value)) for label, value in [*known, *others] if value is not None and value != ""]
+    return [(label, _value(value)) for label, value in [*known, *others] if value not in (None, "", [])]
 
 
 def lengths_text(lengths: Sequence[int] | np.ndarray[Any, np.dtype[np.int64]]) -> str:
