@@ -208,7 +208,11 @@ class Goal:
 
     def dominated(self, x: Floats) -> Bools:
         """Return which cells of the box scores (..., n) dominate, (..., 256)."""
-        return np.asarray((self.goodness(x)[..., None, :] >= self._cells).all(axis=-1))
+        g = self.goodness(x)
+        result = g[..., 0, None] >= self._cells[:, 0]
+        for j in range(1, self.space.n):  # a reduction along so short an axis would cost several times as much
+            result &= g[..., j, None] >= self._cells[:, j]
+        return np.asarray(result)
 
     def acceptable(self, x: Floats, covariance: Floats | None) -> Bools:
         """Return where all floors on the kept iterate hold, for scores (..., n) known up to a covariance."""
