@@ -5,7 +5,8 @@ experiments (100 sessions, 10 iterations, clipped to 0..10, the paper's estimato
 experiments of a search share their random numbers, so that the distance is a fixed function of the model, and the
 covariance Q = L L' is positive semidefinite by construction. The result is measured on other experiments.
 
-Run from the root of the repository: ``python studies/reference.py``. The same seed gives the same file.
+Run from the root of the repository: ``python studies/reference.py``. The same seed gives the same file; where linear
+algebra rounds otherwise, the last of four decimals may differ.
 """
 
 from __future__ import annotations
