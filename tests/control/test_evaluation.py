@@ -29,7 +29,14 @@ from trimtab.forecasting.sources import loops_of
 def reference() -> Evaluation:
     loops = loops_of("reference")
     floors = (Floor("security", 2.0, 0.05), Floor("efficiency", 2.0, 0.1, on="each"))
-    return evaluate(loops, Goal(loops.space, "worst", floors=floors, cost=0.02), sessions=150, budget=6, oracle=False)
+    return evaluate(
+        loops,
+        Goal(loops.space, "worst", floors=floors, cost=0.02),
+        sessions=150,
+        budget=6,
+        triggers=["security<2:warn", "rate>1.5"],
+        oracle=False,
+    )
 
 
 def test_figures_are_those_of_the_sessions(reference: Evaluation) -> None:
@@ -89,6 +96,7 @@ def test_the_summary_shows_every_policy_best_first(reference: Evaluation) -> Non
         assert f"{reference[name].net.mean():.3f}" in line
     assert "Handled one after another" in reference.summary()
     assert "security>=2@0.05" in reference.summary()
+    assert "Sessions in which a trigger fired" in reference.summary()
 
 
 @pytest.mark.parametrize(("count", "of"), [(0, 40), (3, 40), (40, 40), (17, 1000)])

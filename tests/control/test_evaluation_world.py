@@ -14,6 +14,7 @@ from trimtab.control.knowledge import Knowledge
 from trimtab.control.policies.fixed import Schedule
 from trimtab.control.policies.predictive import Predictive
 from trimtab.control.situation import ASK, STOP, Choice, Situation
+from trimtab.control.triggers import Below
 from trimtab.core.objectives import ObjectiveSpace
 from trimtab.dynamics.covariance import semidefinite_cholesky
 from trimtab.errors import InputError
@@ -103,6 +104,24 @@ def test_policies_meet_the_same_innovations() -> None:
     assert inside.mean() > 0.5
 
 
+def test_triggers_end_sessions_or_only_warn() -> None:
+    world = replace(small_world(), score_noise=np.zeros(2))
+    goal, policy = Goal(SPACE, {"a": 1}), Schedule(["S0"])
+    free = steer(world, policy, goal, known(world), 5, 60, seed=2)
+    warned = steer(world, policy, goal, known(world), 5, 60, seed=2, triggers=[Below("a", 3.0, action="warn")])
+    same(free, warned, 60)
+    low = free.states[:, :-1, 0] < 3
+    np.testing.assert_array_equal(warned.fired[:, 0], low.any(axis=1))
+    asked = steer(world, policy, goal, known(world), 5, 60, seed=2, triggers=[Below("a", 3.0)])
+    first = np.where(low.any(axis=1), low.argmax(axis=1), 5)
+    np.testing.assert_array_equal(asked.used, first)
+    np.testing.assert_array_equal(asked.asked, low.any(axis=1))
+    assert 0 < asked.asked.mean() < 1
+    stopped = steer(world, policy, goal, known(world), 5, 60, seed=2, triggers=[Below("a", 3.0, action="stop")])
+    np.testing.assert_array_equal(stopped.used, first)
+    assert not stopped.asked.any()
+
+
 def test_the_world_of_the_reference_has_its_estimates_and_starts() -> None:
     loops = loops_of("reference")
     world = world_of(loops)
@@ -130,7 +149,7 @@ def test_a_moved_drift_is_off_by_the_standard_errors_asked_for() -> None:
 
 
 def test_score_noise_grows_by_the_factor_and_to_the_least() -> None:
-    world = noisier(small_world(), 2.0, 1.0)
+    world = noisier(small_world(), 2.0, np.ones(2))
     np.testing.assert_allclose(world.score_noise, [2.0, 1.0])
 
 

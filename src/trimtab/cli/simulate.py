@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from trimtab.forecasting.loops import Loops
     from trimtab.store.columns import Columns
 
-__all__ = ["simulate"]
+__all__ = ["simulate", "values_by_name"]
 
 
 def simulate(
@@ -129,10 +129,10 @@ def simulate(
         strategy=strategy,
         schedule=schedule,
         seed=seed,
-        x0=_values("--x0", x0.split(",") if x0 else []),
+        x0=values_by_name("--x0", x0.split(",") if x0 else []),
         parameter_uncertainty=parameter_uncertainty,
         score_noise=with_score_noise,
-        targets=_values("--target", target or []),
+        targets=values_by_name("--target", target or []),
         keep=out is not None,
     )
     written = _write(result, out, chart, source)
@@ -185,7 +185,7 @@ def _no_fit_options(
         )
 
 
-def _values(option: str, parts: list[str]) -> dict[str, float]:
+def values_by_name(option: str, parts: list[str]) -> dict[str, float]:
     """Return numbers by name from parts of the form NAME=VALUE."""
     from trimtab.errors import InputError
 

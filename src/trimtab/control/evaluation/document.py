@@ -53,6 +53,23 @@ def document(found: Evaluation) -> dict[str, Any]:
             "simultaneous": _number(found.handling.simultaneous),
             "says": found.handling.says,
         },
+        "learned": found.learned,
+        "robustness": [
+            {
+                "scenario": one.name,
+                "best_fixed": _number(one.fixed),
+                "informed": _number(one.informed),
+                "policies": {
+                    name: {
+                        "net": _figure(case.net),
+                        "lost": _figure(case.lost),
+                        "over_fixed": _figure(case.over_fixed),
+                    }
+                    for name, case in one.cases.items()
+                },
+            }
+            for one in found.scenarios
+        ],
         "notes": [*found.notes],
     }
 

@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from trimtab.control.evaluation.cold_start import learned
 from trimtab.control.evaluation.handling import Handling, handling
 from trimtab.control.evaluation.oracle import is_programmed, known_for_certain, oracle_sessions
 from trimtab.control.evaluation.outcome import Figure, Outcome, outcome_of, paired, share_of_gain
+from trimtab.control.evaluation.robustness import Scenario, robustness
 from trimtab.control.evaluation.world import World, steer
 from trimtab.control.evaluation.worlds import world_of
 from trimtab.control.goal import Goal
@@ -20,6 +22,7 @@ from trimtab.control.knowledge import Knowledge
 from trimtab.control.policies.fixed import PAPER, Schedule
 from trimtab.control.registry import POLICIES, read_policy
 from trimtab.control.situation import Policy
+from trimtab.control.triggers import Trigger, read_trigger
 from trimtab.errors import InputError
 from trimtab.forecasting.loops import Loops
 
@@ -29,6 +32,8 @@ Floats = NDArray[np.float64]
 
 MOST_SESSIONS = 1_000_000
 MOST_ITERATIONS = 1000
+MOST_LEARNED = 10_000
+ROBUST_SESSIONS = 2000
 ORACLE_SESSIONS = 1000
 """Sessions that a lookahead of great effort is run on; dynamic programming is run on all."""
 
@@ -72,6 +77,10 @@ class Evaluation:
         Outcome of the oracle, maybe on the first sessions only, and how it was computed; None if there was none.
     handling
         Sequential against simultaneous handling of objectives, where both policies are there.
+    scenarios
+        What it costs when what policies know is wrong, where that was asked for.
+    learned
+        Sessions that a pilot had learned what policies know from; 0 where it was given.
     """
 
     world: World
@@ -86,6 +95,8 @@ class Evaluation:
     oracle: Outcome | None
     oracle_by: str | None
     handling: Handling | None
+    scenarios: tuple[Scenario, ...] = ()
+    learned: int = 0
     notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
@@ -153,7 +164,10 @@ def evaluate(
     budget: int = 10,
     seed: int = 0,
     knowledge: Knowledge | None = None,
+    triggers: Sequence[str | Trigger] = (),
+    learn: int = 0,
     oracle: bool = True,
+    robust: bool = False,
     progress: Callable[[str], None] | None = None,
 ) -> Evaluation:
     """Run policies on the same simulated sessions, and say what each achieves in true utility.
@@ -172,8 +186,15 @@ def evaluate(
     knowledge
         What policies know; for loops what those say, doubt about the drift included, and for a world everything, if
         None.
+    triggers
+        Conditions that end a session, or only warn, whatever the policy, see `triggers.read_trigger`.
+    learn
+        Sessions steered by a pilot, whose knowledge policies then have in place of `knowledge`: it starts knowing
+        nothing but the scales and the score noise.
     oracle
         Whether to compute what the best possible policy would achieve.
+    robust
+        Whether to ask what it costs when what policies know is wrong, see `robustness.robustness`.
     progress
         Told of each policy before it runs.
 
@@ -182,7 +203,7 @@ def evaluate(
     InputError
         If a number is out of range, a policy is unknown or comes twice, or spaces or strategies differ.
     """
-    _check(sessions, budget)
+    _check(sessions, budget, learn)
     world, kind = (source, "world") if isinstance(source, World) else (world_of(source), source.kind)
     if knowledge is None:
         knowledge = known_for_certain(world) if isinstance(source, World) else Knowledge.of_loops(source)
@@ -194,12 +215,18 @@ def evaluate(
             f"{', '.join(world.strategies)}"
         )
     chosen = _chosen(policies, world, goal)
+    if learn:
+        if progress is not None:
+            progress(f"learning from {learn:,} sessions")
+        knowledge, _ = learned(world, goal, budget, learn, seed)
+    watched = [read_trigger(one, world.space) if isinstance(one, str) else one for one in triggers]
+    told = [one if isinstance(one, str) else repr(one) for one in triggers]
     outcomes: dict[str, Outcome] = {}
     for name, policy in chosen.items():
         if progress is not None:
             progress(name)
-        ran = steer(world, policy, goal, knowledge, budget, sessions, seed)
-        outcomes[name] = outcome_of(name, ran, goal, world.strategies)
+        ran = steer(world, policy, goal, knowledge, budget, sessions, seed, watched)
+        outcomes[name] = outcome_of(name, ran, goal, world.strategies, told)
     fixed = [fixed_name(strategy) for strategy in world.strategies]
     best = None
     how = None
@@ -207,6 +234,11 @@ def evaluate(
         if progress is not None:
             progress("oracle")
         how, best = _oracle(world, goal, budget, sessions, seed)
+    scenarios: tuple[Scenario, ...] = ()
+    if robust:
+        if progress is not None:
+            progress("robustness")
+        scenarios = robustness(world, goal, knowledge, min(sessions, ROBUST_SESSIONS), budget, seed)
     return Evaluation(
         world=world,
         goal=goal,
@@ -220,7 +252,9 @@ def evaluate(
         oracle=best,
         oracle_by=how,
         handling=_handling(chosen, outcomes),
-        notes=_notes(world, goal, best, how, sessions),
+        scenarios=scenarios,
+        learned=learn,
+        notes=_notes(world, goal, best, how, sessions, learn),
     )
 
 
@@ -264,7 +298,9 @@ def _handling(chosen: Mapping[str, Policy], outcomes: Mapping[str, Outcome]) -> 
     return None if one is None or other is None else handling(one, other)
 
 
-def _notes(world: World, goal: Goal, best: Outcome | None, how: str | None, sessions: int) -> tuple[str, ...]:
+def _notes(
+    world: World, goal: Goal, best: Outcome | None, how: str | None, sessions: int, learn: int
+) -> tuple[str, ...]:
     notes = [
         "The best fixed strategy is chosen on these very sessions, which flatters it a little.",
     ]
@@ -276,12 +312,21 @@ def _notes(world: World, goal: Goal, best: Outcome | None, how: str | None, sess
                 "A policy that passes floors by mistake may have a greater utility than the oracle, which passes none "
                 "that it need not."
             )
+    if learn:
+        notes.append(
+            f"What policies know was learned from {learn:,} sessions, one after another, by a pilot that knew nothing "
+            "but the scales and the score noise; those sessions are not among the ones shown."
+        )
     if world.score_noise.any():
         notes.append("Utility is that of true states; policies see scores with noise.")
     return tuple(notes)
 
 
-def _check(sessions: int, budget: int) -> None:
-    for name, value, most in (("sessions", sessions, MOST_SESSIONS), ("iterations", budget, MOST_ITERATIONS)):
-        if not isinstance(value, int) or not 1 <= value <= most:
-            raise InputError(f"{name} must be a whole number from 1 to {most:,}, but got {value!r}")
+def _check(sessions: int, budget: int, learn: int) -> None:
+    for name, value, least, most in (
+        ("sessions", sessions, 1, MOST_SESSIONS),
+        ("iterations", budget, 1, MOST_ITERATIONS),
+        ("sessions to learn from", learn, 0, MOST_LEARNED),
+    ):
+        if not isinstance(value, int) or not least <= value <= most:
+            raise InputError(f"{name} must be a whole number from {least} to {most:,}, but got {value!r}")

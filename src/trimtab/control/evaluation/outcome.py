@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -83,7 +83,7 @@ class Outcome:
     passed
         One entry per floor.
     fired
-        How many sessions each trigger fired in, first of all.
+        In how many sessions each trigger fired.
     steps
         (S, T, n) true step changes in goodness, see `Goal`; not-a-number after the end.
     """
@@ -109,9 +109,9 @@ class Outcome:
 
 
 def outcome_of(
-    name: str, ran: Sessions, goal: Goal, strategies: tuple[str, ...], fired: Mapping[str, int] | None = None
+    name: str, ran: Sessions, goal: Goal, strategies: tuple[str, ...], triggers: Sequence[str] = ()
 ) -> Outcome:
-    """Return what sessions came to by the true states behind their scores."""
+    """Return what sessions came to by the true states behind their scores; `triggers` are named in their order."""
     seen: Bools = np.asarray(np.isfinite(ran.states).all(axis=-1))
     volumes = _hypervolumes(ran.states, seen, goal)
     if goal.set_valued:
@@ -126,7 +126,7 @@ def outcome_of(
     return Outcome(
         name, np.asarray(utility), np.asarray(goal.cost_of(strategies) @ used_by), ran.used, volumes, ran.asked,
         used_by.sum(axis=1), tuple(_passed(floor, ran, goal) for floor in goal.floors), good[:, 1:] - before,
-        {} if fired is None else fired,
+        dict(zip(triggers, ran.fired.sum(axis=0).tolist(), strict=True)),
     )  # fmt: skip
 
 

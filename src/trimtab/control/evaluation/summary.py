@@ -35,6 +35,8 @@ class EvaluationSummary:
             yield _floors(found)
         if any(found[name].fired for name in found):
             yield _triggers(found)
+        if found.scenarios:
+            yield _scenarios(found)
         if found.handling is not None:
             yield Text("One after another, or all at once", style="bold")
             yield paragraph(found.handling.says)
@@ -119,12 +121,26 @@ def _floors(found: Evaluation) -> Table:
 
 def _triggers(found: Evaluation) -> Table:
     names = [*dict.fromkeys(name for one in found for name in found[one].fired)]
-    made = table("Sessions in which a trigger fired, by the first that did", ["policy", *names])
+    made = table("Sessions in which a trigger fired", ["policy", *names])
     for one in found:
         outcome = found[one]
         made.add_row(
             Text(plain(policy_label(one))), *(_percent(outcome.fired.get(name, 0) / len(outcome)) for name in names)
         )
+    return made
+
+
+def _scenarios(found: Evaluation) -> Table:
+    names = [*found.scenarios[0].cases]
+    heads = ["what policies know is wrong in", "best fixed", "all known"]
+    for name in names:
+        heads += [name.replace("predictive:", ""), "lost"]
+    made = table("What it costs to be wrong", heads)
+    for one in found.scenarios:
+        cells: list[Text | str] = [Text(plain(one.name)), number(one.fixed), number(one.informed)]
+        for name in names:
+            cells += [number(one.cases[name].net.mean), figure_text(one.cases[name].lost)]
+        made.add_row(*cells)
     return made
 
 
@@ -143,6 +159,11 @@ def _reading(found: Evaluation) -> Iterator[str]:
         yield (
             "regret is what the oracle gains over a policy, and share how much of the oracle's gain over the best "
             "fixed strategy a policy recovers; a dash means that there is no gain to have a share of."
+        )
+    if found.scenarios:
+        yield (
+            "lost is what a policy that knew all about that world would gain over the one that is wrong: best fixed, "
+            "all known and the policies are net utilities in it."
         )
     if found.goal.floors:
         yield (

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from trimtab.control.goal import Goal
 from trimtab.control.knowledge import Knowledge
-from trimtab.control.situation import ASK, Policy
+from trimtab.control.situation import ASK, STOP, Policy
 from trimtab.control.track import Track
+from trimtab.control.triggers import Trigger, fired
 from trimtab.core.objectives import ObjectiveSpace
 from trimtab.core.streams import stream
 from trimtab.dynamics.covariance import semidefinite_cholesky
@@ -20,6 +21,9 @@ __all__ = ["Sessions", "World", "steer"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+_CALLS = {"ask": ASK, "stop": STOP, "warn": 0}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,6 +77,8 @@ class Sessions:
         (S,) iteration whose iterate was kept.
     asked
         (S,) true where a human was called.
+    fired
+        (S, N) which of N triggers fired, at any iteration.
     """
 
     states: Floats
@@ -81,7 +87,8 @@ class Sessions:
     base: Ints
     used: Ints
     keep: Ints
-    asked: NDArray[np.bool_]
+    asked: Bools
+    fired: Bools
 
     @property
     def kept(self) -> Floats:
@@ -91,11 +98,12 @@ class Sessions:
 
 def steer(
     world: World, policy: Policy, goal: Goal, knowledge: Knowledge, budget: int, sessions: int, seed: int,
-    names: Sequence[str] | None = None,
+    triggers: Sequence[Trigger] = (),
 ) -> Sessions:  # fmt: skip
     """Return sessions of `world` under a policy that knows `knowledge`.
 
-    The random numbers of a session depend on `seed` and its place alone, so that policies can be compared pair by pair.
+    A trigger that asks or stops ends a session whatever the policy would do; one that warns is only counted. The random
+    numbers of a session depend on `seed` and its place alone, so that policies can be compared pair by pair.
     """
     n, space = world.space.n, world.space
     roots = np.stack([semidefinite_cholesky(Q) for Q in world.Q])
@@ -106,21 +114,27 @@ def steer(
     states[:, 0] = np.clip(x0, space.low, space.high)
     scores[:, 0] = np.clip(states[:, 0] + v[0], space.low, space.high)
     live = np.arange(sessions)
-    keys = [f"s{i}" for i in range(sessions)] if names is None else list(names)
-    track = Track(goal, knowledge, budget, seed, keys, scores[:, 0])
+    hit = np.zeros((sessions, len(triggers)), dtype=bool)
+    track = Track(goal, knowledge, budget, seed, [f"s{i}" for i in range(sessions)], scores[:, 0])
     for t in range(budget + 1):
         now = track.situation()
         keep[live] = now.keep
         if t == budget or not len(live):
             break
         choice = policy.choose(now)
-        go = choice.action >= 0
-        asked[live[choice.action == ASK]] = True
+        action = choice.action
+        if triggers:
+            found = fired(triggers, now)
+            hit[live] |= found.fired
+            calls = np.array([_CALLS[trigger.action] for trigger in triggers])[found.first]
+            action = np.where((found.first >= 0) & (calls < 0), calls, action)
+        go = action >= 0
+        asked[live[action == ASK]] = True
         if not go.all():
             live, track = live[go], track.take(go)
         if not len(live):
             break
-        k = choice.action[go]
+        k = action[go]
         base = np.full(len(live), t) if choice.base is None else choice.base[go]
         x = states[live, base]
         moved = (world.F[k] @ x[..., None])[..., 0] + world.c[k] + world.session_sd[k] * xi[live]
@@ -130,4 +144,4 @@ def steer(
         strategy[live, t], bases[live, t] = k, base
         used[live] = t + 1
         track.step(k, scores[live, t + 1], None if choice.base is None else base)
-    return Sessions(states, scores, strategy, bases, used, keep, asked)
+    return Sessions(states, scores, strategy, bases, used, keep, asked, hit)

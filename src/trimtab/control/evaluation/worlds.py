@@ -55,7 +55,7 @@ def moved(world: World, knowledge: Knowledge, errors: float, seed: int) -> World
     )
 
 
-def noisier(world: World, factor: float, least: float) -> World:
+def noisier(world: World, factor: float, least: Floats) -> World:
     """Return the world with score noise of `factor` times its standard deviation, but at least `least` (n,)."""
     sd = np.maximum(factor * np.sqrt(world.score_noise), least)
     return replace(world, score_noise=sd**2)
