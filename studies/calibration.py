@@ -1,6 +1,7 @@
 """How often the intervals hold the truth, what is called dynamics, and whether regime probabilities mean what they say.
 
-Run with ``make study``. Writes ``docs/calibration.md`` and the pictures beside it. ``--scale 0.1`` runs a tenth.
+Run with ``make study``. Writes ``docs/calibration.md`` and the pictures beside it. ``--scale 0.1`` runs a tenth,
+``--part regimes`` only that part, beside what the file holds of the others.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import argparse
 import json
 import time
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -65,7 +67,6 @@ def coverage(pool: ProcessPoolExecutor, sessions: int, replicates: int) -> dict[
             cells[f"{name} | {condition}"] = {
                 "labels": _shares([f["label"] for f in found]),
                 "trusted": _shares([f["trusted"] for f in found]),
-                "regimes": _shares([f["regime"] for f in found]),
                 "false regime": float(np.mean([f["regime"] not in ("undetermined", truth) for f in found])),
                 "flagged": float(np.mean([f["flagged"] for f in found])),
                 **{
@@ -138,11 +139,11 @@ NOTHING = (
 )  # fmt: skip
 
 
-def verdict_of(task: tuple[str, int]) -> tuple[str, bool, str]:
-    """Return the label of one experiment without dynamics, whether least squares shows complex pairs, its regime."""
+def verdict_of(task: tuple[str, int]) -> tuple[str, bool]:
+    """Return the label of one experiment without dynamics, and whether least squares shows complex pairs."""
     kind, seed = task
     one = fit(_nothing(kind, seed), draws=200, estimator="least-squares")["all"]
-    return one.verdict.label, bool((one.eigenvalues.imag != 0).any()), one.regime.label
+    return one.verdict.label, bool((one.eigenvalues.imag != 0).any())
 
 
 def false_alarms(pool: ProcessPoolExecutor, replicates: int) -> dict[str, Any]:
@@ -151,9 +152,8 @@ def false_alarms(pool: ProcessPoolExecutor, replicates: int) -> dict[str, Any]:
     for kind in NOTHING:
         verdicts = list(pool.map(verdict_of, [(kind, seed) for seed in range(replicates)], chunksize=10))
         found[kind] = {
-            "labels": _shares([label for label, _, _ in verdicts]),
-            "complex": float(np.mean([pair for _, pair, _ in verdicts])),
-            "regimes": _shares([regime for _, _, regime in verdicts]),
+            "labels": _shares([label for label, _ in verdicts]),
+            "complex": float(np.mean([pair for _, pair in verdicts])),
         }
         print(kind, found[kind], flush=True)
     return found
@@ -237,30 +237,37 @@ def regimes_of(found: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
+REPLICATES = {"100": 500, "20": 200, "false alarms": 500, "power": 200, "regimes": 3000}
+
+
 def main() -> None:
     """Run the study and write what it found."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--part", action="append", choices=tuple(REPLICATES), help="run only this, or these")
     parser.add_argument("--scale", type=float, default=1.0, help="share of the replicates to run")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--out", type=Path, default=Path("docs"))
     chosen = parser.parse_args()
     began = time.perf_counter()
 
-    def times(count: int) -> int:
-        return max(round(count * chosen.scale), 4)
-
+    file = chosen.out / "calibration.json"
+    results: dict[str, Any] = json.loads(file.read_text()) if chosen.part else {"replicates": {}}
+    parts: dict[str, Callable[[ProcessPoolExecutor, int], Any]] = {
+        "false alarms": false_alarms,
+        "power": power,
+        "regimes": lambda pool, count: regimes_of(list(pool.map(regime_of, range(count), chunksize=10))),
+        "20": lambda pool, count: coverage(pool, 20, count),
+        "100": lambda pool, count: coverage(pool, 100, count),
+    }
     with ProcessPoolExecutor(chosen.workers) as pool:
-        results: dict[str, Any] = {
-            "replicates": {"100": times(500), "20": times(200), "false alarms": times(500), "regimes": times(1000)}
-        }
-        results["false alarms"] = false_alarms(pool, times(500))
-        results["power"] = power(pool, times(200))
-        results["regimes"] = regimes_of(list(pool.map(regime_of, range(times(1000)), chunksize=10)))
-        results["20"] = coverage(pool, 20, times(200))
-        results["100"] = coverage(pool, 100, times(500))
-    results["minutes"] = (time.perf_counter() - began) / 60
+        for part in chosen.part or parts:
+            count = max(round(REPLICATES[part] * chosen.scale), 4)
+            results["replicates"][part] = count
+            results[part] = parts[part](pool, count)
+    if not chosen.part:
+        results["minutes"] = (time.perf_counter() - began) / 60
     chosen.out.mkdir(exist_ok=True, parents=True)
-    (chosen.out / "calibration.json").write_text(json.dumps(_rounded(results), indent=1) + "\n")
+    file.write_text(json.dumps(_rounded(results), indent=1) + "\n")
     write(results, chosen.out)
 
 
