@@ -29,14 +29,14 @@ def test_a_log_tells_as_much_as_it_says() -> None:
     world = pull(10.0)
     z = []
     for seed in range(60):
-        known = logged(world, 20, 5, seed)
-        np.testing.assert_allclose(known.steps, 100)
+        known = logged(world, 600, 5, seed)
+        np.testing.assert_allclose(known.steps, 3000)
         draws = known.draws(400, seed, "test")
         z += [(known.mean.F[0] - world.F).ravel() / draws.F.std(axis=0).ravel()]
-    # 120 squares of what should be standard normal numbers; the weak prior and 400 draws move them by some percent.
+    # 120 squares of what should be standard normal numbers; the prior, of one step, moves each by less than a third.
     low, high = chi2.ppf([1e-6, 1 - 1e-6], 120)
     assert low < np.sum(np.square(z)) < high
-    wider, narrower = (logged(world, count, 5, 0).draws(2000, 0, "test").F.std(axis=0) for count in (50, 450))
+    wider, narrower = (logged(world, count, 5, 0).draws(2000, 0, "test").F.std(axis=0) for count in (200, 1800))
     np.testing.assert_allclose(wider / narrower, 3.0, rtol=0.15)
 
 

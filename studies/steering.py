@@ -1,0 +1,155 @@
+"""How much of what an oracle gains over the best fixed strategy the predictive policy recovers, by simulation.
+
+Run with ``make steering``. Writes ``docs/steering.json`` and the table in ``docs/steering-evaluation.md``.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import argparse
+import json
+import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trimtab.control.evaluation.evaluate import evaluate
+from trimtab.control.evaluation.outcome import Figure, outcome_of, paired, share_of_gain
+from trimtab.control.evaluation.world import World, steer
+from trimtab.control.evaluation.worlds import random_world, recorded, world_of
+from trimtab.control.goal import Goal
+from trimtab.control.knowledge import Knowledge
+from trimtab.control.registry import read_policy
+from trimtab.estimation.fit import fit
+from trimtab.forecasting.from_fit import loops_of_fit
+from trimtab.forecasting.sources import loops_of
+
+UTILITIES = ("worst", "weighted")
+BUDGET = 10
+LOGGED = 100
+RANDOM = 10  # systems of each size
+SIZES = (3, 5)
+BEGIN, END = "<!-- steering: begin -->", "<!-- steering: end -->"
+
+
+def system(name: str) -> World:
+    """Return the world called ``reference`` or ``random N SEED``."""
+    if name == "reference":
+        return world_of(loops_of("reference"))
+    _, n, seed = name.split()
+    return random_world(int(n), int(seed))
+
+
+def fitted(world: World, seed: int) -> tuple[Knowledge, dict[str, str]]:
+    """Return what a fit of 100 sessions per strategy says, and each strategy's verdict."""
+    found = fit(recorded(world, LOGGED, BUDGET, seed), seed=seed)
+    verdicts = {name: str(found[name].verdict.label) for name in found}
+    return Knowledge.of_loops(loops_of_fit(found), world.strategies, space=world.space), verdicts
+
+
+def measure(task: tuple[str, str, int]) -> dict[str, Any]:
+    """Return the figures of one system under one utility."""
+    name, utility, sessions = task
+    began = time.perf_counter()
+    world = system(name)
+    goal = Goal(world.space, utility)
+    found = evaluate(world, goal, ["predictive"], sessions=sessions, budget=BUDGET, seed=1)
+    best, oracle = found[found.best_fixed].net, found.oracle
+    known, verdicts = fitted(world, seed=2)
+    ran = steer(world, read_policy("predictive"), goal, known, BUDGET, sessions, 1)
+    by_fit = outcome_of("predictive", ran, goal, world.strategies)
+    m = len(oracle)
+    row: dict[str, Any] = {
+        "system": name,
+        "utility": utility,
+        "sessions": sessions,
+        "oracle by": found.oracle_by,
+        "oracle sessions": m,
+        "best fixed": found.best_fixed,
+        "best fixed utility": float(best.mean()),
+        "oracle utility": float(oracle.net.mean()),
+        "verdicts": verdicts,
+    }
+    for which, own in (("known", found["predictive"]), ("fitted", by_fit)):
+        row[which] = {
+            "utility": float(own.net.mean()),
+            "iterations": float(own.used.mean()),
+            "over fixed": _plain(paired(own.net, best)),
+            "share": _plain(share_of_gain(own.net[:m], best[:m], oracle.net)),
+        }
+    row["seconds"] = round(time.perf_counter() - began, 1)
+    return row
+
+
+def _plain(figure: Figure) -> list[float]:
+    return [round(float(value), 5) for value in (figure.mean, figure.low, figure.high)]
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Return the table of all systems, and a line on each group of them."""
+    heads = ["system", "utility", "best fixed", "oracle"]
+    heads += [f"{word}{which}" for which in (", known", ", fitted") for word in ("predictive", "share", "over fixed")]
+    lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
+    for row in rows:
+        cells = [row["system"], row["utility"], f"{row['best fixed utility']:.2f}", f"{row['oracle utility']:.2f}"]
+        for which in ("known", "fitted"):
+            own = row[which]
+            mean, low, _ = own["over fixed"]
+            cells += [f"{own['utility']:.2f}", _percent(own["share"][0]), f"{mean:+.2f} ± {mean - low:.2f}"]
+        lines.append("| " + " | ".join(cells) + " |")
+    lines += ["", *_findings(rows)]
+    return "\n".join(lines)
+
+
+def _findings(rows: list[dict[str, Any]]) -> list[str]:
+    made = []
+    for which, words in (("known", "dynamics known for certain"), ("fitted", f"a fit of {LOGGED} sessions each")):
+        shares = np.array([row[which]["share"][0] for row in rows], dtype=float)
+        shares = shares[np.isfinite(shares)]
+        worse = [f"{r['system']} ({r['utility']})" for r in rows if r[which]["over fixed"][2] < 0]
+        made.append(
+            f"- With {words}, predictive recovers {np.median(shares):.0%} of the oracle's gain in the median system, "
+            f"{shares.min():.0%} in the least and {shares.max():.0%} in the most; it is worse than the best fixed "
+            f"strategy beyond chance in {len(worse)} of {len(rows)}{': ' + ', '.join(worse) if worse else ''}."
+        )
+    return made
+
+
+def _percent(share: float) -> str:
+    return f"{share:.0%}" if np.isfinite(share) else "–"
+
+
+def write(rows: list[dict[str, Any]], folder: Path) -> None:
+    """Write the figures, and the table between its marks."""
+    (folder / "steering.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    page = folder / "steering-evaluation.md"
+    text = page.read_text(encoding="utf-8")
+    before, rest = text.split(BEGIN)
+    page.write_text(f"{before}{BEGIN}\n{table(rows)}\n{END}{rest.split(END)[1]}", encoding="utf-8")
+
+
+def main() -> None:
+    """Measure all systems."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sessions", type=int, default=1000)
+    parser.add_argument("--workers", type=int, default=os.cpu_count())
+    parser.add_argument("--systems", type=int, default=RANDOM, help="random systems of each size")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent.parent / "docs")
+    options = parser.parse_args()
+    names = ["reference", *(f"random {n} {seed}" for n in SIZES for seed in range(options.systems))]
+    tasks = [(name, utility, options.sessions) for name in names for utility in UTILITIES]
+    rows = []
+    with ProcessPoolExecutor(options.workers) as pool:
+        for row in pool.map(measure, tasks):
+            print(row["system"], row["utility"], row["known"], row["fitted"], f"{row['seconds']} s", flush=True)
+            rows.append(row)
+    write(rows, options.out)
+
+
+if __name__ == "__main__":
+    main()
