@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 OUT    ?= trimtab-out
 WORKERS ?= auto
 
-.PHONY: run test check bench study reference browser format lock clean
+.PHONY: run test check bench study steering reference browser format lock clean
 
 run: $(VENV)/.installed            ## the main job: run, fit, report
 	$(BIN)/trimtab run --out $(OUT) $(RUN_OPTIONS)
@@ -26,6 +26,9 @@ bench: $(VENV)/.installed-dev      ## benchmarks against peers
 
 study: $(VENV)/.installed-dev      ## docs/calibration.md: how often intervals hold, by simulation; an hour on two cores
 	$(BIN)/python studies/calibration.py $(STUDY_OPTIONS)
+
+steering: $(VENV)/.installed-dev   ## docs/steering-evaluation.md: what the predictive policy is worth; an hour on two cores
+	$(BIN)/python studies/steering.py $(STEERING_OPTIONS)
 
 reference: $(VENV)/.installed-dev  ## calibrate the paper's strategies anew: simulation/reference.json; some minutes on two cores
 	$(BIN)/python studies/reference.py $(REFERENCE_OPTIONS)

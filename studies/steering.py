@@ -72,6 +72,7 @@ def measure(task: tuple[str, str, int]) -> dict[str, Any]:
         "oracle sessions": m,
         "best fixed": found.best_fixed,
         "best fixed utility": float(best.mean()),
+        "best fixed utility first": float(best[:m].mean()),
         "oracle utility": float(oracle.net.mean()),
         "verdicts": verdicts,
     }
@@ -109,15 +110,27 @@ def table(rows: list[dict[str, Any]]) -> str:
 def _findings(rows: list[dict[str, Any]]) -> list[str]:
     made = []
     for which, words in (("known", "dynamics known for certain"), ("fitted", f"a fit of {LOGGED} sessions each")):
-        shares = np.array([row[which]["share"][0] for row in rows], dtype=float)
-        shares = shares[np.isfinite(shares)]
-        worse = [f"{r['system']} ({r['utility']})" for r in rows if r[which]["over fixed"][2] < 0]
+        for by in sorted({row["oracle by"] for row in rows}):
+            own = [row for row in rows if row["oracle by"] == by]
+            made.append(f"- With {words}, oracle by {by}: {_finding(own, which)}")
+        worse = [f"{row['system']} ({row['utility']})" for row in rows if row[which]["over fixed"][2] < 0]
         made.append(
-            f"- With {words}, predictive recovers {np.median(shares):.0%} of the oracle's gain in the median system, "
-            f"{shares.min():.0%} in the least and {shares.max():.0%} in the most; it is worse than the best fixed "
-            f"strategy beyond chance in {len(worse)} of {len(rows)}{': ' + ', '.join(worse) if worse else ''}."
+            f"- With {words}, predictive is worse than the best fixed strategy beyond chance in {len(worse)} of "
+            f"{len(rows)} rows{': ' + ', '.join(worse) if worse else ''}."
         )
     return made
+
+
+def _finding(rows: list[dict[str, Any]], which: str) -> str:
+    gained = sum(row[which]["over fixed"][0] for row in rows)
+    whole = sum(row["oracle utility"] - row["best fixed utility first"] for row in rows)
+    shares = np.array([row[which]["share"][0] for row in rows], dtype=float)
+    shares = shares[np.isfinite(shares)]
+    return (
+        f"predictive recovers {gained / whole:.0%} of the oracle's gain over all {len(rows)} rows taken together; row "
+        f"by row, of the {len(shares)} with a gain beyond chance, {np.median(shares):.0%} in the median, "
+        f"{shares.min():.0%} in the least and {shares.max():.0%} in the most."
+    )
 
 
 def _percent(share: float) -> str:

@@ -54,6 +54,10 @@ def test_policies_are_run_side_by_side_on_a_file_of_models(capsys, models: Path,
     assert document["best_fixed"] == "fixed:strategy=up"
     assert document["schedule"] is None
     assert document["policies"]["predictive"]["over_fixed"][1] > -0.05
+    page = tmp_path / "found.html"
+    ran = trimtab(capsys, "policy", "evaluate", models, "--sessions", 20, "--policy", "predictive", "--out", page)
+    assert f"Page:   {page}" in ran.out
+    assert "trimtab policy evaluate" in page.read_text()
 
 
 def test_the_document_is_that_of_python(capsys) -> None:

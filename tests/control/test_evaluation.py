@@ -96,7 +96,7 @@ def test_the_summary_shows_every_policy_best_first(reference: Evaluation) -> Non
         assert f"{reference[name].net.mean():.3f}" in line
     assert "Handled one after another" in reference.summary()
     assert "security>=2@0.05" in reference.summary()
-    assert "Sessions in which a trigger fired" in reference.summary()
+    assert "Triggers: sessions" in reference.summary()
 
 
 @pytest.mark.parametrize(("count", "of"), [(0, 40), (3, 40), (40, 40), (17, 1000)])

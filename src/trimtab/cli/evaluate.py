@@ -99,7 +99,12 @@ def evaluate(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON document (trimtab.policies/1 or trimtab.trial/1) instead.")
     ] = False,
-    out: Annotated[Path | None, typer.Option(help="Also write the document, a .json file.", show_default=False)] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Also write the document (.json) or, of simulated sessions, a page (.html).", show_default=False
+        ),
+    ] = None,
 ) -> None:
     """Run policies side by side on the same simulated sessions, and say what each achieves."""
     from trimtab.control.evaluation.evaluate import evaluate as run
@@ -161,8 +166,8 @@ def _no_source(source: str, fit: Path | None) -> None:
 def _check_out(out: Path | None) -> None:
     from trimtab.errors import InputError
 
-    if out is not None and out.suffix.lower() != ".json":
-        raise InputError(f"an evaluation is written to a .json file, but --out is {str(out)!r}")
+    if out is not None and out.suffix.lower() not in (".json", ".html"):
+        raise InputError(f"an evaluation is written to a .json or .html file, but --out is {str(out)!r}")
 
 
 def _write(found: Evaluation, out: Path | None) -> list[str]:
@@ -170,5 +175,9 @@ def _write(found: Evaluation, out: Path | None) -> list[str]:
 
     if out is None:
         return []
+    if out.suffix.lower() == ".html":
+        from trimtab.report.policies import write_policies
+
+        return [f"Page:   {write_policies(found, out)}"]
     write_text(out, found.to_json() + "\n")
     return [f"JSON:   {out}"]

@@ -121,7 +121,7 @@ def _floors(found: Evaluation) -> Table:
 
 def _triggers(found: Evaluation) -> Table:
     names = [*dict.fromkeys(name for one in found for name in found[one].fired)]
-    made = table("Sessions in which a trigger fired", ["policy", *names])
+    made = table("Triggers: sessions in which each fired", ["policy", *names])
     for one in found:
         outcome = found[one]
         made.add_row(
