@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from trimtab.core import plain
 from trimtab.dynamics.spectral_clusters import spectral_clusters
 from trimtab.estimation.bootstrap import normal_interval
 from trimtab.estimation.estimates import Estimate
@@ -137,7 +138,7 @@ def cluster_documents(clusters: tuple[ClusterEstimate, ...]) -> list[dict[str, A
             "mean": {"re": float(one.mean.real), "im": float(one.mean.imag)},
             "real_interval": {"low": one.real.low, "high": one.real.high},
             "mean_condition": one.mean_condition,
-            "eigenvalues": [{"re": float(v.real), "im": float(v.imag)} for v in one.eigenvalues],
+            "eigenvalues": plain.complexes(one.eigenvalues),
             "conditions": [float(v) for v in one.conditions],
         }
         for one in clusters

@@ -7,7 +7,6 @@ standard deviations of the steps, every term is a share of their correlation, th
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +15,7 @@ import numpy as np
 import scipy.special
 from numpy.typing import ArrayLike, NDArray
 
+from trimtab.core import plain
 from trimtab.core.trajectories import Steps
 from trimtab.errors import InputError
 from trimtab.estimation.estimates import ArrayEstimate
@@ -157,10 +157,10 @@ def parts_document(parts: InterferenceParts) -> dict[str, Any]:
     """
     return {
         "parts": [*parts.shares],
-        "shares": {name: _plain(share.estimate) for name, share in parts.shares.items()},
-        "low": {name: _plain(share.low) for name, share in parts.shares.items()},
-        "high": {name: _plain(share.high) for name, share in parts.shares.items()},
-        "variances": {name: _plain(share.estimate) for name, share in parts.variances.items()},
+        "shares": {name: plain.array(share.estimate) for name, share in parts.shares.items()},
+        "low": {name: plain.array(share.low) for name, share in parts.shares.items()},
+        "high": {name: plain.array(share.high) for name, share in parts.shares.items()},
+        "variances": {name: plain.array(share.estimate) for name, share in parts.variances.items()},
     }
 
 
@@ -175,12 +175,6 @@ def _p_values(found: StepParts) -> Floats:
     p = 2 * scipy.special.stdtr(found.sessions - 1, -t)
     np.fill_diagonal(p, np.nan)
     return np.asarray(p)
-
-
-def _plain(values: Any) -> Any:
-    if np.ndim(values):
-        return [_plain(value) for value in values]
-    return float(values) if math.isfinite(values) else None
 
 
 def _checked(noise: ArrayLike, n: int) -> Floats:

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
-import math
 from importlib.resources import files
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from trimtab.core.objectives import ObjectiveSpace
+from trimtab.core import plain
 from trimtab.estimation.audit.finding import Finding
 from trimtab.estimation.clusters import cluster_documents
 from trimtab.estimation.coarse.document import coarse_document
 from trimtab.estimation.decomposition import InterferenceParts, parts_document
 from trimtab.estimation.dropout import MeanCurve
-from trimtab.estimation.estimates import ArrayEstimate, Draws, Estimate, RegimeEstimate
+from trimtab.estimation.estimates import Draws, RegimeEstimate
 from trimtab.estimation.multiplicity import Adjusted
 from trimtab.estimation.results import Fit, StrategyFit
 from trimtab.estimation.rungs import Rung
@@ -43,17 +41,15 @@ def document(fit: Fit, *, timings: bool = False, audit: bool = True) -> dict[str
     tests = fit.interference_tests
     return {
         "schema": SCHEMA,
-        "objectives": _objectives(fit.space),
+        "objectives": plain.objectives(fit.space),
         "dt": fit.dt,
         "level": fit.level,
         "seed": fit.seed,
         "estimator": fit.estimator,
         "warnings": [*fit.warnings],
-        "exclusions": [
-            {"reason": e.reason, "count": e.count, "unit": e.unit, "examples": [*e.examples]} for e in fit.exclusions
-        ],
+        "exclusions": plain.exclusions(fit.exclusions),
         "notes": [*fit.notes],
-        "interference": _interval(fit.interference),
+        "interference": plain.interval(fit.interference),
         "strategies": {
             name: _strategy(one, timings, findings.get(name, []), tests.get(name))
             for name, one in fit.strategies.items()
@@ -63,22 +59,6 @@ def document(fit: Fit, *, timings: bool = False, audit: bool = True) -> dict[str
     }
 
 
-def _objectives(space: ObjectiveSpace) -> list[dict[str, Any]]:
-    return [{"name": o.name, "low": _number(o.low), "high": _number(o.high), "direction": o.direction} for o in space]
-
-
-def _number(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
-
-
-def _array(values: NDArray[Any]) -> Any:
-    return [_array(v) for v in values] if np.ndim(values) else _number(float(values))
-
-
-def _interval(value: Estimate | ArrayEstimate) -> dict[str, Any]:
-    return {name: _array(np.asarray(getattr(value, name))) for name in ("estimate", "low", "high")}
-
-
 def _strategy(one: StrategyFit, timings: bool, findings: list[Finding], tests: Adjusted | None) -> dict[str, Any]:
     r2, verdict = one.r2, one.verdict
     return {
@@ -86,46 +66,46 @@ def _strategy(one: StrategyFit, timings: bool, findings: list[Finding], tests: A
         "steps": one.steps,
         "identified": one.identified,
         "active": [bool(a) for a in one.active],
-        "A": _array(one.A),
-        "b": _array(one.b),
-        "Q": _array(one.Q),
-        "eigenvalues": _complexes(one.eigenvalues),
-        "rate": _interval(one.rate),
-        "smooth_rate": _interval(one.smooth_rate),
-        "multiplier": _interval(one.multiplier),
-        "multipliers": _interval(one.multipliers),
-        "spectral_radius": _interval(one.spectral_radius),
-        "half_life": _interval(one.half_life),
-        "period": _number(one.period),
+        "A": plain.array(one.A),
+        "b": plain.array(one.b),
+        "Q": plain.array(one.Q),
+        "eigenvalues": plain.complexes(one.eigenvalues),
+        "rate": plain.interval(one.rate),
+        "smooth_rate": plain.interval(one.smooth_rate),
+        "multiplier": plain.interval(one.multiplier),
+        "multipliers": plain.interval(one.multipliers),
+        "spectral_radius": plain.interval(one.spectral_radius),
+        "half_life": plain.interval(one.half_life),
+        "period": plain.number(one.period),
         "stable_continuous": one.stable_continuous,
         "stable_discrete": one.stable_discrete,
         "regime": _regime(one.regime),
-        "equilibrium": _interval(one.equilibrium),
-        "started": _array(one.started.estimate),
-        "started_covariance": _array(one.started_covariance),
-        "reached": _array(one.reached.estimate),
-        "reached_interval": {"low": _array(one.reached.low), "high": _array(one.reached.high)},
+        "equilibrium": plain.interval(one.equilibrium),
+        "started": plain.array(one.started.estimate),
+        "started_covariance": plain.array(one.started_covariance),
+        "reached": plain.array(one.reached.estimate),
+        "reached_interval": {"low": plain.array(one.reached.low), "high": plain.array(one.reached.high)},
         "r2": {
-            "steps": _number(r2.steps),
-            "levels": _number(r2.levels),
-            "steps_held_out": _number(r2.steps_held_out),
-            "levels_held_out": _number(r2.levels_held_out),
-            "levels_persistence": _number(r2.levels_persistence),
-            "levels_mean": _number(r2.levels_mean),
-            "steps_interval": {"low": _number(r2.steps.low), "high": _number(r2.steps.high)},
-            "levels_interval": {"low": _number(r2.levels.low), "high": _number(r2.levels.high)},
-            "steps_per_objective": _array(r2.per_objective),
+            "steps": plain.number(r2.steps),
+            "levels": plain.number(r2.levels),
+            "steps_held_out": plain.number(r2.steps_held_out),
+            "levels_held_out": plain.number(r2.levels_held_out),
+            "levels_persistence": plain.number(r2.levels_persistence),
+            "levels_mean": plain.number(r2.levels_mean),
+            "steps_interval": {"low": plain.number(r2.steps.low), "high": plain.number(r2.steps.high)},
+            "levels_interval": {"low": plain.number(r2.levels.low), "high": plain.number(r2.levels.high)},
+            "steps_per_objective": plain.array(r2.per_objective),
         },
-        "interference": _interval(one.interference),
-        "pareto_efficiency": _number(one.pareto_efficiency),
+        "interference": plain.interval(one.interference),
+        "pareto_efficiency": plain.number(one.pareto_efficiency),
         "pareto_efficiency_interval": {
-            "low": _number(one.pareto_efficiency.low),
-            "high": _number(one.pareto_efficiency.high),
+            "low": plain.number(one.pareto_efficiency.low),
+            "high": plain.number(one.pareto_efficiency.high),
         },
-        "hypervolume": _number(one.hypervolume),
-        "memory_p_value": _number(one.memory_p_value),
-        "second_lag_p_value": _number(one.second_lag_p_value),
-        "at_bound": _array(one.at_bound),
+        "hypervolume": plain.number(one.hypervolume),
+        "memory_p_value": plain.number(one.memory_p_value),
+        "second_lag_p_value": plain.number(one.second_lag_p_value),
+        "at_bound": plain.array(one.at_bound),
         "mean_curve": _curve(one.curve),
         "warnings": [*one.warnings],
         "verdict_text": str(verdict),
@@ -143,8 +123,8 @@ def _parts(parts: InterferenceParts | None, tests: Adjusted | None) -> dict[str,
     if parts is None or tests is None:
         return None
     return parts_document(parts) | {
-        "p_value": _array(parts.p_value),
-        "adjusted_p_value": _array(tests.p_value),
+        "p_value": plain.array(parts.p_value),
+        "adjusted_p_value": plain.array(tests.p_value),
         "adjustment": "Holm",
         "compared": tests.compared,
     }
@@ -153,8 +133,8 @@ def _parts(parts: InterferenceParts | None, tests: Adjusted | None) -> dict[str,
 def _finding(finding: Finding) -> dict[str, Any]:
     return {
         "name": finding.name,
-        "statistic": _number(finding.statistic),
-        "p_value": _number(finding.p_value),
+        "statistic": plain.number(finding.statistic),
+        "p_value": plain.number(finding.p_value),
         "holds": finding.holds,
         "says": finding.says,
     }
@@ -164,14 +144,10 @@ def _curve(curve: MeanCurve | None) -> dict[str, Any] | None:
     if curve is None:
         return None
     return {
-        "observed": _array(curve.observed),
-        "corrected": _array(curve.corrected),
+        "observed": plain.array(curve.observed),
+        "corrected": plain.array(curve.corrected),
         "runs": [int(count) for count in curve.runs],
     }
-
-
-def _complexes(values: NDArray[np.complex128]) -> list[dict[str, float]]:
-    return [{"re": float(v.real), "im": float(v.imag)} for v in values]
 
 
 def _regime(regime: RegimeEstimate) -> dict[str, Any]:
@@ -182,28 +158,28 @@ def _drift_covariance(draws: Draws) -> Any:
     """Return the covariance of (A by rows, b) over the draws; None where there are too few to have one."""
     if len(draws.A) < 2:
         return None
-    return _array(np.cov(np.hstack([draws.A.reshape(len(draws.A), -1), draws.b]).T))
+    return plain.array(np.cov(np.hstack([draws.A.reshape(len(draws.A), -1), draws.b]).T))
 
 
 def _rung(rung: Rung, timings: bool) -> dict[str, Any]:
     return {
-        "A": _array(rung.A),
-        "b": _array(rung.b),
-        "Q": _array(rung.Q),
+        "A": plain.array(rung.A),
+        "b": plain.array(rung.b),
+        "Q": plain.array(rung.Q),
         "drift_covariance": _drift_covariance(rung.draws),
-        "R": None if rung.R is None else _array(rung.R),
-        "session_sd": None if rung.session_sd is None else _array(rung.session_sd),
-        "eigenvalues": _complexes(rung.eigenvalues),
-        "rate": _interval(rung.rate),
-        "smooth_rate": _interval(rung.smooth_rate),
-        "multiplier": _interval(rung.multiplier),
-        "spectral_radius": _interval(rung.spectral_radius),
-        "half_life": _interval(rung.half_life),
+        "R": None if rung.R is None else plain.array(rung.R),
+        "session_sd": None if rung.session_sd is None else plain.array(rung.session_sd),
+        "eigenvalues": plain.complexes(rung.eigenvalues),
+        "rate": plain.interval(rung.rate),
+        "smooth_rate": plain.interval(rung.smooth_rate),
+        "multiplier": plain.interval(rung.multiplier),
+        "spectral_radius": plain.interval(rung.spectral_radius),
+        "half_life": plain.interval(rung.half_life),
         "nearly_repeated": rung.nearly_repeated,
         "clusters": cluster_documents(rung.clusters),
         "regime": _regime(rung.regime),
-        "equilibrium": _interval(rung.equilibrium),
-        "interference": _interval(rung.interference),
+        "equilibrium": plain.interval(rung.equilibrium),
+        "interference": plain.interval(rung.interference),
         "converged": rung.converged,
         "seconds": rung.seconds if timings else None,
     }

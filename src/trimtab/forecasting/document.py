@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import math
 from importlib.resources import files
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from trimtab.core import plain
 from trimtab.forecasting.fan import QUANTILES, Fan, Passage
 from trimtab.forecasting.forecast import Forecast
 
@@ -30,10 +27,7 @@ def document(forecast: Forecast) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "source": forecast.kind,
-        "objectives": [
-            {"name": o.name, "low": _number(o.low), "high": _number(o.high), "direction": o.direction}
-            for o in forecast.space
-        ],
+        "objectives": plain.objectives(forecast.space),
         "dt": forecast.dt,
         "seed": forecast.seed,
         "paths": forecast.paths,
@@ -51,21 +45,21 @@ def _fan(fan: Fan) -> dict[str, Any]:
     one = fan.together
     return {
         "schedule": [*fan.schedule],
-        "mean": _array(fan.mean),
-        "quantiles": _array(fan.quantiles),
-        "at_bound": _array(fan.at_bound),
-        "best_iteration": _array(fan.best_iteration),
-        "better": _array(fan.better),
+        "mean": plain.array(fan.mean),
+        "quantiles": plain.array(fan.quantiles),
+        "at_bound": plain.array(fan.at_bound),
+        "best_iteration": plain.array(fan.best_iteration),
+        "better": plain.array(fan.better),
         "together": {
-            "best_iteration": _number(one.best_iteration),
-            "better": _number(one.better),
-            "best_everywhere": _number(one.best_everywhere),
-            "worst_everywhere": _number(one.worst_everywhere),
-            "pareto_efficiency": _number(one.pareto_efficiency),
+            "best_iteration": plain.number(one.best_iteration),
+            "better": plain.number(one.better),
+            "best_everywhere": plain.number(one.best_everywhere),
+            "worst_everywhere": plain.number(one.worst_everywhere),
+            "pareto_efficiency": plain.number(one.pareto_efficiency),
         },
         "targets": [_passage(passage) for passage in fan.passages],
         "drifts": fan.drifts,
-        "unstable": _number(fan.unstable),
+        "unstable": plain.number(fan.unstable),
         "cautions": [*fan.cautions],
     }
 
@@ -73,14 +67,6 @@ def _fan(fan: Fan) -> dict[str, Any]:
 def _passage(passage: Passage) -> dict[str, Any]:
     return {
         "target": dict(passage.target),
-        "reached": _array(passage.reached),
-        "median": _number(passage.median),
+        "reached": plain.array(passage.reached),
+        "median": plain.number(passage.median),
     }
-
-
-def _number(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
-
-
-def _array(values: NDArray[Any]) -> Any:
-    return [_array(v) for v in values] if np.ndim(values) else _number(float(values))

@@ -14,6 +14,7 @@ import numpy as np
 import scipy.special
 from numpy.typing import NDArray
 
+from trimtab.core import plain
 from trimtab.core.records import Iteration, Score
 from trimtab.errors import InputError
 from trimtab.estimation.estimates import Estimate
@@ -129,22 +130,14 @@ class Findings:
                     "strategy": one.strategy,
                     "severity": one.severity,
                     "sessions": one.sessions,
-                    "mean": [_known(value) for value in one.mean],
-                    "before": _known(one.before),
-                    "change": _interval(one.change),
-                    "relative": _interval(one.relative),
+                    "mean": plain.array(one.mean),
+                    "before": plain.number(one.before),
+                    "change": plain.interval(one.change),
+                    "relative": plain.interval(one.relative),
                 }
                 for one in self.trends
             ],
         }
-
-
-def _known(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
-
-
-def _interval(value: Estimate) -> dict[str, float | None]:
-    return {"estimate": _known(float(value)), "low": _known(value.low), "high": _known(value.high)}
 
 
 def count_findings(iterations: Iterable[Iteration], strategies: Mapping[str, str], objective: str) -> FindingCounts:

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from trimtab.core import plain
 from trimtab.core.objectives import Objective, ObjectiveSpace
 from trimtab.core.records import RESTARTED, Evidence, Iteration, Score, Session
 from trimtab.errors import StoreError
@@ -195,14 +196,9 @@ def _decode_score(row: Mapping[Any, Any]) -> Score:
 
 def encode_space(space: ObjectiveSpace) -> str:
     """Return the objectives as JSON; an open end of a scale is null."""
-
-    def end(bound: float) -> float | None:
-        return bound if math.isfinite(bound) else None
-
-    objectives = [{"name": o.name, "low": end(o.low), "high": end(o.high), "direction": o.direction} for o in space]
     for objective in space:
         _text(objective.name, f"the name of objective {objective.name!r}")
-    return encode_json(objectives, "the objectives")
+    return encode_json(plain.objectives(space), "the objectives")
 
 
 def decode_space(text: str) -> ObjectiveSpace:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
 from importlib.resources import files
 from typing import Any
 
 from trimtab.control.evaluation.evaluate import Evaluation
 from trimtab.control.evaluation.outcome import Figure, Outcome, paired
 from trimtab.control.goal import Goal
+from trimtab.core import plain
 
 __all__ = ["SCHEMA", "document", "json_schema"]
 
@@ -29,10 +29,7 @@ def document(found: Evaluation) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "source": found.kind,
-        "objectives": [
-            {"name": o.name, "low": _number(o.low), "high": _number(o.high), "direction": o.direction}
-            for o in world.space
-        ],
+        "objectives": plain.objectives(world.space),
         "strategies": [*world.strategies],
         "goal": _goal(found.goal),
         "sessions": found.sessions,
@@ -49,16 +46,16 @@ def document(found: Evaluation) -> dict[str, Any]:
         else {
             "net": _figure(found.handling.net),
             "interference": _figure(found.handling.interference),
-            "sequential": _number(found.handling.sequential),
-            "simultaneous": _number(found.handling.simultaneous),
+            "sequential": plain.number(found.handling.sequential),
+            "simultaneous": plain.number(found.handling.simultaneous),
             "says": found.handling.says,
         },
         "learned": found.learned,
         "robustness": [
             {
                 "scenario": one.name,
-                "best_fixed": _number(one.fixed),
-                "informed": _number(one.informed),
+                "best_fixed": plain.number(one.fixed),
+                "informed": plain.number(one.informed),
                 "policies": {
                     name: {
                         "net": _figure(case.net),
@@ -119,8 +116,4 @@ def _standing(found: Evaluation, name: str) -> dict[str, Any]:
 
 
 def _figure(figure: Figure | None) -> list[float | None] | None:
-    return None if figure is None else [_number(value) for value in (figure.mean, figure.low, figure.high)]
-
-
-def _number(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
+    return None if figure is None else plain.array([figure.mean, figure.low, figure.high])

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from trimtab.core import plain
 from trimtab.core.trajectories import Exclusion, Trajectories
 from trimtab.errors import InputError
 from trimtab.estimation.audit.finding import AuditOptions, Finding
@@ -125,10 +126,7 @@ class Audit:
             "shuffles": self.shuffles,
             "tests": self.tests,
             "correction": "Holm",
-            "exclusions": [
-                {"reason": e.reason, "count": e.count, "unit": e.unit, "examples": [*e.examples]}
-                for e in self.exclusions
-            ],
+            "exclusions": plain.exclusions(self.exclusions),
             "notes": [*self.notes],
             "strategies": {name: _strategy(one) for name, one in self.strategies.items()},
         }
@@ -155,7 +153,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
     return {
         "name": finding.name,
         "question": finding.question,
-        **{name: float(value) if math.isfinite(value) else None for name, value in numbers.items()},
+        **{name: plain.number(value) for name, value in numbers.items()},
         "holds": finding.holds,
         "says": finding.says,
     }

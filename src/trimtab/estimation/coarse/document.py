@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from trimtab.core import plain
 from trimtab.estimation.coarse.chain import Chain
 from trimtab.estimation.coarse.choice import Coarse
 from trimtab.estimation.coarse.hurdle import Hurdle, Loop
-from trimtab.estimation.estimates import ArrayEstimate, Estimate, RegimeEstimate
+from trimtab.estimation.estimates import RegimeEstimate
 
 __all__ = ["coarse_document"]
 
@@ -24,15 +21,17 @@ def coarse_document(coarse: Coarse) -> dict[str, Any]:
         "says": coarse.says,
         "behaviour": coarse.behaviour,
         "cautions": [*coarse.cautions],
-        "log_scores": {name: {"mean": _number(s.mean), "se": _number(s.se)} for name, s in coarse.scores.items()},
-        "gains": {name: {"mean": _number(s.mean), "se": _number(s.se)} for name, s in coarse.gains.items()},
+        "log_scores": {
+            name: {"mean": plain.number(s.mean), "se": plain.number(s.se)} for name, s in coarse.scores.items()
+        },
+        "gains": {name: {"mean": plain.number(s.mean), "se": plain.number(s.se)} for name, s in coarse.gains.items()},
         "levels": {
-            "unchanged": _number(levels.unchanged),
+            "unchanged": plain.number(levels.unchanged),
             "objectives": {
                 name: {
-                    "unchanged": _number(levels.unchanged_per_objective[j]),
+                    "unchanged": plain.number(levels.unchanged_per_objective[j]),
                     "count": int(levels.count[j]),
-                    "share": _number(levels.share[j]),
+                    "share": plain.number(levels.share[j]),
                     "values": None if (values := levels.values[j]) is None else [*values],
                 }
                 for j, name in enumerate(levels.names)
@@ -50,37 +49,37 @@ def _hurdle(hurdle: Hurdle) -> dict[str, Any]:
         "changed_steps": hurdle.changed_steps,
         "active": [bool(a) for a in hurdle.active],
         "identified": hurdle.identified,
-        "unchanged": _interval(hurdle.unchanged),
-        "unchanged_at_equilibrium": _interval(hurdle.unchanged_at_equilibrium),
-        "state_p_value": _number(hurdle.state_p_value),
-        "intercept": _number(hurdle.intercept),
-        "slope": _array(hurdle.slope),
-        "sessions_p_value": _number(hurdle.sessions_p_value),
+        "unchanged": plain.interval(hurdle.unchanged),
+        "unchanged_at_equilibrium": plain.interval(hurdle.unchanged_at_equilibrium),
+        "state_p_value": plain.number(hurdle.state_p_value),
+        "intercept": plain.number(hurdle.intercept),
+        "slope": plain.array(hurdle.slope),
+        "sessions_p_value": plain.number(hurdle.sessions_p_value),
         "per_change": _loop(hurdle.per_change),
         "per_iteration": _loop(hurdle.per_iteration),
-        "equilibrium": _interval(hurdle.equilibrium),
-        "memory_p_value": _number(hurdle.memory_p_value),
-        "coincidence": _number(hurdle.coincidence),
+        "equilibrium": plain.interval(hurdle.equilibrium),
+        "memory_p_value": plain.number(hurdle.memory_p_value),
+        "coincidence": plain.number(hurdle.coincidence),
         "r2": {
-            "steps": _number(hurdle.r2.steps),
-            "levels": _number(hurdle.r2.levels),
-            "steps_held_out": _number(hurdle.r2.steps_held_out),
-            "levels_held_out": _number(hurdle.r2.levels_held_out),
+            "steps": plain.number(hurdle.r2.steps),
+            "levels": plain.number(hurdle.r2.levels),
+            "steps_held_out": plain.number(hurdle.r2.steps_held_out),
+            "levels_held_out": plain.number(hurdle.r2.levels_held_out),
         },
     }
 
 
 def _loop(loop: Loop) -> dict[str, Any]:
     return {
-        "A": _array(loop.A),
-        "b": _array(loop.b),
-        "Q": _array(loop.Q),
-        "eigenvalues": _complexes(loop.eigenvalues),
-        "rate": _interval(loop.rate),
-        "smooth_rate": _interval(loop.smooth_rate),
-        "spectral_radius": _interval(loop.spectral_radius),
-        "half_life": _interval(loop.half_life),
-        "period": _number(loop.period),
+        "A": plain.array(loop.A),
+        "b": plain.array(loop.b),
+        "Q": plain.array(loop.Q),
+        "eigenvalues": plain.complexes(loop.eigenvalues),
+        "rate": plain.interval(loop.rate),
+        "smooth_rate": plain.interval(loop.smooth_rate),
+        "spectral_radius": plain.interval(loop.spectral_radius),
+        "half_life": plain.interval(loop.half_life),
+        "period": plain.number(loop.period),
         "regime": _regime(loop.regime),
     }
 
@@ -88,42 +87,26 @@ def _loop(loop: Loop) -> dict[str, Any]:
 def _chain(chain: Chain) -> dict[str, Any]:
     return {
         "objectives": [*chain.objectives],
-        "states": _array(chain.values),
-        "counts": _array(chain.counts),
-        "P": _array(chain.P),
+        "states": plain.array(chain.values),
+        "counts": plain.array(chain.counts),
+        "P": plain.array(chain.P),
         "absorbing": [bool(a) for a in chain.absorbing],
         "by_design": [bool(a) for a in chain.by_design],
         "identified": chain.identified,
-        "eigenvalues": _complexes(chain.eigenvalues),
-        "rate": _interval(chain.rate),
-        "half_life": _interval(chain.half_life),
-        "period": _number(chain.period),
+        "eigenvalues": plain.complexes(chain.eigenvalues),
+        "rate": plain.interval(chain.rate),
+        "half_life": plain.interval(chain.half_life),
+        "period": plain.number(chain.period),
         "regime": _regime(chain.regime),
-        "law": _array(chain.law),
-        "equilibrium": _interval(chain.equilibrium),
-        "going": _array(chain.going),
+        "law": plain.array(chain.law),
+        "equilibrium": plain.interval(chain.equilibrium),
+        "going": plain.array(chain.going),
         "horizon": chain.horizon,
-        "absorbed": _interval(chain.absorbed),
-        "expected_steps": _interval(chain.expected_steps),
-        "reached": _number(chain.reached),
-        "sessions_p_value": _number(chain.sessions_p_value),
+        "absorbed": plain.interval(chain.absorbed),
+        "expected_steps": plain.interval(chain.expected_steps),
+        "reached": plain.number(chain.reached),
+        "sessions_p_value": plain.number(chain.sessions_p_value),
     }
-
-
-def _number(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
-
-
-def _array(values: NDArray[Any]) -> Any:
-    return [_array(v) for v in values] if np.ndim(values) else _number(float(values))
-
-
-def _complexes(values: NDArray[np.complex128]) -> list[dict[str, float]]:
-    return [{"re": float(v.real), "im": float(v.imag)} for v in values]
-
-
-def _interval(value: Estimate | ArrayEstimate) -> dict[str, Any]:
-    return {name: _array(np.asarray(getattr(value, name))) for name in ("estimate", "low", "high")}
 
 
 def _regime(regime: RegimeEstimate) -> dict[str, Any]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import math
 from importlib.resources import files
 from typing import Any
 
+from trimtab.core import plain
 from trimtab.estimation.comparison.results import Comparison, DriftTest, Row, Stillness, StrategyComparison
 from trimtab.estimation.results import StrategyFit
 
@@ -28,26 +28,16 @@ def document(comparison: Comparison) -> dict[str, Any]:
         "schema": SCHEMA,
         "a": comparison.names[0],
         "b": comparison.names[1],
-        "objectives": [
-            {"name": o.name, "low": _number(o.low), "high": _number(o.high), "direction": o.direction}
-            for o in comparison.space
-        ],
+        "objectives": plain.objectives(comparison.space),
         "dt": comparison.dt,
         "level": comparison.level,
         "seed": comparison.seed,
         "adjustment": "holm",
         "strategies": {name: _strategy(one) for name, one in comparison.strategies.items()},
         "warnings": [*comparison.warnings],
-        "exclusions": [
-            {"reason": e.reason, "count": e.count, "unit": e.unit, "examples": [*e.examples]}
-            for e in comparison.exclusions
-        ],
+        "exclusions": plain.exclusions(comparison.exclusions),
         "notes": [*comparison.notes],
     }
-
-
-def _number(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
 
 
 def _strategy(one: StrategyComparison) -> dict[str, Any]:
@@ -69,8 +59,8 @@ def _strategy(one: StrategyComparison) -> dict[str, Any]:
         },
         "stillness": None if one.stillness is None else _stillness(one.stillness),
         "regimes": {"a": dict(one.regimes[0]), "b": dict(one.regimes[1])},
-        "memory_p_value": [_number(p) for p in one.memory],
-        "second_lag_p_value": [_number(p) for p in one.second_lag],
+        "memory_p_value": [plain.number(p) for p in one.memory],
+        "second_lag_p_value": [plain.number(p) for p in one.second_lag],
         "warnings": [*one.warnings],
         "verdict_text": one.verdict,
     }
@@ -92,16 +82,16 @@ def _stillness(found: Stillness) -> dict[str, Any]:
     return {
         "model": found.model,
         "objectives": [*found.objectives],
-        "states": [[_number(value) for value in values] for values in found.states],
+        "states": [[plain.number(value) for value in values] for values in found.states],
         "absorbing": [*found.absorbing],
         "horizon": found.horizon,
         "test": None
         if test is None
         else {
-            "statistic": _number(test.statistic),
+            "statistic": plain.number(test.statistic),
             "permutations": test.permutations,
-            "p_value": _number(test.p_value),
-            "p_adjusted": _number(test.p_adjusted),
+            "p_value": plain.number(test.p_value),
+            "p_adjusted": plain.number(test.p_adjusted),
         },
         "figures": [_row(row) for row in found.rows],
     }
@@ -110,11 +100,11 @@ def _stillness(found: Stillness) -> dict[str, Any]:
 def _test(test: DriftTest) -> dict[str, Any]:
     return {
         "entries": test.entries,
-        "statistic": _number(test.statistic),
+        "statistic": plain.number(test.statistic),
         "dof": test.dof,
-        "error_dof": _number(test.error_dof),
-        "p_value": _number(test.p_value),
-        "p_adjusted": _number(test.p_adjusted),
+        "error_dof": plain.number(test.error_dof),
+        "p_value": plain.number(test.p_value),
+        "p_adjusted": plain.number(test.p_adjusted),
     }
 
 
@@ -122,14 +112,14 @@ def _row(row: Row) -> dict[str, Any]:
     return {
         "figure": row.figure,
         "objectives": [*row.objectives],
-        "a": _number(row.a),
-        "b": _number(row.b),
+        "a": plain.number(row.a),
+        "b": plain.number(row.b),
         "kind": row.kind,
         "difference": {
-            "estimate": _number(row.difference),
-            "low": _number(row.difference.low),
-            "high": _number(row.difference.high),
+            "estimate": plain.number(row.difference),
+            "low": plain.number(row.difference.low),
+            "high": plain.number(row.difference.high),
         },
-        "p_value": _number(row.p_value),
-        "p_adjusted": _number(row.p_adjusted),
+        "p_value": plain.number(row.p_value),
+        "p_adjusted": plain.number(row.p_adjusted),
     }

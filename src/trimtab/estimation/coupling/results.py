@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from trimtab.core import plain
 from trimtab.core.exclusions import Exclusion
 from trimtab.errors import InputError
 from trimtab.estimation.estimates import ArrayEstimate, Estimate
@@ -162,10 +162,7 @@ class Coupling:
             "level": self.level,
             "correction": "Holm",
             "strategies": {name: _strategy(one) for name, one in self.strategies.items()},
-            "exclusions": [
-                {"reason": e.reason, "count": e.count, "unit": e.unit, "examples": [*e.examples]}
-                for e in self.exclusions
-            ],
+            "exclusions": plain.exclusions(self.exclusions),
             "notes": [*self.notes],
             "warnings": [*self.warnings],
         }
@@ -187,37 +184,25 @@ def _strategy(one: StrategyCoupling) -> dict[str, Any]:
             {
                 "to": block.to,
                 "of": block.of,
-                "A": _interval(block.A),
-                "norm": _number(block.norm),
-                "p_value": _number(block.p_value),
-                "adjusted_p_value": _number(block.adjusted_p_value),
-                "least_squares_p_value": _number(block.least_squares_p_value),
+                "A": plain.interval(block.A),
+                "norm": plain.number(block.norm),
+                "p_value": plain.number(block.p_value),
+                "adjusted_p_value": plain.number(block.adjusted_p_value),
+                "least_squares_p_value": plain.number(block.least_squares_p_value),
             }
             for block in one.blocks.values()
         ],
         "interference": [
             {
                 "agents": [*block.agents],
-                "size": _number(block.size),
+                "size": plain.number(block.size),
                 "strongest": [*block.strongest],
-                "correlation": _interval(block.correlation),
-                "adjusted_p_value": _number(block.adjusted_p_value),
+                "correlation": plain.interval(block.correlation),
+                "adjusted_p_value": plain.number(block.adjusted_p_value),
             }
             for block in one.interference
         ],
-        "rate": _interval(one.rate),
-        "rate_apart": _interval(one.rate_apart),
-        "rate_change": _interval(one.rate_change),
+        "rate": plain.interval(one.rate),
+        "rate_apart": plain.interval(one.rate_apart),
+        "rate_change": plain.interval(one.rate_change),
     }
-
-
-def _interval(value: Estimate | ArrayEstimate) -> dict[str, Any]:
-    return {name: _array(np.asarray(getattr(value, name))) for name in ("estimate", "low", "high")}
-
-
-def _number(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
-
-
-def _array(values: NDArray[Any]) -> Any:
-    return [_array(v) for v in values] if np.ndim(values) else _number(float(values))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -10,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from trimtab.core import plain
 from trimtab.core.exclusions import Exclusion
 from trimtab.core.objectives import ObjectiveSpace
 from trimtab.dynamics.drift_basis import Basis, BasisDrift
@@ -214,10 +214,7 @@ class NonlinearFit:
             "draws": self.draws,
             "seed": self.seed,
             "strategies": {name: _strategy(one) for name, one in self.strategies.items()},
-            "exclusions": [
-                {"reason": e.reason, "count": e.count, "unit": e.unit, "examples": [*e.examples]}
-                for e in self.exclusions
-            ],
+            "exclusions": plain.exclusions(self.exclusions),
             "notes": [*self.notes],
             "warnings": [*self.warnings],
         }
@@ -235,20 +232,20 @@ def _strategy(one: NonlinearStrategy) -> dict[str, Any]:
         "steps": one.steps,
         "objectives": [*one.objectives],
         "terms": [*one.terms],
-        "center": _array(one.center),
-        "scale": _array(one.scale),
-        "theta": _array(one.theta),
-        "theta_linear": _array(one.theta_linear),
+        "center": plain.array(one.center),
+        "scale": plain.array(one.scale),
+        "theta": plain.array(one.theta),
+        "theta_linear": plain.array(one.theta_linear),
         "penalty": one.penalty,
-        "Q": _array(one.Q),
+        "Q": plain.array(one.Q),
         "held_out": {
-            "gain": {name: _number(getattr(one.gain, name)) for name in ("estimate", "low", "high")},
-            "r2_linear": _number(one.r2_linear),
-            "r2_nonlinear": _number(one.r2_nonlinear),
+            "gain": {name: plain.number(getattr(one.gain, name)) for name in ("estimate", "low", "high")},
+            "r2_linear": plain.number(one.r2_linear),
+            "r2_nonlinear": plain.number(one.r2_nonlinear),
         },
         "chosen": one.chosen,
         "says": one.says,
-        "box": {"low": _array(one.low), "high": _array(one.high)},
+        "box": {"low": plain.array(one.low), "high": plain.array(one.high)},
         "fixed_points": [_fixed_point(point) for point in one.fixed_points],
         "fixed_point_counts": {str(count): share for count, share in one.counts.items()},
         "lyapunov": _long_run(one.long_run),
@@ -259,32 +256,24 @@ def _strategy(one: NonlinearStrategy) -> dict[str, Any]:
 
 def _fixed_point(point: FixedPoint) -> dict[str, Any]:
     return {
-        "point": _array(point.point),
-        "low": _array(point.low),
-        "high": _array(point.high),
+        "point": plain.array(point.point),
+        "low": plain.array(point.low),
+        "high": plain.array(point.high),
         "type": point.kind,
-        "multipliers": [{"re": float(m.real), "im": float(m.imag)} for m in point.multipliers],
+        "multipliers": plain.complexes(point.multipliers),
         "probability": point.probability,
         "types": dict(point.kinds),
-        "stable": _number(point.stable),
+        "stable": plain.number(point.stable),
         "within_scores_seen": point.seen,
     }
 
 
 def _long_run(found: LongRun) -> dict[str, Any]:
     return {
-        "exponent": _number(found.exponent),
-        "low": _number(found.low),
-        "high": _number(found.high),
-        "positive": _number(found.positive),
+        "exponent": plain.number(found.exponent),
+        "low": plain.number(found.low),
+        "high": plain.number(found.high),
+        "positive": plain.number(found.positive),
         "escaped": found.escaped,
         "escaped_draws": found.escaped_draws,
     }
-
-
-def _number(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
-
-
-def _array(values: NDArray[Any]) -> Any:
-    return [_array(v) for v in values] if np.ndim(values) else _number(float(values))
