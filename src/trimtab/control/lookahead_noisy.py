@@ -89,6 +89,7 @@ class NoisyPaths:
         other = (mean @ by.F[:, k].swapaxes(-1, -2) + by.c[:, k, None])[..., :n] - expected[:, :n]  # (D, S, n)
         surprise = other[:, :, None] + self.first @ np.linalg.cholesky(total).swapaxes(-1, -2)
         state = self._by_session(expected[:, None] + surprise @ gain.swapaxes(-1, -2))
+        np.clip(state[..., :n], self.goal.space.low, self.goal.space.high, out=state[..., :n])
         keep = self._by_session(kept.mean[:, None] + surprise @ kept_gain.swapaxes(-1, -2))
         after = predicted - gain @ predicted[:, :n]
         joint = np.empty((S, d + n, d + n))
@@ -110,6 +111,7 @@ class NoisyPaths:
         true = _repeated(np.concatenate([state, keep], axis=-1), P) + z[0, ..., : d + n] @ _root(joint)
         state, keep = _repeated(state, P), _repeated(keep, P)
         low, high = self.goal.space.low, self.goal.space.high
+        np.clip(true[..., :n], low, high, out=true[..., :n])
         nothing = now[:, None]
         kept_true = np.where(allowed[:, None], self.goal.value(np.clip(true[..., d:], low, high)), nothing)
         estimate = np.broadcast_to(
