@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from trimtab.core.by_name import ByStrategy
 from trimtab.core.objectives import ObjectiveSpace
 from trimtab.core.trajectories import Exclusion, Trajectories
 from trimtab.dynamics.affine import AffineSDE
@@ -231,7 +232,7 @@ class StrategyFit:
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Fit:
+class Fit(ByStrategy[StrategyFit]):
     """The fits of all strategies, and of all steps pooled.
 
     ``fit["EF"]`` is the fit of strategy EF; iterating gives the names. `pooling` is what grouping sessions adds, where
@@ -258,18 +259,6 @@ class Fit:
 
     def __repr__(self) -> str:
         return f"Fit of {', '.join(self.space.names)} under {', '.join(self.strategies)}; print(fit.summary()) for all"
-
-    def __getitem__(self, name: str) -> StrategyFit:
-        try:
-            return self.strategies[name]
-        except KeyError:
-            raise InputError(f"no strategy is called {name!r}; there are {', '.join(self.strategies)}") from None
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.strategies)
-
-    def __len__(self) -> int:
-        return len(self.strategies)
 
     @property
     def own_warnings(self) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from trimtab.core.by_name import ByName
 from trimtab.core.objectives import ObjectiveSpace
 from trimtab.core.trajectories import Trajectories
 from trimtab.errors import InputError
@@ -38,7 +39,7 @@ STEPS = 10
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Forecast:
+class Forecast(ByName[Fan]):
     """Fans of one or more strategies or schedules.
 
     ``forecast["EF"]`` is the fan of strategy EF; iterating gives the names.
@@ -72,23 +73,17 @@ class Forecast:
     notes: tuple[str, ...]
     states: Mapping[str, Floats] | None = None
 
+    _unknown = "no fan is called"
+
+    @property
+    def _parts(self) -> Mapping[str, Fan]:
+        return self.fans
+
     def __repr__(self) -> str:
         return (
             f"Forecast of {', '.join(self.space.names)} under {', '.join(self.fans)}: {self.paths:,} paths of "
             f"{self.steps:,} steps; print(forecast.summary()) for all"
         )
-
-    def __getitem__(self, name: str) -> Fan:
-        try:
-            return self.fans[name]
-        except KeyError:
-            raise InputError(f"no fan is called {name!r}; there are {', '.join(self.fans)}") from None
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.fans)
-
-    def __len__(self) -> int:
-        return len(self.fans)
 
     def summary(self) -> str:
         """Return the figures as text for a terminal."""
@@ -101,12 +96,6 @@ class Forecast:
         from trimtab.forecasting.document import document
 
         return document(self)
-
-    def to_json(self, *, indent: int | None = 2) -> str:
-        """Return the document of `to_dict` as JSON; unknown and infinite numbers are null."""
-        import json
-
-        return json.dumps(self.to_dict(), indent=indent, allow_nan=False)
 
     def trajectories(self) -> Trajectories:
         """Return the paths of all fans as sessions, whose label ``forecast`` is the name of their fan.

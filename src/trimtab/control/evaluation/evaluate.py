@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +22,7 @@ from trimtab.control.policies.fixed import PAPER, Schedule
 from trimtab.control.registry import POLICIES, read_policy
 from trimtab.control.situation import Policy
 from trimtab.control.triggers import Trigger, read_trigger
+from trimtab.core.by_name import ByName
 from trimtab.errors import InputError
 from trimtab.forecasting.loops import Loops
 
@@ -62,7 +62,7 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Evaluation:
+class Evaluation(ByName[Outcome]):
     """Policies on the same sessions: ``evaluation["predictive"]`` is an `Outcome`, ``evaluation.standings`` compares.
 
     Parameters
@@ -99,23 +99,17 @@ class Evaluation:
     learned: int = 0
     notes: tuple[str, ...] = ()
 
+    _unknown = "no policy is called"
+
+    @property
+    def _parts(self) -> Mapping[str, Outcome]:
+        return self.outcomes
+
     def __repr__(self) -> str:
         return (
             f"Evaluation of {', '.join(self.outcomes)} on {self.sessions:,} sessions of {self.budget} iterations; "
             "print(evaluation.summary()) for all"
         )
-
-    def __getitem__(self, name: str) -> Outcome:
-        try:
-            return self.outcomes[name]
-        except KeyError:
-            raise InputError(f"no policy is called {name!r}; there are {', '.join(self.outcomes)}") from None
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.outcomes)
-
-    def __len__(self) -> int:
-        return len(self.outcomes)
 
     def standing(self, name: str) -> Standing:
         """Return where a policy stands."""
@@ -149,10 +143,6 @@ class Evaluation:
         from trimtab.control.evaluation.document import document
 
         return document(self)
-
-    def to_json(self, *, indent: int | None = 2) -> str:
-        """Return the document of `to_dict` as JSON; unknown numbers are null."""
-        return json.dumps(self.to_dict(), indent=indent, allow_nan=False)
 
 
 def evaluate(

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from trimtab.core import plain
+from trimtab.core.by_name import ByStrategy
 from trimtab.core.trajectories import Exclusion, Trajectories
 from trimtab.errors import InputError
 from trimtab.estimation.audit.finding import AuditOptions, Finding
@@ -71,7 +72,7 @@ class StrategyAudit:
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Audit:
+class Audit(ByStrategy[StrategyAudit]):
     """The findings about every strategy. ``audit["EF"]["memory"]`` is one of them; iterating gives the strategies.
 
     Parameters
@@ -99,18 +100,6 @@ class Audit:
     def __repr__(self) -> str:
         return f"Audit of {len(self)} strategies with {self.tests} tests; print(audit.summary()) for all"
 
-    def __getitem__(self, name: str) -> StrategyAudit:
-        try:
-            return self.strategies[name]
-        except KeyError:
-            raise InputError(f"no strategy is called {name!r}; there are {', '.join(self.strategies)}") from None
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.strategies)
-
-    def __len__(self) -> int:
-        return len(self.strategies)
-
     def summary(self) -> str:
         """Return the questions, answers and sentences as text, at most 118 columns wide."""
         from trimtab.estimation.audit.summary import summary
@@ -130,12 +119,6 @@ class Audit:
             "notes": [*self.notes],
             "strategies": {name: _strategy(one) for name, one in self.strategies.items()},
         }
-
-    def to_json(self, *, indent: int | None = 2) -> str:
-        """Return `to_dict` as JSON."""
-        import json
-
-        return json.dumps(self.to_dict(), indent=indent, allow_nan=False)
 
 
 def _strategy(one: StrategyAudit) -> dict[str, Any]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from trimtab.core.by_name import ByStrategy
 from trimtab.core.objectives import ObjectiveSpace
 from trimtab.core.trajectories import Exclusion
 from trimtab.errors import InputError
@@ -273,7 +274,7 @@ class StrategyComparison:
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Comparison:
+class Comparison(ByStrategy[StrategyComparison]):
     """Two sides, compared strategy by strategy: ``comparison["EF"]``; iterating gives the names.
 
     Two strategies compared with each other stand under one name, ``"EF vs SF"``.
@@ -289,20 +290,10 @@ class Comparison:
     exclusions: tuple[Exclusion, ...]
     notes: tuple[str, ...]
 
+    _unknown = "nothing is compared under"
+
     def __repr__(self) -> str:
         return f"Comparison of {' and '.join(self.names)}: {', '.join(self.strategies)}; print(comparison.summary())"
-
-    def __getitem__(self, name: str) -> StrategyComparison:
-        try:
-            return self.strategies[name]
-        except KeyError:
-            raise InputError(f"nothing is compared under {name!r}; there are {', '.join(self.strategies)}") from None
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.strategies)
-
-    def __len__(self) -> int:
-        return len(self.strategies)
 
     @property
     def verdict(self) -> str:
@@ -321,9 +312,3 @@ class Comparison:
         from trimtab.estimation.comparison.document import document
 
         return document(self)
-
-    def to_json(self, *, indent: int | None = 2) -> str:
-        """Return that document as text; unknown numbers are null."""
-        import json
-
-        return json.dumps(self.to_dict(), indent=indent, allow_nan=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trimtab.core import plain
+from trimtab.core.by_name import ByStrategy
 from trimtab.core.exclusions import Exclusion
 from trimtab.errors import InputError
 from trimtab.estimation.estimates import ArrayEstimate, Estimate
@@ -124,7 +125,7 @@ class StrategyCoupling:
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Coupling:
+class Coupling(ByStrategy[StrategyCoupling]):
     """Several agents in one system, under every strategy. ``found["all"]`` is one; iterating gives the strategies."""
 
     level: float
@@ -135,18 +136,6 @@ class Coupling:
 
     def __repr__(self) -> str:
         return f"Coupling under {', '.join(self.strategies)}; print(coupling.summary()) for all"
-
-    def __getitem__(self, name: str) -> StrategyCoupling:
-        try:
-            return self.strategies[name]
-        except KeyError:
-            raise InputError(f"no strategy is called {name!r}; there are {', '.join(self.strategies)}") from None
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.strategies)
-
-    def __len__(self) -> int:
-        return len(self.strategies)
 
     def summary(self) -> str:
         """Return tables and sentences as text, at most 118 columns wide."""
@@ -166,12 +155,6 @@ class Coupling:
             "notes": [*self.notes],
             "warnings": [*self.warnings],
         }
-
-    def to_json(self, *, indent: int | None = 2) -> str:
-        """Return `to_dict` as JSON."""
-        import json
-
-        return json.dumps(self.to_dict(), indent=indent, allow_nan=False)
 
 
 def _strategy(one: StrategyCoupling) -> dict[str, Any]:

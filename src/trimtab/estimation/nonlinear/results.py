@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from trimtab.core import plain
+from trimtab.core.by_name import ByStrategy
 from trimtab.core.exclusions import Exclusion
 from trimtab.core.objectives import ObjectiveSpace
 from trimtab.dynamics.drift_basis import Basis, BasisDrift
 from trimtab.dynamics.fixed_points import FixedPointType
-from trimtab.errors import InputError
 from trimtab.estimation.audit.clustered import Gain
 
 __all__ = ["SCHEMA", "Choice", "FixedPoint", "LongRun", "NonlinearFit", "NonlinearStrategy"]
@@ -163,7 +163,7 @@ class NonlinearStrategy:
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class NonlinearFit:
+class NonlinearFit(ByStrategy[NonlinearStrategy]):
     """The chosen drifts of all strategies. ``fit["EF"]`` is one of them; iterating gives the names.
 
     Parameters
@@ -186,18 +186,6 @@ class NonlinearFit:
         chosen = ", ".join(f"{name}: {one.chosen}" for name, one in self.strategies.items())
         return f"NonlinearFit with a {self.basis} basis ({chosen}); print(fit.summary()) for all"
 
-    def __getitem__(self, name: str) -> NonlinearStrategy:
-        try:
-            return self.strategies[name]
-        except KeyError:
-            raise InputError(f"no strategy is called {name!r}; there are {', '.join(self.strategies)}") from None
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.strategies)
-
-    def __len__(self) -> int:
-        return len(self.strategies)
-
     def summary(self) -> str:
         """Return what was chosen and where it leads as text, at most 118 columns wide."""
         from trimtab.estimation.layout import as_text
@@ -218,12 +206,6 @@ class NonlinearFit:
             "notes": [*self.notes],
             "warnings": [*self.warnings],
         }
-
-    def to_json(self, *, indent: int | None = 2) -> str:
-        """Return `to_dict` as JSON."""
-        import json
-
-        return json.dumps(self.to_dict(), indent=indent, allow_nan=False)
 
 
 def _strategy(one: NonlinearStrategy) -> dict[str, Any]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from trimtab.core.by_name import ByStrategy
 from trimtab.core.objectives import ObjectiveSpace
 from trimtab.core.trajectories import Exclusion
 from trimtab.errors import InputError
@@ -144,7 +145,7 @@ class StrategyPooling:
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Pooling:
+class Pooling(ByStrategy[StrategyPooling]):
     """Partial pooling of every strategy: ``pooling["EF"]``; iterating gives the names."""
 
     space: ObjectiveSpace
@@ -160,18 +161,6 @@ class Pooling:
     def __repr__(self) -> str:
         return f"Pooling by {self.group} under {', '.join(self.strategies)}; print(pooling.summary()) for all"
 
-    def __getitem__(self, name: str) -> StrategyPooling:
-        try:
-            return self.strategies[name]
-        except KeyError:
-            raise InputError(f"no strategy is called {name!r}; there are {', '.join(self.strategies)}") from None
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.strategies)
-
-    def __len__(self) -> int:
-        return len(self.strategies)
-
     def summary(self) -> str:
         """Return tables and verdicts as text for a terminal."""
         from trimtab.estimation.pooling.summary import summary
@@ -183,9 +172,3 @@ class Pooling:
         from trimtab.estimation.pooling.document import document
 
         return document(self)
-
-    def to_json(self, *, indent: int | None = 2) -> str:
-        """Return that document as text; unknown numbers are null."""
-        import json
-
-        return json.dumps(self.to_dict(), indent=indent, allow_nan=False)
