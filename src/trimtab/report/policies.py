@@ -6,7 +6,7 @@ from pathlib import Path
 
 from trimtab.control.evaluation.evaluate import Evaluation
 from trimtab.control.evaluation.outcome import Figure, Outcome
-from trimtab.control.evaluation.summary import policy_label
+from trimtab.control.evaluation.summary import policy_label, share_text
 from trimtab.report.book import Book, Panel
 from trimtab.report.figures.policies import Gain, gains_figure
 from trimtab.report.page import environment, page_parts, write_page
@@ -96,7 +96,7 @@ def _row(found: Evaluation, name: str) -> tuple[str, ...]:
         "best fixed" if name == found.best_fixed else _interval(standing.over_fixed),
         "itself" if name == found.schedule else _interval(standing.over_schedule),
         _interval(standing.regret),
-        UNKNOWN if standing.share is None or name == found.best_fixed else percent(standing.share.mean),
+        UNKNOWN if standing.share is None or name == found.best_fixed else share_text(standing.share.mean),
         fixed(float(one.hypervolume.mean()), 3),
         percent(float(one.asked.mean())),
     )

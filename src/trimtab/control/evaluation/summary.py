@@ -13,7 +13,7 @@ from trimtab.control.evaluation.evaluate import Evaluation
 from trimtab.control.evaluation.outcome import Figure, Outcome
 from trimtab.estimation.layout import NARROW, as_text, listed, number, paragraph, plain, table
 
-__all__ = ["EvaluationSummary", "figure_text", "policy_label", "summary"]
+__all__ = ["EvaluationSummary", "figure_text", "policy_label", "share_text", "summary"]
 
 
 def summary(found: Evaluation) -> str:
@@ -57,6 +57,11 @@ def policy_label(name: str) -> str:
     return name if strategy == name else f"always {strategy}"
 
 
+def share_text(share: float) -> str:
+    """Return a share of the oracle's gain in percent; how far below 0 it is depends on how little there is to gain."""
+    return "–" if share != share else "below 0" if share < 0 else f"{share:.0%}"
+
+
 def _policies(found: Evaluation, narrow: bool) -> Table:
     goal = found.goal
     name = "your function" if callable(goal.utility) else str(goal.utility)
@@ -80,7 +85,7 @@ def _policies(found: Evaluation, narrow: bool) -> Table:
             "itself" if one == found.schedule else figure_text(standing.over_schedule),
             number(float(outcome.hypervolume.mean()), 3),
             figure_text(standing.regret, signed=False),
-            "–" if standing.share is None or best else _percent(standing.share.mean),
+            "–" if standing.share is None or best else share_text(standing.share.mean),
         ]
         made.add_row(*(cells[i] for i in kept))
     if found.oracle is not None:
@@ -145,7 +150,7 @@ def _scenarios(found: Evaluation) -> Table:
 
 
 def _percent(share: float) -> str:
-    return "–" if share != share else f"{share:.0%}"
+    return f"{share:.0%}"
 
 
 def _reading(found: Evaluation) -> Iterator[str]:
