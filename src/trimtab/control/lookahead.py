@@ -13,6 +13,7 @@ moves less than the scores do, and an iterate counts by its estimate's expected 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +21,10 @@ from numpy.typing import NDArray
 from trimtab.control.belief import augmented
 from trimtab.control.goal import Goal, passed_chance
 from trimtab.control.knowledge import Drifts, Knowledge
-from trimtab.control.lookahead_noisy import Kept, NoisyPaths
-from trimtab.control.lookahead_parts import Transition, deviations, jumps_of, normals
+from trimtab.control.lookahead_exact import Exact, ExactState
+from trimtab.control.lookahead_noisy import Kept, first_step, start_noisy
+from trimtab.control.lookahead_parts import Transition, by_session, deviations, normals, repeated
+from trimtab.control.lookahead_plans import Plans
 
 __all__ = ["Effort", "Plan", "look_ahead"]
 
@@ -47,7 +50,7 @@ class Effort:
     """
 
     draws: int = 8
-    outcomes: int = 4
+    outcomes: int = 2
     paths: int = 16
     horizon: int = 10
 
@@ -102,28 +105,27 @@ def look_ahead(
         What would be kept now. Where scores are noisy and this is given, gains are of true quality
         (`trimtab.control.lookahead_noisy`); without it, and for a set-valued utility, estimates pass for the truth.
     """
-    S, n = len(mean), goal.space.n
+    n, K = goal.space.n, len(knowledge.strategies)
     exact = not covariance[:, :n, :n].any() and not knowledge.score_noise.any()
-    sizes = len(drifts) * effort.outcomes * effort.paths * mean.shape[1] * (256 // 8 if goal.set_valued else 1)
-    block = max(1, _HELD // sizes)
-    shared = _Shared(goal, knowledge, drifts, min(left, effort.horizon), effort, seed, exact)
-    noisy = None if exact or goal.set_valued else kept
+    outcomes = len(drifts) * effort.outcomes * max(effort.paths, len(drifts))
+    block = max(1, _HELD // (K * (K - 1 or 1) * outcomes * mean.shape[1] * (32 if goal.set_valued else 1)))
+    ahead = _Ahead(goal, knowledge, drifts, min(left, effort.horizon), effort, seed, exact)
     parts = []
-    for at in range(0, S, block):
+    for at in range(0, len(mean), block):
         some = slice(at, at + block)
-        held = None if noisy is None else noisy.take(some)
-        parts.append(shared.block(mean[some], covariance[some], best[some], held))
+        held = None if kept is None or exact or goal.set_valued else kept.take(some)
+        parts.append(ahead.block(mean[some], covariance[some], best[some], held))
     return Plan(*(np.concatenate([part[i] for part in parts]) for i in range(4)))
 
 
-class _Shared:
-    """What all sessions have in common. States are arrays (D, S, M, d) of D drifts, S sessions and M outcomes."""
+class _Ahead:
+    """What all sessions have in common."""
 
     def __init__(
         self, goal: Goal, knowledge: Knowledge, drifts: Drifts, depth: int, effort: Effort, seed: int, exact: bool
     ) -> None:
-        n = goal.space.n
-        self.goal, self.depth, self.n = goal, depth, n
+        n, D = goal.space.n, len(drifts)
+        self.goal, self.seed, self.exact = goal, seed, exact
         self.costs = goal.cost_of(knowledge.strategies)
         self.R = np.diag(knowledge.score_noise) + np.eye(n) * 1e-12
         F, c, Q, mean = drifts.F, drifts.c, drifts.Q, knowledge.mean
@@ -131,139 +133,77 @@ class _Shared:
         if knowledge.has_levels:
             mean_F, mean_c, _ = augmented(mean_F, mean_c, Q, knowledge.session_sd)
             F, c, Q = augmented(F, c, Q, np.broadcast_to(knowledge.session_sd, c.shape))
-        self.jumps = jumps_of(depth - 1)
         self.one = Transition(F, c, Q, mean_F, mean_c)
-        self.held = {jump: self.one.held(jump) for jump in set(self.jumps)}
-        self.exact = exact
-        self.observed = exact and not knowledge.has_levels
-        self.low, self.high = goal.space.low, goal.space.high
+        self.plans: Plans[Any] = Plans(self.one, depth - 1, self.costs)
+        self.paths = max(1, effort.paths // D)
         # Every drift has outcomes of its own, so that together they cover more of what may happen.
-        first = normals(effort.outcomes * len(drifts), 1, n, seed)[:, 0]
-        self.first = first.reshape(effort.outcomes, len(drifts), n).swapaxes(0, 1)[:, None]
-        D, self.paths = len(drifts), max(1, effort.paths // len(drifts))
-        later = normals(self.paths * D, max(len(self.jumps), 1), n, seed + 1)
-        later = later.reshape(self.paths, D, -1, n).transpose(2, 1, 0, 3)  # (looks, D, paths, n)
-        self.later = np.tile(later, (1, 1, D * effort.outcomes, 1))[:, :, None]
-        self.noisy = NoisyPaths(
-            goal, self.one, self.held, self.jumps, self.costs, self.R, self.first, self.paths, seed + 2
-        )
+        first = normals(effort.outcomes * D, 1, n, seed)[:, 0]
+        self.first = first.reshape(effort.outcomes, D, n).swapaxes(0, 1)[:, None]
+        later = normals(self.paths * D, self.plans.looks, n, seed + 1).reshape(self.paths, D, -1, n)
+        self.later = np.tile(later.transpose(2, 1, 0, 3), (1, 1, D * effort.outcomes, 1))[:, :, None]
 
     def block(
         self, mean: Floats, covariance: Floats, best: Floats, kept: Kept | None
     ) -> tuple[Floats, Floats, Floats, Floats]:
         S, (D, K) = len(mean), self.one.F.shape[:2]
-        value, by_drift, chance = np.empty((S, K)), np.empty((S, K, D)), np.empty((S, K))
         now = np.array(self.goal.worth(best))
-        if kept is not None:
-            for k in range(K):
-                after, own, predicted = self.noisy.values(k, mean, covariance, kept, now)
-                value[:, k] = now + after.mean(axis=-1) - self.costs[k]
-                by_drift[:, k] = value[:, k, None] + deviations(own)
-                chance[:, k] = self._chance(k, mean, predicted)
-            return value, by_drift, now, chance
-        outcomes = self.first.shape[-2]
-        carry = np.broadcast_to(best[None, :, None], (D, S, outcomes, *best.shape[1:]))
-        start = np.broadcast_to(mean[None, :, None], (D, S, outcomes, mean.shape[1]))
-        for k in range(K):
-            filtered = self._filtered(self.one, k, covariance)
-            z = self._step(self.one, k, start, self.first, filtered)
-            reached, worth = self._keep(carry, z, filtered.after)
-            after, own = self._after(z, reached, worth, filtered.after)
-            value[:, k] = after.mean(axis=-1) - self.costs[k]
-            by_drift[:, k] = value[:, k, None] + deviations(own)
-            chance[:, k] = self._chance(k, mean, filtered.predicted)
+        after, told = (
+            self._on_estimates(mean, covariance, best) if kept is None else self._on_truth(mean, covariance, kept, now)
+        )
+        # Sessions stand strategy by strategy, and outcomes drift by drift.
+        value = after.reshape(K, S, -1).mean(axis=-1).T - self.costs
+        own = told.reshape(D, K, S, D, -1)[range(D), :, :, range(D)]  # (D, K, S, B)
+        by_drift = value[..., None] + deviations(own.reshape(D, K * S, -1)).reshape(K, S, D).swapaxes(0, 1)
+        chance = np.stack([self._chance(k, mean, covariance) for k in range(K)], axis=1)
         return value, by_drift, now, chance
 
-    def _after(self, z: Floats, carry: Floats, worth: Floats, covariance: Floats) -> tuple[Floats, Floats]:
-        """Return the value of the best plan from states z (D, S, B, d), of which stopping at once is one.
+    def _on_estimates(self, mean: Floats, covariance: Floats, best: Floats) -> tuple[Floats, Floats]:
+        """Return the value of the best plan after each first step: means (K S, O), and by drift, (D, K S, O)."""
+        S, (D, K), d = len(mean), self.one.F.shape[:2], mean.shape[1]
+        B = self.first.shape[-2]
+        begin = ExactState(
+            np.broadcast_to(mean[None, None, :, None], (1, D, S, B, d)),
+            np.broadcast_to(best[None, None, :, None], (1, D, S, B, *best.shape[1:])),
+            covariance[None],
+        )
+        state, worth = Exact(self.goal, self.R, self.exact, self.first[None]).step(begin, self.one, np.arange(K), 0)
+        z, carry, value = (
+            np.concatenate([by_session(part[k]) for k in range(K)]) for part in (state.z, state.carry, worth)
+        )
+        told = np.broadcast_to(value, (D, *value.shape))
+        if not self.plans.jumps:
+            return value, told
+        z, carry = repeated(z, self.paths), repeated(carry, self.paths)
+        start = ExactState(
+            np.broadcast_to(z, (1, D, *z.shape)),
+            np.broadcast_to(carry, (1, D, *carry.shape)),
+            state.covariance.reshape(1, K * S, d, d),
+        )
+        return self.plans.best(Exact(self.goal, self.R, self.exact, self.later), start, value, told)
 
-        A plan is made for each outcome without knowing the drift that led to it: by its mean over all D drifts.
+    def _on_truth(self, mean: Floats, covariance: Floats, kept: Kept, now: Floats) -> tuple[Floats, Floats]:
+        """Return the same where scores are noisy."""
+        D, K = self.one.F.shape[:2]
+        parts = [first_step(self.goal, self.one, k, mean, covariance, kept, self.R, self.first) for k in range(K)]
+        state, keep, joint = (np.concatenate([part[i] for part in parts]) for i in range(3))
+        futures, start = start_noisy(
+            self.goal, self.R, state, keep, joint, np.tile(kept.allowed, K), np.tile(now, K), D, self.paths,
+            self.plans.looks, self.seed + 2,
+        )  # fmt: skip
+        gain = start.chosen[0] - futures.before
+        told = gain.reshape(D, len(state), state.shape[1], -1).mean(axis=-1)
+        best, told = self.plans.best(futures, start, told.mean(axis=0), told)
+        return best + np.tile(now, K)[:, None], told + np.tile(now, K)[:, None]
 
-        Returns
-        -------
-        Floats, Floats
-            Means over the drifts, (S, D B), and under the drift that led to each outcome, (D, S, B).
-        """
-        D, S, B, d = z.shape
-        outcomes = D * B
-        best = _by_session(worth)
-        told = np.broadcast_to(best, (D, S, outcomes))
-        if self.depth > 1:
-            width = outcomes * self.paths
-            z = np.broadcast_to(np.repeat(_by_session(z), self.paths, axis=1), (D, S, width, d))
-            kept = np.repeat(_by_session(carry), self.paths, axis=1)
-            carry = np.broadcast_to(kept, (D, *kept.shape))
-            for k in range(self.one.F.shape[1]):
-                state, kept, after, steps = z, carry, covariance, 0
-                for h, jump in enumerate(self.jumps):
-                    held, steps = self.held[jump], steps + jump
-                    filtered = self._filtered(held, k, after)
-                    state = self._step(held, k, state, self.later[h], filtered)
-                    after = filtered.after
-                    kept, value = self._keep(kept, state, after)
-                    each = value.reshape(D, S, outcomes, -1).mean(axis=-1) - steps * self.costs[k]
-                    mean = each.mean(axis=0)
-                    better = mean > best
-                    best, told = np.where(better, mean, best), np.where(better, each, told)
-        return best, told.reshape(D, S, D, B)[range(D), :, range(D)]
-
-    def _filtered(self, by: Transition, k: int, covariance: Floats) -> _Filtered:
-        F, n = by.mean_F[k], self.n
-        predicted = F @ covariance @ F.T + by.Q[k]
-        S = predicted[:, :n, :n] + self.R
-        if self.observed:
-            return _Filtered(predicted, covariance, np.linalg.cholesky(S[:1]), None)
-        gain = np.linalg.solve(S, predicted[:, :n]).swapaxes(-1, -2)
-        after = predicted - gain @ predicted[:, :n]
-        if self.exact:
-            after[:, :n] = after[:, :, :n] = 0.0
-        return _Filtered(predicted, after, np.linalg.cholesky(S), gain)
-
-    def _step(self, by: Transition, k: int, z: Floats, noise: Floats, filtered: _Filtered) -> Floats:
-        """Return the next estimates, clipped to the bounds, for standard normal noise (..., M, n)."""
-        D, S, M, d = z.shape
-        moved = z.reshape(D, S * M, d) @ by.F[:, k].swapaxes(-1, -2) + by.c[:, k, None]
-        moved = moved.reshape(D, S, M, d)
-        shock = noise @ filtered.root.swapaxes(-1, -2)  # (S, M, n)
-        if filtered.gain is None:
-            moved = moved + shock
-        else:
-            # The filter expects the mean drift, and takes only a part of what differs from it for a change of state.
-            expected = z @ by.mean_F[k].T + by.mean_c[k]
-            surprise = moved[..., : self.n] - expected[..., : self.n] + shock
-            moved = expected + surprise @ filtered.gain.swapaxes(-1, -2)
-        np.clip(moved[..., : self.n], self.low, self.high, out=moved[..., : self.n])
-        return np.asarray(moved)
-
-    def _keep(self, carry: Floats, z: Floats, covariance: Floats) -> tuple[Floats, Floats]:
-        """Return what is carried on, and its utility, once the iterates z may be kept as well."""
-        x = z[..., : self.n]
-        spread = None if self.exact else covariance[:, None, : self.n, : self.n]
-        return self.goal.keep(carry, x, spread)
-
-    def _chance(self, k: int, mean: Floats, predicted: Floats) -> Floats:
+    def _chance(self, k: int, mean: Floats, covariance: Floats) -> Floats:
         """Return the largest chance of passing a floor on each iterate, in multiples of its alpha, (S,)."""
         result = np.zeros(len(mean))
+        F = self.one.mean_F[k]
         for floor in self.goal.floors:
             if floor.on == "each":
                 j = self.goal.space.index(floor.objective)
+                variance = np.einsum("i,sij,j->s", F[j], covariance, F[j]) + self.one.Q[k, j, j]
                 centers = mean @ self.one.F[:, k, j].T + self.one.c[:, k, j]  # (S, D)
-                chance = passed_chance(self.goal.space, floor, centers, predicted[:, None, j, j]).mean(axis=1)
+                chance = passed_chance(self.goal.space, floor, centers, variance[:, None]).mean(axis=1)
                 result = np.maximum(result, chance / floor.alpha)
         return result
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Filtered:
-    """One step of the filter: predicted and updated covariance, root of the scores' covariance, gain (S, d, n)."""
-
-    predicted: Floats
-    after: Floats
-    root: Floats
-    gain: Floats | None
-
-
-def _by_session(values: Floats) -> Floats:
-    """Return values (D, S, B, ...) as (S, D B, ...)."""
-    D, S, B = values.shape[:3]
-    return np.asarray(values.swapaxes(0, 1).reshape(S, D * B, *values.shape[3:]))

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from trimtab.core.streams import stream
 
-__all__ = ["Transition", "deviations", "jumps_of", "normals"]
+__all__ = ["Transition", "by_session", "deviations", "jumps_of", "normals", "repeated", "root_of"]
 
 Floats = NDArray[np.float64]
 
@@ -65,3 +65,20 @@ def normals(count: int, steps: int, n: int, seed: int) -> Floats:
     half = stream(seed, "lookahead", count, steps, n).standard_normal(((count + 1) // 2, steps, n))
     half = half / np.sqrt((half**2).mean(axis=0))
     return np.concatenate([half, -half])[:count]
+
+
+def by_session(values: Floats) -> Floats:
+    """Return values (D, S, B, ...) as (S, D B, ...)."""
+    D, S, B = values.shape[:3]
+    return np.asarray(values.swapaxes(0, 1).reshape(S, D * B, *values.shape[3:]))
+
+
+def repeated(values: Floats, paths: int) -> Floats:
+    """Return values (S, O, ...) as (S, O paths, ...), each as many times in a row."""
+    return np.repeat(values, paths, axis=1)
+
+
+def root_of(covariance: Floats) -> Floats:
+    """Return L' with L L' = covariance (..., n, n), which may be singular."""
+    values, vectors = np.linalg.eigh((covariance + covariance.swapaxes(-1, -2)) / 2)
+    return np.asarray((vectors * np.sqrt(np.maximum(values, 0.0))[..., None, :]).swapaxes(-1, -2))
