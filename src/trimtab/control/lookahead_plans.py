@@ -1,7 +1,8 @@
 """Plans: what the lookahead tries after the first step, all of them side by side.
 
 Plans are: to stop at once; to hold one strategy for 1, 2, 4, ... steps; and to take one step by one strategy and then
-hold another. The best is chosen for each outcome of the first step by its mean over all drifts, without knowing the drift.
+hold another. The best is chosen for each outcome of the first step by its mean over all drifts, without knowing which
+drift is true.
 """
 
 from __future__ import annotations
