@@ -1,9 +1,13 @@
-"""Fits for the tests of the report: ordinary ones, odd ones, and ones whose names attack the page."""
+"""Fits for the tests of the report: ordinary ones, odd ones, and ones whose names attack the page.
+
+The same call gives the same object: no fit is made twice in one process.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 
@@ -35,6 +39,7 @@ def model(n: int, seed: int = 0) -> AffineSDE:
     return AffineSDE(A, -A @ rng.uniform(4, 6, n), 0.2 * np.eye(n) + 0.03)
 
 
+@cache
 def simulated(
     n: int = 3,
     strategies: tuple[str, ...] = ("EF", "SF", "FF", "AI"),
@@ -57,6 +62,7 @@ def simulated(
     )
 
 
+@cache
 def fitted(data: Trajectories) -> Fit:
     """Fit with few draws: the report is under test, not the intervals."""
     return fit(data, draws=DRAWS)
@@ -67,6 +73,7 @@ def ordinary() -> Fit:
     return fitted(simulated())
 
 
+@cache
 def hostile() -> Fit:
     """Return a fit in which everything that can be named bears a hostile name."""
     data = simulated(strategies=HOSTILE, names=(HOSTILE[0], HOSTILE[1], HOSTILE[3]), sessions=12)
@@ -87,6 +94,7 @@ def hostile() -> Fit:
     )
 
 
+@cache
 def noisy(sessions: int = 150, strategies: tuple[str, ...] = ("EF", "SF")) -> Trajectories:
     """Return sessions of two objectives that are scored with much noise, so that least squares sees too high a rate."""
     data = simulated(n=2, strategies=strategies, sessions=sessions)
@@ -94,6 +102,7 @@ def noisy(sessions: int = 150, strategies: tuple[str, ...] = ("EF", "SF")) -> Tr
     return replace(data, scores=np.clip(scores, 0, 10))
 
 
+@cache
 def stopping(sessions: int = 120, steps: int = 9, still: bool = False) -> Trajectories:
     """Return sessions that end when their first score is above 6; without movement the second says nothing of steps."""
     rng = np.random.default_rng(2)
@@ -105,6 +114,7 @@ def stopping(sessions: int = 120, steps: int = 9, still: bool = False) -> Trajec
     return Trajectories.from_arrays(arrays, ["quality", "cost"], "retry")
 
 
+@cache
 def graded(stop: bool = True, sessions: int = 100, steps: int = 8) -> Trajectories:
     """Return sessions that hop between the grades 0, 1, 2 and 3; with `stop` they end at 3."""
     P = np.array([[0.7, 0.2, 0.1, 0.0], [0.1, 0.6, 0.2, 0.1], [0.0, 0.1, 0.6, 0.3], [0.1, 0.1, 0.2, 0.6]])
@@ -118,6 +128,7 @@ def graded(stop: bool = True, sessions: int = 100, steps: int = 8) -> Trajectori
     return Trajectories.from_arrays(paths, ["grade:0:3"], "retry")
 
 
+@cache
 def stalling(sessions: int = 60, steps: int = 10) -> Trajectories:
     """Return sessions of two objectives in which 6 of 10 iterations change nothing."""
     rng = np.random.default_rng(4)
@@ -130,6 +141,7 @@ def stalling(sessions: int = 60, steps: int = 10) -> Trajectories:
     return Trajectories.from_arrays(paths, ["quality", "cost"], "retry")
 
 
+@cache
 def grouped(groups: int = 25, spread: float = 1.5, names: tuple[str, ...] = (), column: str = "task") -> Trajectories:
     """Return four sessions of each of many tasks, whose equilibria differ with the standard deviation `spread`."""
     rng = np.random.default_rng(6)
@@ -142,6 +154,7 @@ def grouped(groups: int = 25, spread: float = 1.5, names: tuple[str, ...] = (), 
     return replace(data, covariates={column: tuple(labels)})
 
 
+@cache
 def pooled(data: Trajectories) -> Fit:
     """Fit with few draws, and pool sessions by the only column there is."""
     return fit(data, draws=DRAWS, group=next(iter(data.covariates)))
@@ -194,7 +207,7 @@ def _exploding() -> Trajectories:
     return Trajectories.from_arrays(unstable.simulate(rng.normal(size=(25, 2)), 12, rng), _open(2, -np.inf, np.inf))
 
 
-ODD: dict[str, Callable[[], Trajectories]] = {
+_ODD: dict[str, Callable[[], Trajectories]] = {
     "one objective": lambda: simulated(n=1),
     "one objective, one strategy, one session": lambda: simulated(n=1, strategies=("only",), sessions=1),
     "two objectives": lambda: simulated(n=2),
@@ -211,4 +224,6 @@ ODD: dict[str, Callable[[], Trajectories]] = {
     "never scored": _never_scored,
     "exploding": _exploding,
 }
+
+ODD = {name: cache(make) for name, make in _ODD.items()}
 """Trajectories that a report must show without failing."""

@@ -6,6 +6,11 @@ import numpy as np
 
 from trimtab.core.trajectories import Trajectories
 from trimtab.dynamics.affine import AffineSDE
+from trimtab.estimation.fit import stepping_sessions
+from trimtab.estimation.options import Options
+from trimtab.estimation.outcomes import session_efficiencies
+from trimtab.estimation.results import StrategyFit
+from trimtab.estimation.strategy import fit_strategy
 
 NAMES = ["security", "efficiency", "functionality"]
 
@@ -27,3 +32,9 @@ def noise(sessions: int = 100, steps: int = 10, seed: int = 0, n: int = 3) -> Tr
     """Simulate sessions whose scores are independent draws around a fixed level: no dynamics at all."""
     rng = np.random.default_rng(seed)
     return Trajectories.from_arrays(rng.normal(5, 1, (sessions, steps + 1, n)), NAMES[:n], "EF")
+
+
+def only_fit(data: Trajectories, draws: int = 200) -> StrategyFit:
+    """Fit the one strategy of `data` by least squares as `fit` does, which would fit the same steps pooled as well."""
+    options = Options.checked(1.0, 0.95, draws, 0, "least-squares")
+    return fit_strategy(data, 0, stepping_sessions(data), session_efficiencies(data), options)

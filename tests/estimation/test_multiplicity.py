@@ -5,6 +5,7 @@ import pytest
 from statsmodels.stats.multitest import multipletests
 
 from simulated import noise, panel
+from support.binomial import most
 from trimtab.errors import InputError
 from trimtab.estimation.decomposition import interference_parts
 from trimtab.estimation.multiplicity import holm, interference_tests
@@ -49,21 +50,12 @@ def test_sets_must_have_the_same_objectives() -> None:
         interference_tests([])
 
 
-def errors(adjust: bool, experiments: int = 150) -> int:
-    """Count experiments with four strategies of pure noise in which any pair is called real at the level .05."""
-    count = 0
-    for seed in range(experiments):
-        sets = [interference_parts(noise(20, 5, 4 * seed + k).steps()) for k in range(4)]
-        tests = interference_tests(sets)
-        found = tests.adjusted_p_value if adjust else tests.p_value
-        count += bool((found < 0.05).any())
-    return count
-
-
-def test_an_experiment_without_interference_seldom_shows_any() -> None:
-    # Binomial(150, .05): mean 7.5, standard deviation 2.7. Without adjustment about 46% show some.
-    assert 0 < errors(adjust=True) < 7.5 + 6 * 2.7
-
-
-def test_without_adjustment_it_often_does() -> None:
-    assert errors(adjust=False) > 7.5 + 6 * 2.7
+def test_an_experiment_without_interference_seldom_shows_any_unless_nothing_is_adjusted() -> None:
+    """Four strategies of pure noise: in how many experiments is any pair called real at the level .05?"""
+    adjusted = plain = 0
+    for seed in range(100):
+        tests = interference_tests([interference_parts(noise(20, 5, 4 * seed + k).steps()) for k in range(4)])
+        adjusted += bool((tests.adjusted_p_value < 0.05).any())
+        plain += bool((tests.p_value < 0.05).any())
+    # Without adjustment about 46% show some.
+    assert 0 < adjusted <= most(100) < plain
