@@ -12,6 +12,8 @@ run: $(VENV)/.installed            ## the main job: run, fit, report
 
 # Matrices are small and workers as many as cores: threads of BLAS beside them only wait for each other.
 test: export OPENBLAS_NUM_THREADS = 1
+# Tests start some dozen interpreters, and none should compile the package anew.
+test: export PYTHONDONTWRITEBYTECODE =
 test: $(VENV)/.installed-dev browser  ## the whole test suite
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(TEST_OPTIONS)
 

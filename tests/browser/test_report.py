@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
-from report_fits import HOSTILE, ODD, fitted, graded, grouped, hostile, ordinary, pooled, stopping
+from report_fits import HOSTILE, ODD, fitted, graded, grouped, hostile, ordinary, pooled, simulated, stopping
 from support.browser import Visit, drawn, visit
 from trimtab.estimation.results import Fit
 from trimtab.report.html import write_report
@@ -260,14 +260,15 @@ def test_odd_fits_are_drawn(browser, tmp_path, name):
 
 
 def test_many_strategies_start_with_a_few_and_show_all_on_demand(browser, tmp_path):
-    seen = visit(browser, write_report(fitted(ODD["twelve strategies"]()), tmp_path / "report.html"))
+    many = simulated(n=2, strategies=tuple(f"s{k}" for k in range(9)), sessions=12)
+    seen = visit(browser, write_report(fitted(many), tmp_path / "report.html"))
     page = seen.page
     assert page.locator("article.card:visible").count() == 8
     page.click('[data-toggle-all="show"]')
     page.wait_for_function(
         """() => [...document.querySelectorAll(".plot")].every((plot) => plot.querySelector("svg.main-svg .xtick"))"""
     )
-    assert page.locator("article.card:visible").count() == 12
+    assert page.locator("article.card:visible").count() == 9
     page.click('[data-toggle-all="hide"]')
     assert page.locator("article.card:visible").count() == 0
     assert seen.silent, seen

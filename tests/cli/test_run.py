@@ -53,6 +53,7 @@ def iterations(path: str) -> list[tuple[object, ...]]:
     return found
 
 
+@pytest.mark.workers
 def test_a_run_from_start_to_report(capsys) -> None:
     done = trimtab(capsys, "run", *SMALL, "--out", "o")
     assert done.code == 0, done.err

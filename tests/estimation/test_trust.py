@@ -69,7 +69,7 @@ def test_steps_are_counted_by_the_iteration_they_start_from() -> None:
 
 def test_interference_under_noise_is_as_certain_as_it_is() -> None:
     # 40 experiments: the estimates' own spread against the width that is given for it.
-    fits = [fit(noisy(100, seed), draws=300, estimator="state-space")["all"] for seed in range(40)]
+    fits = [fit(noisy(100, seed), draws=100, estimator="state-space")["all"] for seed in range(40)]
     estimates = np.array([one.interference.estimate[0, 1] for one in fits])
     widths = np.array([one.interference.high[0, 1] - one.interference.low[0, 1] for one in fits])
     # The standard deviation of 40 normal numbers is known to 11%.

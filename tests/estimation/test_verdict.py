@@ -165,7 +165,7 @@ def test_units_change_nothing_but_units() -> None:
 
 def test_no_verdict_contradicts_its_figures() -> None:
     rng = np.random.default_rng(1)
-    for _ in range(150):
+    for _ in range(80):
         n, sessions, steps = int(rng.integers(1, 4)), int(rng.integers(2, 60)), int(rng.integers(1, 8))
         A = -np.diag(rng.uniform(-0.1, 2.1, n)) + 0.2 * rng.normal(size=(n, n))
         scores = AffineSDE(A, rng.normal(size=n), 0.3 * np.eye(n)).simulate(rng.normal(5, 1, (sessions, n)), steps, rng)
