@@ -163,6 +163,8 @@ def test_command(benchmark, tmp_path, capsys: pytest.CaptureFixture[str], estima
 @pytest.mark.benchmark(group="least squares of four strategies and all, outcomes included")
 @pytest.mark.parametrize("sessions", [100_000, 1_000_000])
 def test_very_many_sessions(benchmark, sessions: int) -> None:
+    if benchmark.disabled and sessions > 100_000:
+        pytest.skip("the same on a tenth of the sessions is enough where nothing is measured")
     data = huge_panel(sessions)
 
     def work() -> None:
