@@ -10,6 +10,8 @@ import trimtab as tt
 from support.agents import COUPLED, sharing, writer_and_critic
 from trimtab.dynamics.spectrum import eigenvalues, rate
 from trimtab.errors import FitError, InputError
+from trimtab.estimation.coupling.summary import _interval as as_interval
+from trimtab.estimation.estimates import Estimate
 from trimtab.estimation.least_squares import cluster_covariance
 from trimtab.estimation.moments import session_moments
 
@@ -118,3 +120,16 @@ def test_few_sessions_are_said_to_be_too_few() -> None:
     found = tt.fit(writer_and_critic(0, 4, 12), estimator="least-squares", draws=50).coupling()
     assert np.isnan(found["all"]["writer", "critic"].p_value)
     assert "cannot be said: too few sessions" in found.summary()
+
+
+@pytest.mark.parametrize(
+    ("interval", "shown"),
+    [
+        ((0.31, 0.00799, 0.62), "+0.31 (+0.01..+0.62)"),
+        ((0.012, -0.003, 0.027), "+0.012 (-0.003..+0.027)"),
+        ((2e-5, 1e-5, 3e-5), "+2e-05 (+1e-05..+3e-05)"),
+        ((-0.5, -np.inf, np.nan), "-0.50 (-∞..–)"),
+    ],
+)
+def test_an_interval_is_told_to_one_number_of_decimals(interval: tuple[float, float, float], shown: str) -> None:
+    assert as_interval(Estimate(*interval)) == shown

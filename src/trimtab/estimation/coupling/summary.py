@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -62,7 +63,7 @@ def _blocks(one: StrategyCoupling, level: float) -> Table:
         made.add_row(
             Text(plain(block.to)),
             Text("itself" if own else plain(block.of)),
-            score(block.norm),
+            number(block.norm),
             "–" if own else p_value(block.adjusted_p_value),
             Text(plain(largest)),
         )
@@ -70,7 +71,15 @@ def _blocks(one: StrategyCoupling, level: float) -> Table:
 
 
 def _interval(value: Estimate) -> str:
-    return f"{score(value, signed=True)} ({score(value.low, signed=True)}..{score(value.high, signed=True)})"
+    """Return an estimate and its interval, all three to the decimals that the largest of them needs."""
+    ends = (float(value), value.low, value.high)
+    size = max((abs(end) for end in ends if np.isfinite(end)), default=0.0)
+    if size and not 1e-3 <= size < 1e5:
+        point, low, high = (score(end, signed=True) for end in ends)
+    else:
+        digits = max(2, 1 - math.floor(math.log10(size))) if size else 2
+        point, low, high = (number(end, digits, signed=True) for end in ends)
+    return f"{point} ({low}..{high})"
 
 
 def _interference(one: StrategyCoupling) -> Iterator[RenderableType]:
