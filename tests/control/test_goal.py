@@ -80,6 +80,11 @@ def test_floors_are_read_and_written(text: str, floor: Floor) -> None:
     assert read_floor(str(floor)) == floor
 
 
+def test_a_goal_writes_each_floor_as_its_objective_has_it() -> None:
+    goal = Goal(SPACE, floors=(Floor("safety", 0.123456789, 0.1), Floor("latency", 20.0, on="each")))
+    assert list(map(str, goal.floors)) == ["safety>=0.123456789@0.1", "latency<=20@0.05:each"]
+
+
 @pytest.mark.parametrize("text", ["security", "security>2", "security>=x", "security>=2@2", ">=2", "security>=2:never"])
 def test_what_is_no_floor_is_refused(text: str) -> None:
     with pytest.raises(InputError, match="floor"):
@@ -93,7 +98,18 @@ def test_what_is_no_floor_is_refused(text: str) -> None:
         ({"utility": {"quality": -1}}, "weights must be zero or more"),
         ({"utility": {"speed": 1}}, "no objective is called 'speed'"),
         ({"cost": -1}, "a cost or least gain"),
+        ({"utility": ["worst"]}, "a utility is one of"),
+        ({"utility": {"quality": "high"}}, "weights must be zero or more"),
+        ({"utility": "product", "weights": [1, 2, 3]}, "weights are given by objective"),
+        ({"utility": "worst", "weights": {"quality": 1}}, "weights are for the utilities 'weighted' and 'product'"),
+        ({"utility": {"quality": 1}, "weights": {"quality": 1}}, "a utility already"),
+        ({"cost": "high"}, "a cost or least gain"),
+        ({"costs": {"A": None}}, "a cost or least gain"),
+        ({"least_gain": float("nan")}, "a cost or least gain"),
         ({"floors": (Floor("speed", 1),)}, "no objective is called 'speed'"),
+        ({"floors": (read_floor("quality<=3"),)}, "maximised, and a floor shuts off its bad side: write quality>=3"),
+        ({"floors": (read_floor("latency>=3"),)}, "minimised, and a floor shuts off its bad side: write latency<=3"),
+        ({"floors": (Floor("safety", 2.0),)}, "no score can meet safety>=2: its scale goes from 0 to 1"),
     ],
 )
 def test_what_is_no_goal_is_refused(options: dict, says: str) -> None:  # type: ignore[type-arg]

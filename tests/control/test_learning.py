@@ -29,6 +29,14 @@ def test_the_total_does_not_depend_on_the_order_of_the_ends(memory: float) -> No
     np.testing.assert_allclose(one.total(200), np.einsum("s,s...->...", weights, sums), rtol=1e-9)
 
 
+def test_a_memory_of_next_to_nothing_forgets() -> None:
+    ledger = Ledger((1,), 1e-100)
+    for index in (0, 63, 64, 70):
+        ledger.add(index, np.ones(1))
+    assert ledger.total(71)[0] == pytest.approx(1e-100)
+    assert [*ledger.entries] == [0, 63, 64, 70]
+
+
 def test_noisy_scores_are_learnt_from_without_bias() -> None:
     """Steps of noisy scores taken as they are show dynamics that are too fast; their expectation does not."""
     known = knowledge(K=1, noise=1.0)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import pytest
 
 import trimtab as tt
+from trimtab.control import live
 from trimtab.control.live import PilotSession
 from trimtab.core.streams import stream
 from trimtab.errors import InputError
@@ -193,6 +196,8 @@ def test_wrong_input_is_named_and_nothing_is_taken_in() -> None:
         session.observe(scores(start("a")), strategy="XX")
     with pytest.raises(InputError, match="base must be an iterate seen, 0 to 0"):
         session.observe(scores(start("a")), base=3)
+    with pytest.raises(InputError, match="base must be an iterate seen, 0 to 0"):
+        session.observe(scores(start("a")), base=0.5)  # type: ignore[arg-type]
     assert session.iterations == 0
     session.end()
     with pytest.raises(InputError, match="has ended"):
@@ -219,7 +224,23 @@ def test_a_stop_can_be_overruled() -> None:
         ({"policy": "best"}, "no policy 'best'"),
         ({"iterations": 0}, "iterations must be a whole number"),
         ({"memory": 0.0}, "memory must lie above 0"),
+        ({"memory": "all"}, "memory must lie above 0"),
+        ({"seed": "one"}, "a seed is a whole number"),
         ({"cost": {"XX": 1.0}}, "a cost is given for XX"),
+        ({"cost": "little"}, "a cost or least gain"),
+        ({"constraints": "security>=2"}, "constraints are given as a list"),
+        ({"constraints": [2.0]}, "a floor is a Floor"),
+        ({"triggers": "drift"}, "triggers are given as a list"),
+        ({"triggers": [2.0]}, "a trigger is a text"),
+        ({"policy": None}, "a policy is a text"),
+        ({"policy": "predictive:draws=1000000"}, "at most 256 draws"),
+        ({"policy": "fixed:strategy=XX"}, "needs the strategy 'XX'"),
+        ({"policy": "rules:balanced=XX"}, "needs the strategy 'XX'"),
+        ({"policy": "sequential:order=speed"}, "no objective is called 'speed'"),
+        ({"policy": "schedule:schedule=XXx3"}, "XX"),
+        ({"utility": lambda x: x.sum()}, "one finite number for each row"),
+        ({"score_noise": 0.3}, "given by objective"),
+        ({"score_noise": {"security": "low"}}, "a standard deviation of zero or more"),
     ],
 )
 def test_what_is_no_pilot_is_refused(options: dict, says: str) -> None:  # type: ignore[type-arg]
@@ -235,8 +256,123 @@ def test_what_is_no_document_is_refused(text: str) -> None:
         tt.Pilot.from_json(text)
 
 
-def test_a_damaged_document_is_refused() -> None:
-    document = pilot().to_dict()
-    for part, wrong in (("prior", {}), ("ended", {"0": [1.0]}), ("running", [{"key": "a"}]), ("iterations", "ten")):
-        with pytest.raises(InputError):
-            tt.Pilot.from_dict({**document, part: wrong})
+def put(document: Any, path: tuple[str | int, ...], value: object) -> dict[str, Any]:
+    """Return the document with another value at a place."""
+    made = copy.deepcopy(document)
+    at = made
+    for step in path[:-1]:
+        at = at[step]
+    at[path[-1]] = value
+    return dict(made)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("iterations",), 10**9),
+        (("iterations",), True),
+        (("memory",), float("nan")),
+        (("seed",), float("inf")),
+        (("opened",), -1),
+        (("opened",), 0),
+        (("opened",), 10**30),
+        (("policy",), 5),
+        (("policy",), "predictive:draws=1000000000"),
+        (("triggers",), [5]),
+        (("known",), []),
+        (("prior",), {}),
+        (("prior", "strategies"), ["EF", "EF", "EF", "EF"]),
+        (("prior", "strategies"), "EFSA"),
+        (("prior", "scale"), [0.0, 1.0, 1.0]),
+        (("prior", "scale"), [1e-308] * 3),
+        (("prior", "score_noise"), [-1.0] * 3),
+        (("prior", "start_covariance"), [[1.0, 5.0, 0.0], [5.0, 1.0, 0.0], [0.0, 0.0, 1.0]]),
+        (("prior", "total", 0, 0, 1), 1e9),
+        (("prior", "total", 0, 0, 0), 1e300),
+        (("ended",), {"0": [1.0]}),
+        (("ended", "-1"), "the sums of 0"),
+        (("ended", "99"), "the sums of 0"),
+        (("ended", "0", 0), (-1e6 * np.eye(7)).tolist()),
+        (("ended", "0", 0, 0, 0), None),
+        (("running", 0, "key"), 3),
+        (("running", 0, "index"), -1),
+        (("running", 0, "index"), 10**9),
+        (("running", 0, "known"), 7),
+        (("running", 0, "known"), -1),
+        (("running", 0, "scores"), [[4.0, 4.0]] * 2),
+        (("running", 0, "scores"), [[4.0, 4.0, 11.0]] * 2),
+        (("running", 0, "scores"), [[4.0, 4.0, 4.0]] * 3),
+        (("running", 0, "strategies"), ["XX"]),
+        (("running", 0, "bases"), [7]),
+        (("running", 0, "bases"), [-1]),
+        (("running", 0, "bases"), ["0"]),
+        (("goal", "objectives"), [{}, {}, {}]),
+        (("goal", "floors"), ["security<=2"]),
+        (("goal", "weights"), {"security": "high"}),
+        (("goal", "cost"), "high"),
+    ],
+)
+def test_a_damaged_document_is_refused(damaged: dict[str, Any], path: tuple[str | int, ...], value: object) -> None:
+    if value == "the sums of 0":
+        value = damaged["ended"]["0"]
+    with pytest.raises(InputError):
+        tt.Pilot.from_dict(put(damaged, path, value))
+
+
+def test_a_session_cannot_run_twice_or_for_ever(damaged: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    (running,) = damaged["running"]
+    with pytest.raises(InputError, match="a key and an index of its own"):
+        tt.Pilot.from_dict({**damaged, "running": [running, running]})
+    long = {"scores": [[4.0] * 3] * 5000, "strategies": ["EF"] * 4999, "bases": [0] * 4999}
+    with pytest.raises(InputError, match="at most 1,000 iterations"):
+        tt.Pilot.from_dict({**damaged, "running": [{**running, **long}]})
+    monkeypatch.setattr(live, "MOST_ITERATIONS", 2)
+    session = pilot(policy="fixed:strategy=EF").session("a")
+    drive(session, 2)
+    with pytest.raises(InputError, match="at most 2 iterations"):
+        session.observe(scores(start("a")))
+
+
+@pytest.fixture(scope="module")
+def damaged() -> dict[str, Any]:
+    """A whole document of a pilot with one session that ended and one under way."""
+    steering = pilot(policy="fixed:strategy=EF")
+    drive(steering.session("a"), 1)
+    steering.session("a").end()
+    drive(steering.session("b"), 1)
+    return steering.to_dict()
+
+
+def test_numbers_that_no_short_text_holds_come_back_as_they_were() -> None:
+    space = ["security:0:9.87654321098", "cost:0:123.456789012:min"]
+    floors = ["security>=2.34567891234@0.0123456789123", "cost<=98.7654321098@0.2"]
+    triggers = ["security<1.23456789012", "security falls 33.3333333333%", "rate>1.23456789012@0.123456789012"]
+    steering = tt.Pilot(space, ["A", "B"], constraints=floors, triggers=triggers)
+    back = tt.Pilot.from_json(steering.to_json())
+    assert (back.goal.space, back.goal.floors, back.triggers) == (
+        steering.goal.space,
+        steering.goal.floors,
+        steering.triggers,
+    )
+
+
+def test_it_can_be_written_down_while_sessions_run() -> None:
+    steering, written = pilot(iterations=4), []
+    with ThreadPoolExecutor(8) as pool:
+        loops = [pool.submit(drive, steering.session(f"s{i}")) for i in range(40)]
+        while not all(loop.done() for loop in loops):
+            written.append(steering.to_json())
+    whole = [loop.result()[-1] for loop in loops]
+    back = tt.Pilot.from_json(written[0])
+    assert back.sessions
+    for i, told in enumerate(whole):
+        if f"s{i}" not in back.sessions:
+            continue  # it had ended
+        at, last = back.session(f"s{i}"), back.session(f"s{i}").decision
+        x = start(at.key) if last is None else np.array(at.history()[0][-1])
+        last = at.observe(scores(x)) if last is None else last
+        while last.action == "continue":
+            z = stream(2, at.key, str(last.strategy), last.iteration).standard_normal(3)
+            x = np.clip(REFERENCE[str(last.strategy)].model.step(x, z), 0, 10)
+            last = at.observe(scores(x))
+        assert last == told

@@ -183,6 +183,7 @@ class Beliefs:
         if not len(moved):
             return
         at = base[moved]
+        self.mean, self.covariance, self.cross = self.mean.copy(), self.covariance.copy(), self.cross.copy()
         self.mean[moved, :n] = self.past[moved, at]
         own = self.past_covariance[moved, at]
         shared = self.cross[moved, at, :, n:]

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trimtab.control.goal import Goal, Utility, read_floor
-from trimtab.control.knowledge import Knowledge
-from trimtab.control.live import PilotSession
+from trimtab.control.knowledge import Knowledge, named
+from trimtab.control.live import MOST_ITERATIONS, PilotSession
 from trimtab.control.situation import Policy
 from trimtab.control.triggers import read_trigger
-from trimtab.core.objectives import ObjectiveSpace
+from trimtab.core.objectives import Direction, Objective, ObjectiveSpace
 from trimtab.errors import InputError
 
 if TYPE_CHECKING:
@@ -25,7 +25,9 @@ Floats = NDArray[np.float64]
 
 SCHEMA = "trimtab.pilot/1"
 
-_MOST = 1_000_000  # sessions in a document
+_MOST = 1_000_000_000  # sessions opened
+_LARGEST = 1e50
+_ROUNDING = 1e-6
 
 
 def pilot_to_dict(pilot: Pilot) -> dict[str, Any]:
@@ -67,53 +69,68 @@ def pilot_to_dict(pilot: Pilot) -> dict[str, Any]:
 
 def pilot_from_dict(document: Mapping[str, Any], policy: Policy | None, utility: Utility | None) -> Pilot:
     """Restore a pilot; ``InputError`` where the document is not one."""
-    from trimtab.control.pilot import Pilot
-
     schema = document.get("schema") if isinstance(document, Mapping) else None
     if schema != SCHEMA:
         raise InputError(f"a document of schema {SCHEMA} is needed, but got {schema!r:.80}")
     try:
-        goal = _read_goal(document["goal"], utility)
-        prior = knowledge_from_dict(document["prior"], goal.space)
-        text = document["policy"]
-        if text is None and policy is None:
-            raise InputError("this pilot's policy was an object, which no document can hold: give it as policy=")
-        pilot = object.__new__(Pilot)
-        pilot._fill(
-            goal,
-            prior,
-            text if policy is None else policy,
-            document["iterations"],
-            tuple(read_trigger(one, goal.space) for one in document["triggers"]),
-            float(document["memory"]),
-            int(document["seed"]),
-        )
-        shape = prior.total.shape
-        for index, sums in document["ended"].items():
-            pilot.ledger.add(int(index), _array(sums, shape, "ended"))
-        pilot.opened = int(document["opened"])
-        totals = [_array(total, shape, "known") for total in document["known"]]
-        running = document["running"]
-        if len(running) > _MOST:
-            raise InputError(f"at most {_MOST:,} sessions can run at once")
-        for one in running:
-            _resume(pilot, prior, one, totals)
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError, np.linalg.LinAlgError) as error:
+        return _restored(document, policy, utility)
+    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, np.linalg.LinAlgError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"this is not a whole document {SCHEMA}: {type(error).__name__}: {error}") from error
+
+
+def _restored(document: Mapping[str, Any], policy: Policy | None, utility: Utility | None) -> Pilot:
+    from trimtab.control.pilot import Pilot
+
+    goal = _read_goal(document["goal"], utility)
+    prior = knowledge_from_dict(document["prior"], goal.space)
+    text = document["policy"]
+    if text is None and policy is None:
+        raise InputError("this pilot's policy was an object, which no document can hold: give it as policy=")
+    pilot = object.__new__(Pilot)
+    pilot._fill(
+        goal,
+        prior,
+        text if policy is None else policy,
+        document["iterations"],
+        tuple(read_trigger(one, goal.space) for one in document["triggers"]),
+        document["memory"],
+        document["seed"],
+    )
+    shape = prior.total.shape
+    pilot.opened = _whole(document["opened"], _MOST, "opened")
+    for index, sums in document["ended"].items():
+        pilot.ledger.add(_whole(int(index), pilot.opened - 1, "ended"), _sums(sums, shape))
+    _check(pilot.knowledge)
+    totals = [_array(total, shape, "known") for total in document["known"]]
+    taken = set()
+    for one in document["running"]:
+        known = prior.with_total(totals[_whole(one["known"], len(totals) - 1, "known")])
+        session = PilotSession(pilot, one["key"], _whole(one["index"], pilot.opened - 1, "index"), _check(known))
+        free = session.key not in pilot.sessions and session.index not in taken
+        if not isinstance(session.key, str) or not session.key or not free:
+            raise InputError(f"each running session needs a key and an index of its own, but got {session.key!r:.80}")
+        taken.add(session.index)
+        pilot.sessions[session.key] = session
+        _resume(session, goal.space.names, one["scores"], one["strategies"], one["bases"])
     return pilot
 
 
-def _resume(pilot: Pilot, prior: Knowledge, one: Mapping[str, Any], totals: list[Floats]) -> None:
-    session = PilotSession(pilot, one["key"], int(one["index"]), prior.with_total(totals[int(one["known"])]))
-    pilot.sessions[session.key] = session
-    names = pilot.goal.space.names
-    for t, row in enumerate(one["scores"]):
-        scores = dict(zip(names, row, strict=True))
-        made = {} if t == 0 else {"strategy": one["strategies"][t - 1], "base": one["bases"][t - 1]}
-        session.take(scores, **made)
-    if one["scores"]:
+def _resume(
+    session: PilotSession, names: tuple[str, ...], scores: list[Any], strategies: list[Any], bases: list[Any]
+) -> None:
+    if not len(strategies) == len(bases) == max(len(scores) - 1, 0):
+        raise InputError(
+            f"{len(scores)} iterates were made in one step fewer, but there are {len(strategies)} strategies and "
+            f"{len(bases)} bases"
+        )
+    if len(strategies) > MOST_ITERATIONS:
+        raise InputError(f"a session has at most {MOST_ITERATIONS:,} iterations, but {session.key!r:.80} has more")
+    for t, row in enumerate(scores):
+        made = {} if t == 0 else {"strategy": strategies[t - 1], "base": bases[t - 1]}
+        session.take(dict(zip(names, row, strict=True)), **made)
+    if scores:
         session.settle()
 
 
@@ -123,14 +140,17 @@ def knowledge_to_dict(known: Knowledge) -> dict[str, Any]:
 
 
 def knowledge_from_dict(document: Mapping[str, Any], space: ObjectiveSpace) -> Knowledge:
-    """Restore what `knowledge_to_dict` wrote."""
-    names = tuple(document["strategies"])
+    """Restore what `knowledge_to_dict` wrote; ``InputError`` where it is no knowledge."""
+    names = named(document["strategies"])
     n, K = space.n, len(names)
     sizes = {"n": n, "K": K, "p": 1 + 2 * n}
     arrays = {name: _array(document[name], tuple(sizes[s] for s in shape), name) for name, shape in _SHAPES.items()}
-    made = Knowledge(space, names, **arrays)
-    _ = made.mean  # a matrix that is no sum of squares fails here, and not later
-    return made
+    spreads = np.concatenate([arrays["score_noise"], arrays["session_sd"].ravel()])
+    if not (arrays["scale"] >= 1 / _LARGEST).all() or (spreads < 0).any():
+        raise InputError("scale must be more than 0, and score_noise and session_sd at least 0")
+    _no_square(arrays["start_covariance"][None], "start_covariance")
+    _no_square(arrays["total"], "total")
+    return _check(Knowledge(space, names, **arrays))
 
 
 _SHAPES = {
@@ -152,7 +172,7 @@ def _read_goal(document: Mapping[str, Any], utility: Utility | None) -> Goal:
     if chosen is None:
         raise InputError("this pilot's utility was a function, which no document can hold: give it as utility=")
     return Goal(
-        ObjectiveSpace(document["objectives"]),
+        ObjectiveSpace(_objective(**one) for one in document["objectives"]),
         chosen,
         document["weights"] if utility is None else None,
         tuple(read_floor(one) for one in document["floors"]),
@@ -162,8 +182,42 @@ def _read_goal(document: Mapping[str, Any], utility: Utility | None) -> Goal:
     )
 
 
+def _objective(name: str, low: float | None, high: float | None, direction: Direction) -> Objective:
+    return Objective(name, -np.inf if low is None else low, np.inf if high is None else high, direction)
+
+
+def _whole(value: Any, most: int, what: str) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
+        raise InputError(f"{what} must be a whole number from 0 to {most:,}, but got {value!r:.80}")
+    return value
+
+
 def _array(values: Any, shape: tuple[int, ...], what: str) -> Floats:
     made = np.array(values, dtype=np.float64)
-    if made.shape != shape or not np.isfinite(made).all():
-        raise InputError(f"{what} must hold {' x '.join(map(str, shape))} finite numbers")
+    if made.shape != shape or not (np.abs(made) <= _LARGEST).all():
+        raise InputError(f"{what} must hold {' x '.join(map(str, shape))} numbers, none beyond {_LARGEST:g}")
     return made
+
+
+def _sums(values: Any, shape: tuple[int, ...]) -> Floats:
+    made = _array(values, shape, "ended")
+    _no_square(made, "ended")
+    return made
+
+
+def _no_square(matrices: Floats, what: str) -> None:
+    """Raise unless matrices (K, p, p) are sums of squares, up to rounding."""
+    size = np.abs(matrices).max(axis=(-1, -2), keepdims=True) + np.finfo(float).tiny
+    scaled = matrices / size
+    even = np.abs(scaled - scaled.swapaxes(-1, -2)).max() <= _ROUNDING
+    if not even or np.linalg.eigvalsh(scaled).min() < -_ROUNDING:
+        raise InputError(f"{what} must hold symmetric matrices without negative eigenvalues")
+
+
+def _check(known: Knowledge) -> Knowledge:
+    """Return what is known, if a drift follows from it."""
+    with np.errstate(all="ignore"):
+        mean = known.mean
+    if not all(np.isfinite(part).all() for part in (mean.F, mean.c, mean.Q)):
+        raise InputError("what is known must be of numbers from which a drift follows")
+    return known

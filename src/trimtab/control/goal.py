@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from numbers import Real
 from typing import Any, Literal, cast
 
 import numpy as np
 import scipy.special
 from numpy.typing import NDArray
 
+from trimtab.core import plain
 from trimtab.core.objectives import ObjectiveSpace
+from trimtab.core.plain import exact
 from trimtab.errors import InputError
 
 __all__ = ["UTILITIES", "Floor", "Goal", "Utility", "read_floor"]
@@ -31,6 +35,7 @@ UTILITIES = {
     "hypervolume": "share of the box that the iterates seen dominate together",
 }
 
+_LARGEST = sys.float_info.max
 _CELLS = 256  # points that a hypervolume is counted on
 
 
@@ -49,29 +54,40 @@ class Floor:
     on
         ``"kept"``: of the iterate that is kept in the end. ``"each"``: of every next iterate, so that a strategy that
         would probably pass the level is not used at all.
+    side
+        How it is written: ``">="``, or ``"<="`` for an objective that is minimised. A `Goal` fills it in where it is
+        None, and takes no other side.
     """
 
     objective: str
     level: float
     alpha: float = 0.05
     on: Literal["kept", "each"] = "kept"
+    side: Literal[">=", "<="] | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        if not np.isfinite(self.level) or not 0 < self.alpha < 1 or self.on not in ("kept", "each"):
+        if (
+            not (_is_number(self.level) and _is_number(self.alpha))
+            or not 0 < self.alpha < 1
+            or self.on not in ("kept", "each")
+        ):
             raise InputError(
                 f"a floor needs a finite level, 0 < alpha < 1 and on='kept' or 'each', but got level={self.level}, "
                 f"alpha={self.alpha} and on={self.on!r}"
             )
 
     def __str__(self) -> str:
-        return f"{self.objective}>={self.level:g}@{self.alpha:g}" + (":each" if self.on == "each" else "")
+        end = ":each" if self.on == "each" else ""
+        return f"{self.objective}{self.side or '>='}{exact(self.level)}@{exact(self.alpha)}{end}"
 
 
-_FLOOR = re.compile(r"\s*(?P<name>[^<>=@]+?)\s*(>=|<=)\s*(?P<level>[^@:]+)(@(?P<alpha>[^:]+))?(:(?P<on>kept|each))?\s*")
+_FLOOR = re.compile(
+    r"\s*(?P<name>[^<>=@]+?)\s*(?P<side>>=|<=)\s*(?P<level>[^@:]+)(@(?P<alpha>[^:]+))?(:(?P<on>kept|each))?\s*"
+)
 
 
 def read_floor(text: str) -> Floor:
-    """Read ``NAME>=LEVEL[@ALPHA][:kept|each]``; ``<=`` reads better for an objective that is minimised.
+    """Read ``NAME>=LEVEL[@ALPHA][:kept|each]``; ``NAME<=LEVEL`` of an objective that is minimised.
 
     >>> read_floor("security>=2@0.05")
     Floor(objective='security', level=2.0, alpha=0.05, on='kept')
@@ -81,7 +97,7 @@ def read_floor(text: str) -> Floor:
         if found is None:
             raise ValueError
         alpha = float(found["alpha"]) if found["alpha"] else 0.05
-        return Floor(found["name"], float(found["level"]), alpha, found["on"] or "kept")  # type: ignore[arg-type]
+        return Floor(found["name"], float(found["level"]), alpha, found["on"] or "kept", found["side"])  # type: ignore[arg-type]
     except ValueError as error:
         if isinstance(error, InputError):
             raise
@@ -140,18 +156,22 @@ class Goal:
     def __post_init__(self) -> None:
         put = object.__setattr__
         if isinstance(self.utility, Mapping):
+            if self.weights is not None:
+                raise InputError("weights by objective are a utility already: leave out weights=, or name a utility")
             put(self, "weights", dict(self.utility))
             put(self, "utility", "weighted")
-        if not callable(self.utility) and self.utility not in UTILITIES:
+        if not callable(self.utility) and not (isinstance(self.utility, str) and self.utility in UTILITIES):
             raise InputError(
                 f"a utility is one of {', '.join(UTILITIES)}, weights by objective or a callable, "
                 f"but got {self.utility!r:.80}"
             )
+        if self.weights is not None and self.utility not in ("weighted", "product"):
+            name = "a function" if callable(self.utility) else repr(self.utility)
+            raise InputError(f"weights are for the utilities 'weighted' and 'product', but the utility is {name}")
         for number in (self.cost, self.least_gain, *self.costs.values()):
-            if not np.isfinite(number) or number < 0:
+            if not _is_number(number) or number < 0:
                 raise InputError(f"a cost or least gain must be zero or more utility points, but got {number!r:.80}")
-        for floor in self.floors:
-            self.space.index(floor.objective)
+        put(self, "floors", tuple(_sided(floor, self.space) for floor in self.floors))
         open_ended = [one.name for one in self.space if not one.bounded]
         if open_ended and self.utility in ("product", "hypervolume"):
             raise InputError(
@@ -166,10 +186,15 @@ class Goal:
         given = self.weights
         if given is None:
             return np.full(self.space.n, 1 / self.space.n)
+        if not isinstance(given, Mapping):
+            raise InputError(
+                f"weights are given by objective, as in {{{self.space.names[0]!r}: 2}}, but got {given!r:.80}"
+            )
         w = np.zeros(self.space.n)
+        usable = all(_is_number(weight) and weight >= 0 for weight in given.values())
         for name, weight in given.items():
-            w[self.space.index(name)] = weight
-        if not np.isfinite(w).all() or (w < 0).any() or not w.sum() > 0:
+            w[self.space.index(name)] = weight if usable else 0.0
+        if not w.sum() > 0:
             raise InputError(f"weights must be zero or more and not all zero, but got {dict(given)!r:.200}")
         return np.asarray(w / w.sum())
 
@@ -299,7 +324,7 @@ class Goal:
         if callable(self.utility):
             raise InputError("a utility that is a function cannot be written to a document: give a name or weights")
         return {
-            "objectives": [str(one) for one in self.space],
+            "objectives": plain.objectives(self.space),
             "utility": self.utility,
             "weights": None if self.weights is None else dict(self.weights),
             "floors": [str(one) for one in self.floors],
@@ -334,6 +359,29 @@ def passed_chance(space: ObjectiveSpace, floor: Floor, x: Floats, variance: Floa
     with np.errstate(divide="ignore", invalid="ignore"):
         z = np.where(sd > 1e-9, short / np.where(sd > 1e-9, sd, 1.0), np.where(short > 0, np.inf, -np.inf))
     return np.asarray(scipy.special.ndtr(z))
+
+
+def _sided(floor: Floor, space: ObjectiveSpace) -> Floor:
+    """Return the floor, written as its objective's direction has it."""
+    if not isinstance(floor, Floor):
+        raise InputError(f"a floor is a Floor, or a text such as 'security>=2@0.05', but got {floor!r:.80}")
+    one = space[floor.objective]
+    side: Literal[">=", "<="] = ">=" if one.direction == "max" else "<="
+    if floor.side not in (None, side):
+        raise InputError(
+            f"{one.name} is {'maximised' if side == '>=' else 'minimised'}, and a floor shuts off its bad side: write "
+            f"{one.name}{side}{exact(floor.level)}"
+        )
+    if not (floor.level <= one.high if side == ">=" else floor.level >= one.low):
+        raise InputError(
+            f"no score can meet {one.name}{side}{exact(floor.level)}: its scale goes from {exact(one.low)} to "
+            f"{exact(one.high)}"
+        )
+    return replace(floor, side=side)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, Real) and -_LARGEST <= cast("float", value) <= _LARGEST
 
 
 def _goodness_of(space: ObjectiveSpace) -> tuple[Floats, Floats]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from numbers import Real
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,12 +15,13 @@ from trimtab.core.streams import KeyPart, stream
 from trimtab.errors import InputError
 from trimtab.forecasting.loops import Loop, Loops
 
-__all__ = ["Drifts", "Knowledge"]
+__all__ = ["Drifts", "Knowledge", "named"]
 
 Floats = NDArray[np.float64]
 
 TENTHS = 10.0  # units in an objective's range
 SPREAD = 0.25  # prior mean of Q, in squared units
+_MOST_NOISE = 1e100
 PRIOR_STEPS = 1.0  # what "the drift is zero" weighs where nothing is known, in steps
 
 
@@ -318,10 +320,26 @@ def _positive(matrix: Floats) -> Floats:
     return np.asarray((vectors * np.clip(values, 0.0, None)) @ vectors.T)
 
 
+def named(strategies: Iterable[str]) -> tuple[str, ...]:
+    """Return names of strategies; ``InputError`` unless they are texts, one or more, and each comes once."""
+    if isinstance(strategies, str) or not isinstance(strategies, Iterable):
+        raise InputError(f"strategies are a list of names, but got {strategies!r:.80}")
+    names = tuple(strategies)
+    if not all(isinstance(name, str) and name.strip() for name in names):
+        raise InputError(f"strategies are named by texts that are not empty, but got {[*names]!r:.200}")
+    if not names or len(set(names)) < len(names):
+        raise InputError(f"strategies need at least one name and each once, but got {', '.join(names) or 'none'}")
+    return names
+
+
 def _noise(space: ObjectiveSpace, given: Mapping[str, float] | None, variances: Floats) -> Floats:
     result = np.array(variances, dtype=np.float64)
+    if given is not None and not isinstance(given, Mapping):
+        raise InputError(f"score noise is given by objective, as in {{{space.names[0]!r}: 0.3}}, but got {given!r:.80}")
     for name, sd in (given or {}).items():
-        if not np.isfinite(sd) or sd < 0:
-            raise InputError(f"the score noise of {name} must be a standard deviation of zero or more, but got {sd!r}")
-        result[space.index(name)] = sd**2
+        if not isinstance(sd, Real) or not 0 <= sd < _MOST_NOISE:
+            raise InputError(
+                f"the score noise of {name} must be a standard deviation of zero or more, but got {sd!r:.80}"
+            )
+        result[space.index(name)] = float(sd) ** 2
     return result

@@ -74,28 +74,34 @@ class Ledger:
 
     def __init__(self, shape: tuple[int, ...], memory: float = 1.0) -> None:
         self.shape, self.memory = shape, memory
-        self.entries: dict[int, Floats] = {}
-        self._blocks: dict[int, Floats] = {}
+        self._blocks: dict[int, dict[int, Floats]] = {}
+        self._whole: dict[int, Floats] = {}
+
+    @property
+    def entries(self) -> dict[int, Floats]:
+        """What each ended session has shown, in the order of opening."""
+        return {index: self._blocks[b][index] for b in sorted(self._blocks) for index in sorted(self._blocks[b])}
 
     def add(self, index: int, sums: Floats) -> None:
         """Enter what the session that was opened as number `index` has shown."""
-        self.entries[index] = sums
-        self._blocks.pop(index // _BLOCK, None)
+        self._blocks.setdefault(index // _BLOCK, {})[index] = sums
+        self._whole.pop(index // _BLOCK, None)
 
     def total(self, opened: int) -> Floats:
         """Return the sum over all that ended, when `opened` sessions have been opened."""
-        numbers: dict[int, list[int]] = {}
-        for index in self.entries:
-            if index // _BLOCK not in self._blocks:
-                numbers.setdefault(index // _BLOCK, []).append(index)
-        for block, members in numbers.items():
-            end = (block + 1) * _BLOCK
-            self._blocks[block] = _sum(
-                (self.entries[i] * self.memory ** (end - i) for i in sorted(members)), self.shape
-            )
-        return _sum(
-            (self._blocks[b] * self.memory ** (opened - (b + 1) * _BLOCK) for b in sorted(self._blocks)), self.shape
-        )
+        return _sum((self._block(b, opened) for b in sorted(self._blocks)), self.shape)
+
+    def _block(self, b: int, opened: int) -> Floats:
+        end = (b + 1) * _BLOCK
+        if end > opened:
+            return self._weighed(b, opened)
+        if b not in self._whole:
+            self._whole[b] = self._weighed(b, end)
+        return self._whole[b] * self.memory ** (opened - end)
+
+    def _weighed(self, b: int, opened: int) -> Floats:
+        entries = self._blocks[b]
+        return _sum((entries[i] * self.memory ** (opened - i) for i in sorted(entries)), self.shape)
 
 
 def _sum(parts: Iterable[Floats], shape: tuple[int, ...]) -> Floats:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import replace
+from numbers import Integral
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,9 +23,12 @@ from trimtab.errors import InputError
 if TYPE_CHECKING:
     from trimtab.control.pilot import Pilot
 
-__all__ = ["PilotSession"]
+__all__ = ["MOST_ITERATIONS", "PilotSession"]
 
 Floats = NDArray[np.float64]
+
+MOST_ITERATIONS = 1000
+"""Of a session, whatever its pilot's budget."""
 
 
 class PilotSession:
@@ -55,7 +60,8 @@ class PilotSession:
     @property
     def iterations(self) -> int:
         """Iterations done, the start aside; -1 before the first scores."""
-        return -1 if self._track is None else self._track.strategy.shape[1]
+        track = self._track
+        return -1 if track is None else track.strategy.shape[1]
 
     def observe(
         self, scores: Mapping[str, float | None], *, strategy: str | None = None, base: int | None = None
@@ -81,22 +87,25 @@ class PilotSession:
 
     def take(self, scores: Mapping[str, float | None], *, strategy: str | None = None, base: int | None = None) -> None:
         """Take in an iterate, see `observe`, without deciding; the next one needs its `strategy` then."""
-        y = self._read(scores)
-        if self.ended and strategy is None:
-            raise InputError(
-                f"the session {self.key!r} has ended: open another, or to go on all the same, say by which strategy"
-            )
-        if self._track is not None:
-            self._advance(self._track, y, strategy, base)
-        elif strategy is not None or base is not None:
-            raise InputError("the first scores are those of the start, which no strategy made")
-        else:
-            pilot = self._pilot
-            self._track = Track(pilot.goal, self.known, pilot.iterations, pilot.seed, [self.key], y[None])
-        self.decision = None
-        if self.ended:
-            self.ended = False
-            self._pilot.reopen(self)
+        with self._lock:
+            y = self._read(scores)
+            if self.ended and strategy is None:
+                raise InputError(
+                    f"the session {self.key!r} has ended: open another, or to go on all the same, say by which strategy"
+                )
+            if self._track is not None:
+                track = self._after(self._track, y, strategy, base)
+            elif strategy is not None or base is not None:
+                raise InputError("the first scores are those of the start, which no strategy made")
+            else:
+                pilot = self._pilot
+                track = Track(
+                    pilot.goal, self.known, pilot.iterations, pilot.seed, [self.key], y[None], pilot.prior
+                )
+            if self.ended:
+                self._pilot.reopen(self)
+            # A track is never changed once it stands here, so that other threads may read it at any time.
+            self._track, self.decision, self.ended = track, None, False
 
     def settle(self) -> Decision:
         """Return what to do now, having taken in all scores so far; ``InputError`` before the first."""
@@ -118,28 +127,33 @@ class PilotSession:
 
     def sums(self) -> Floats:
         """Return what the session's steps add to what is known, see `learning.expected_sums`."""
-        if self._track is None:
+        track = self._track
+        if track is None:
             return np.zeros_like(self.known.total)
-        return np.asarray(expected_sums(self._track.beliefs, self._track.scores)[0])
+        return np.asarray(expected_sums(track.beliefs, track.scores)[0])
 
     @property
     def situation(self) -> Situation | None:
         """Where it stands, as a policy sees it."""
-        return None if self._track is None else self._track.situation()
+        track = self._track
+        return None if track is None else track.situation()
 
     def history(self) -> tuple[Floats, list[str], list[int]]:
         """Return its scores (t + 1, n), and by which strategy and from which iterate each but the first was made."""
-        if self._track is None:
+        track = self._track
+        if track is None:
             return np.empty((0, self.known.n)), [], []
-        beliefs = self._track.beliefs
+        beliefs = track.beliefs
         return (
-            self._track.scores[0],
+            track.scores[0],
             [self.known.strategies[k] for k in beliefs.strategy[0]],
             [int(base) for base in beliefs.base[0]],
         )
 
-    def _advance(self, track: Track, y: Floats, strategy: str | None, base: int | None) -> None:
+    def _after(self, track: Track, y: Floats, strategy: str | None, base: int | None) -> Track:
         names, t = self.known.strategies, track.strategy.shape[1]
+        if t >= MOST_ITERATIONS:
+            raise InputError(f"a session has at most {MOST_ITERATIONS:,} iterations: open another")
         if strategy is None and self.decision is not None:
             strategy = self.decision.strategy
             base = self.decision.base if base is None else base
@@ -149,10 +163,13 @@ class PilotSession:
         if strategy not in names:
             raise InputError(f"no strategy is called {strategy!r:.80}; there are {', '.join(names)}")
         at = t if base is None else base
-        if not 0 <= at <= t:
-            raise InputError(f"base must be an iterate seen, 0 to {t}, but got {at!r}")
+        if not isinstance(at, Integral) or not 0 <= at <= t:
+            raise InputError(f"base must be an iterate seen, 0 to {t}, but got {at!r:.80}")
         # What the session's own steps have shown so far bears on how its next ones are read.
-        track.step(np.array([names.index(strategy)]), y[None], np.array([at]), self._now())
+        made = copy(track)
+        made.beliefs = copy(track.beliefs)
+        made.step(np.array([names.index(strategy)]), y[None], np.array([int(at)]), self._now())
+        return made
 
     def _now(self) -> Knowledge:
         return self.known.added(self.sums())

@@ -25,11 +25,14 @@ from trimtab.control.lookahead_exact import Exact, ExactState
 from trimtab.control.lookahead_noisy import Kept, first_step, start_noisy
 from trimtab.control.lookahead_parts import Transition, by_session, deviations, normals, repeated
 from trimtab.control.lookahead_plans import Plans
+from trimtab.errors import InputError
 
 __all__ = ["Effort", "Plan", "look_ahead"]
 
 Floats = NDArray[np.float64]
 
+MOST_DRAWS = 256
+MOST_STEPS = 1000
 _HELD = 400_000  # numbers held in one array of outcomes
 
 
@@ -47,12 +50,26 @@ class Effort:
         Of the steps after it, for each outcome; a multiple of the draws.
     horizon
         Steps looked ahead in all.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than one of anything, more than 256 draws, or more than 1,000 steps.
     """
 
     draws: int = 8
     outcomes: int = 2
     paths: int = 16
     horizon: int = 10
+
+    def __post_init__(self) -> None:
+        if min(self.draws, self.outcomes, self.paths, self.horizon) < 1:
+            raise InputError(f"a lookahead needs one or more of everything, but got {self}")
+        if self.draws > MOST_DRAWS or self.horizon > MOST_STEPS:
+            raise InputError(
+                f"a lookahead has at most {MOST_DRAWS} draws and {MOST_STEPS:,} steps, but got {self.draws:,} and "
+                f"{self.horizon:,}"
+            )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from numbers import Integral, Real
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from trimtab.control.goal import Floor, Goal, Utility, read_floor
-from trimtab.control.knowledge import Knowledge
+from trimtab.control.knowledge import Knowledge, named
 from trimtab.control.learning import Ledger
-from trimtab.control.live import PilotSession
+from trimtab.control.live import MOST_ITERATIONS, PilotSession
 from trimtab.control.registry import read_policy
 from trimtab.control.situation import Policy
-from trimtab.control.triggers import Trigger, read_trigger
+from trimtab.control.track import Track
+from trimtab.control.triggers import Trigger, fired, read_trigger
 from trimtab.core.objectives import Objective, ObjectiveSpace
 from trimtab.errors import InputError
 
@@ -26,9 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Pilot"]
 
-Floats = NDArray[np.float64]
-
-MOST_ITERATIONS = 1000
+T = TypeVar("T")
 
 
 class Pilot:
@@ -87,10 +84,22 @@ class Pilot:
         If anything cannot be used as given.
     """
 
+    goal: Goal
+    prior: Knowledge
+    policy: Policy
+    policy_text: str | None
+    triggers: tuple[Trigger, ...]
+    ledger: Ledger
+    iterations: int
+    seed: int
+    sessions: dict[str, PilotSession]
+    opened: int
+    _lock: threading.RLock
+
     def __init__(
         self,
         objectives: ObjectiveSpace | Iterable[Objective | str],
-        strategies: Sequence[str] | None = None,
+        strategies: Iterable[str] | None = None,
         *,
         policy: str | Policy = "predictive",
         fit: Fit | str | Path | None = None,
@@ -105,18 +114,24 @@ class Pilot:
         memory: float = 1.0,
         seed: int = 0,
     ) -> None:
-        space = objectives if isinstance(objectives, ObjectiveSpace) else ObjectiveSpace(objectives)
+        space = (
+            objectives if isinstance(objectives, ObjectiveSpace) else ObjectiveSpace(_several(objectives, "objectives"))
+        )
         prior = _prior(space, strategies, fit, score_noise)
         goal = Goal(
             space,
             utility,
             weights,
-            floors=tuple(read_floor(one) if isinstance(one, str) else one for one in constraints),
+            floors=tuple(
+                read_floor(one) if isinstance(one, str) else one for one in _several(constraints, "constraints")
+            ),
             cost=0.0 if isinstance(cost, Mapping) else cost,
             costs=dict(cost) if isinstance(cost, Mapping) else {},
             least_gain=least_gain,
         )
-        chosen = tuple(read_trigger(one, space) if isinstance(one, str) else one for one in triggers)
+        chosen = tuple(
+            read_trigger(one, space) if isinstance(one, str) else one for one in _several(triggers, "triggers")
+        )
         self._fill(goal, prior, policy, iterations, chosen, memory, seed)
 
     def _fill(
@@ -129,18 +144,40 @@ class Pilot:
         memory: float,
         seed: int,
     ) -> None:
-        if not isinstance(iterations, int) or not 1 <= iterations <= MOST_ITERATIONS:
-            raise InputError(f"iterations must be a whole number from 1 to {MOST_ITERATIONS}, but got {iterations!r}")
-        if not 0 < memory <= 1:
-            raise InputError(f"memory must lie above 0 and at most at 1, but got {memory!r}")
+        if not _is_whole(iterations) or not 1 <= iterations <= MOST_ITERATIONS:
+            raise InputError(
+                f"iterations must be a whole number from 1 to {MOST_ITERATIONS:,}, but got {iterations!r:.80}"
+            )
+        if not isinstance(memory, Real) or not 0 < memory <= 1:
+            raise InputError(f"memory must lie above 0 and at most at 1, but got {memory!r:.80}")
+        if not _is_whole(seed):
+            raise InputError(f"a seed is a whole number, but got {seed!r:.80}")
+        if not isinstance(policy, str) and not callable(getattr(policy, "choose", None)):
+            raise InputError(
+                f"a policy is a text such as 'predictive', or has choose(situation), but got {policy!r:.80}"
+            )
+        for trigger in triggers:
+            if not callable(getattr(trigger, "check", None)):
+                raise InputError(
+                    f"a trigger is a text such as 'security<2', or has check(situation), but got {trigger!r:.80}"
+                )
         goal.cost_of(prior.strategies)
-        self.goal, self.prior, self.iterations, self.seed = goal, prior, iterations, seed
+        self.goal, self.prior, self.iterations, self.seed = goal, prior, int(iterations), int(seed)
         self.triggers, self.policy_text = triggers, policy if isinstance(policy, str) else None
-        self.policy: Policy = read_policy(policy) if isinstance(policy, str) else policy
+        self.policy = read_policy(policy) if isinstance(policy, str) else policy
         self.ledger = Ledger(prior.total.shape, memory)
-        self.sessions: dict[str, PilotSession] = {}
+        self.sessions = {}
         self.opened = 0
         self._lock = threading.RLock()
+        self._rehearse()
+
+    def _rehearse(self) -> None:
+        """Decide on a start like any other, so that what the policy, the utility or a trigger lacks shows now."""
+        start = self.prior.start_mean.clip(self.goal.space.low, self.goal.space.high)
+        now = Track(self.goal, self.prior, 1, self.seed, ["rehearsal"], start[None]).situation()
+        if self.policy_text is not None:
+            self.policy.choose(now)
+        fired(self.triggers, now)
 
     def __repr__(self) -> str:
         return (
@@ -232,16 +269,24 @@ class Pilot:
         return cls.from_dict(document, policy=policy, utility=utility)
 
 
+def _several(given: Iterable[T], what: str) -> Iterable[T]:
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise InputError(f"{what} are given as a list, but got {given!r:.80}")
+    return given
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
 def _prior(
     space: ObjectiveSpace,
-    strategies: Sequence[str] | None,
+    strategies: Iterable[str] | None,
     fit: Fit | str | Path | None,
     score_noise: Mapping[str, float] | None,
 ) -> Knowledge:
-    if isinstance(strategies, str) or (strategies is not None and not all(isinstance(s, str) for s in strategies)):
-        raise InputError(f"strategies are a list of names, but got {strategies!r:.80}")
-    if strategies is not None and (not strategies or len(set(strategies)) < len(strategies)):
-        raise InputError(f"strategies need at least one name and each once, but got {', '.join(strategies) or 'none'}")
+    if strategies is not None:
+        strategies = named(strategies)
     if fit is None:
         if strategies is None:
             raise InputError("without a fit the pilot needs the names of the strategies to choose from")

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from trimtab.control.monitor import session_alarm
 from trimtab.control.situation import Situation
 from trimtab.core.objectives import ObjectiveSpace
+from trimtab.core.plain import exact
 from trimtab.dynamics import spectrum
 from trimtab.errors import InputError
 
@@ -65,7 +66,7 @@ class _Condition:
             )
 
     def _end(self, usual: float = 0.5) -> str:
-        return ("" if self.at == usual else f"@{self.at:g}") + ("" if self.action == "ask" else f":{self.action}")
+        return ("" if self.at == usual else f"@{exact(self.at)}") + ("" if self.action == "ask" else f":{self.action}")
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -103,7 +104,8 @@ class Below(_Condition):
 
     def told(self, space: ObjectiveSpace) -> str:
         """See `Trigger`."""
-        return f"{self.objective}{'<' if space[self.objective].direction == 'max' else '>'}{self.level:g}{self._end()}"
+        side = "<" if space[self.objective].direction == "max" else ">"
+        return f"{self.objective}{side}{exact(self.level)}{self._end()}"
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -153,7 +155,7 @@ class Falling(_Condition):
     def told(self, space: ObjectiveSpace) -> str:
         """See `Trigger`."""
         verb = "falls" if space[self.objective].direction == "max" else "rises"
-        return f"{self.objective} {verb} {100 * self.by:g}%{self._end()}"
+        return f"{self.objective} {verb} {exact(100 * self.by)}%{self._end()}"
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -192,7 +194,7 @@ class RateAbove(_Condition):
 
     def told(self, space: ObjectiveSpace) -> str:
         """See `Trigger`."""
-        return f"rate>{self.rate:g}{self._end()}"
+        return f"rate>{exact(self.rate)}{self._end()}"
 
 
 @dataclass(frozen=True, slots=True, init=False)

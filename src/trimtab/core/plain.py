@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from trimtab.core.exclusions import Exclusion
 from trimtab.core.objectives import ObjectiveSpace
 
-__all__ = ["Interval", "array", "complexes", "exclusions", "interval", "number", "objectives"]
+__all__ = ["Interval", "array", "complexes", "exact", "exclusions", "interval", "number", "objectives"]
 
 
 class Interval(Protocol):
@@ -34,6 +34,16 @@ class Interval(Protocol):
 def number(value: float) -> float | None:
     """Return `value` as a float, None if it is unknown or infinite."""
     return float(value) if math.isfinite(value) else None
+
+
+def exact(value: float) -> str:
+    """Return the shortest text that reads back as the very same number.
+
+    >>> exact(2.0), exact(0.1234567891)
+    ('2', '0.1234567891')
+    """
+    short = f"{value:g}"
+    return short if float(short) == value else repr(float(value))
 
 
 def array(values: ArrayLike) -> Any:
