@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from trimtab.control.situation import ASK, Choice, Situation
+from trimtab.core import plain
 
 __all__ = ["Action", "Decision", "Gain", "decide"]
 
@@ -38,7 +39,7 @@ class Gain:
 
     def to_list(self) -> list[float | None]:
         """Return the three values, None for those that the policy does not reckon."""
-        return [value if np.isfinite(value) else None for value in (self.expected, self.low, self.high)]
+        return [plain.number(value) for value in (self.expected, self.low, self.high)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from trimtab.control.evaluation.outcome import Figure, Outcome, outcome_of
 from trimtab.control.evaluation.world import Sessions
 from trimtab.control.goal import Goal
+from trimtab.core.by_name import ByName
 from trimtab.core.objectives import ObjectiveSpace
 from trimtab.core.records import Iteration
 from trimtab.core.streams import stream
@@ -47,7 +47,7 @@ _LEVEL = 0.95
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Trial:
+class Trial(ByName[Outcome]):
     """What policies came to on held-out tasks.
 
     Parameters
@@ -81,11 +81,11 @@ class Trial:
     failed: Mapping[str, float]
     best_fixed: str
 
-    def __getitem__(self, arm: str) -> Outcome:
-        return self.outcomes[arm]
+    _unknown = "no arm is called"
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.outcomes)
+    @property
+    def _parts(self) -> Mapping[str, Outcome]:
+        return self.outcomes
 
     def over(self, arm: str, other: str) -> Figure:
         """Return how much more net utility one arm has than another, in pairs, with an interval clustered by task."""
@@ -103,10 +103,6 @@ class Trial:
         from trimtab.sessions.trial_summary import document
 
         return document(self)
-
-    def to_json(self) -> str:
-        """Return `to_dict` as JSON."""
-        return json.dumps(self.to_dict(), indent=2, allow_nan=False)
 
 
 def default_arms(strategies: Sequence[str]) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +12,7 @@ from rich.text import Text
 
 from trimtab.control.evaluation.outcome import Figure
 from trimtab.control.evaluation.summary import figure_text, policy_label
+from trimtab.core.plain import number as known
 from trimtab.estimation.layout import listed, number, plain, table
 from trimtab.sessions.trial import COLD, Trial, clustered
 
@@ -125,4 +125,4 @@ def _arm(found: Trial, arm: str) -> dict[str, Any]:
 
 
 def _figure(figure: Figure) -> list[float | None]:
-    return [value if math.isfinite(value) else None for value in (figure.mean, figure.low, figure.high)]
+    return [known(value) for value in (figure.mean, figure.low, figure.high)]
