@@ -13,7 +13,10 @@ from trimtab.control.learning import expected_sums
 @pytest.mark.parametrize("noise", [0.0, 0.7])
 @pytest.mark.parametrize("levels", [0.0, 0.4])
 @pytest.mark.parametrize("missing", [False, True])
-def test_estimates_and_sums_are_those_of_the_joint_law(noise: float, levels: float, missing: bool) -> None:
+@pytest.mark.parametrize("bases", [None, [[0, 0, 0, 0, 0], [0, 0, 2, 1, 4], [0, 1, 2, 0, 2]]])
+def test_estimates_and_sums_are_those_of_the_joint_law(
+    noise: float, levels: float, missing: bool, bases: list[list[int]] | None
+) -> None:
     known = knowledge(noise=noise, levels=levels)
     n, T, S = known.n, 5, 3
     rng = np.random.default_rng(1)
@@ -21,28 +24,29 @@ def test_estimates_and_sums_are_those_of_the_joint_law(noise: float, levels: flo
     if missing:
         y[1, 2, 0] = y[2, 0, 1] = y[2, 5] = np.nan
     beliefs = Beliefs.start(known, y[:, 0])
+    base = np.tile(np.arange(T), (S, 1)) if bases is None else np.array(bases)
     for t in range(T):
-        beliefs.step(strategy[:, t], y[:, t + 1])
+        beliefs.step(strategy[:, t], y[:, t + 1], base[:, t])
     sums = expected_sums(beliefs, y)
     for s in range(S):
-        mean, covariance, states = dense(known, strategy[s], y[s])
+        mean, covariance, states = dense(known, strategy[s], y[s], base[s])
         np.testing.assert_allclose(beliefs.past[s].ravel(), mean[states], atol=1e-7)
         for t in range(T + 1):
             block = slice(t * n, (t + 1) * n)
             np.testing.assert_allclose(beliefs.past_covariance[s, t], covariance[block, block], atol=1e-7)
         if levels:
             np.testing.assert_allclose(beliefs.mean[s, n:], mean[-n:], atol=1e-7)
-        np.testing.assert_allclose(sums[s], _sums(known, strategy[s], y[s], mean, covariance), atol=1e-6)
+        np.testing.assert_allclose(sums[s], _sums(known, strategy[s], base[s], y[s], mean, covariance), atol=1e-6)
 
 
-def _sums(known, strategy, y, mean, covariance):  # type: ignore[no-untyped-def]
+def _sums(known, strategy, base, y, mean, covariance):  # type: ignore[no-untyped-def]
     n = known.n
     result = np.zeros_like(known.total)
     for t, k in enumerate(strategy):
-        if not np.isfinite(y[t : t + 2]).all():
+        if not np.isfinite(y[[base[t], t + 1]]).all():
             continue
         pick, shift = np.zeros((1 + 2 * n, len(mean))), np.zeros(1 + 2 * n)
-        before, after = slice(t * n, (t + 1) * n), slice((t + 1) * n, (t + 2) * n)
+        before, after = slice(base[t] * n, (base[t] + 1) * n), slice((t + 1) * n, (t + 2) * n)
         shift[0], shift[1 : 1 + n] = 1.0, -known.center / known.scale
         pick[1 : 1 + n, before] = np.diag(1 / known.scale)
         pick[1 + n :, after], pick[1 + n :, before] = np.diag(1 / known.scale), -np.diag(1 / known.scale)

@@ -31,7 +31,9 @@ def knowledge(n: int = 2, K: int = 3, *, noise: float = 0.0, levels: float = 0.0
     return replace(made.added(sums), session_sd=sd, start_covariance=np.eye(n))
 
 
-def dense(known: Knowledge, strategy: NDArray[np.int64], y: Floats) -> tuple[Floats, Floats, Floats]:
+def dense(
+    known: Knowledge, strategy: NDArray[np.int64], y: Floats, base: NDArray[np.int64] | None = None
+) -> tuple[Floats, Floats, Floats]:
     """Return mean and covariance of (x_0, ..., x_T, xi) given one session's scores (T + 1, n), and which are x."""
     n, T = known.n, len(strategy)
     size, drawn = n * (T + 2), n * (T + 2)
@@ -41,7 +43,8 @@ def dense(known: Knowledge, strategy: NDArray[np.int64], y: Floats) -> tuple[Flo
     shift[:n] = known.start_mean
     mean = known.mean
     for t, k in enumerate(strategy):
-        before, after, w = slice(t * n, (t + 1) * n), slice((t + 1) * n, (t + 2) * n), slice((t + 2) * n, (t + 3) * n)
+        b = t if base is None else int(base[t])
+        before, after, w = slice(b * n, (b + 1) * n), slice((t + 1) * n, (t + 2) * n), slice((t + 2) * n, (t + 3) * n)
         M[after] = mean.F[0, k] @ M[before]
         M[after, n : 2 * n] += np.diag(known.session_sd[k])
         M[after, w] += np.eye(n)

@@ -177,20 +177,53 @@ class Beliefs:
         self.surprise = np.concatenate([self.surprise, distance[:, None]], axis=1)
 
     def _return_to(self, base: Ints) -> None:
-        """Make an earlier iterate the state now; what its estimate shares with the others' is not kept."""
+        """Make an earlier iterate the state now."""
         n = self.knowledge.n
         moved = np.flatnonzero(base != self.past.shape[1] - 1)
         if not len(moved):
             return
         at = base[moved]
+        shared = self._shared_with(moved, at)
         self.mean, self.covariance, self.cross = self.mean.copy(), self.covariance.copy(), self.cross.copy()
         self.mean[moved, :n] = self.past[moved, at]
-        own = self.past_covariance[moved, at]
-        shared = self.cross[moved, at, :, n:]
-        self.covariance[moved, :n, :n] = own
-        self.covariance[moved, :n, n:], self.covariance[moved, n:, :n] = shared, shared.swapaxes(-1, -2)
-        self.cross[moved, :, :, :n] = 0.0
-        self.cross[moved, at, :, :n] = own
+        self.covariance[moved, :n, :n] = self.past_covariance[moved, at]
+        link = self.cross[moved, at, :, n:]
+        self.covariance[moved, :n, n:], self.covariance[moved, n:, :n] = link, link.swapaxes(-1, -2)
+        self.cross[moved, :, :, :n] = shared
+
+    def _shared_with(self, sessions: Ints, at: Ints) -> Floats:
+        """Return Cov(x at each iteration, x at iteration `at`) of some sessions, (M, t + 1, n, n).
+
+        Iterates are a tree, each grown from the one that it went on from. Given xi and a neighbour on the way to `at`,
+        an iterate has nothing more to do with it. So covariances pass from neighbour to neighbour::
+
+            Cov(x, x_at) = Cov(x, [x_p, xi]) Cov([x_p, xi])^-1 Cov([x_p, xi], x_at).
+        """
+        n, M, count = self.knowledge.n, len(sessions), self.past.shape[1]
+        base, own, lag = self.base[sessions], self.past_covariance[sessions], self.lag[sessions]
+        level, xi = self.cross[sessions, :, :, n:], self.covariance[sessions, n:, n:]
+        rows = np.arange(M)
+        found = np.zeros((M, count, n, n))
+        if self.exact:
+            return found
+        found[rows, at] = own[rows, at]
+        known = np.zeros((M, count), dtype=bool)
+        known[rows, at] = True
+        while True:
+            # Of each step that one end is known of: that end, the other, and Cov(x at the other, x at the known one).
+            after = known[:, 1:]
+            before = known[rows[:, None], base]
+            s, t = np.nonzero(before != after)
+            if not len(s):
+                return found
+            down = before[s, t]
+            near, far = np.where(down, base[s, t], t + 1), np.where(down, t + 1, base[s, t])
+            step = np.where(down[:, None, None], lag[s, t].swapaxes(-1, -2), lag[s, t])
+            to = np.concatenate([step, level[s, far]], axis=-1)
+            whole = np.block([[own[s, near], level[s, near]], [level[s, near].swapaxes(-1, -2), xi[s]]])
+            through = np.concatenate([found[s, near], level[s, at[s]].swapaxes(-1, -2)], axis=-2)
+            found[s, far] = to @ np.linalg.pinv(whole, hermitian=True) @ through
+            known[s, far] = True
 
 
 def augmented(F: Floats, c: Floats, Q: Floats, sd: Floats) -> tuple[Floats, Floats, Floats]:
