@@ -19,12 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trimtab.control.belief import augmented
-from trimtab.control.goal import Goal, passed_chance
+from trimtab.control.goal import Goal
 from trimtab.control.knowledge import Drifts, Knowledge
 from trimtab.control.lookahead_exact import Exact, ExactState
 from trimtab.control.lookahead_noisy import Kept, first_step, start_noisy
 from trimtab.control.lookahead_parts import Transition, by_session, deviations, normals, repeated
 from trimtab.control.lookahead_plans import Plans
+from trimtab.control.outlook import floor_chance
 from trimtab.errors import InputError
 
 __all__ = ["Effort", "Plan", "look_ahead"]
@@ -85,7 +86,7 @@ class Plan:
     now
         (S,) utility of what would be kept if the session stopped now.
     chance
-        (S, K) largest chance that the next iterate passes a floor set on each of them, as a multiple of its alpha.
+        (S, K) see `trimtab.control.outlook.floor_chance`.
     """
 
     value: Floats
@@ -132,7 +133,8 @@ def look_ahead(
         some = slice(at, at + block)
         held = None if kept is None or exact or goal.set_valued else kept.take(some)
         parts.append(ahead.block(mean[some], covariance[some], best[some], held))
-    return Plan(*(np.concatenate([part[i] for part in parts]) for i in range(4)))
+    value, by_drift, now = (np.concatenate([part[i] for part in parts]) for i in range(3))
+    return Plan(value, by_drift, now, floor_chance(goal, knowledge, mean, covariance))
 
 
 class _Ahead:
@@ -159,9 +161,7 @@ class _Ahead:
         later = normals(self.paths * D, self.plans.looks, n, seed + 1).reshape(self.paths, D, -1, n)
         self.later = np.tile(later.transpose(2, 1, 0, 3), (1, 1, D * effort.outcomes, 1))[:, :, None]
 
-    def block(
-        self, mean: Floats, covariance: Floats, best: Floats, kept: Kept | None
-    ) -> tuple[Floats, Floats, Floats, Floats]:
+    def block(self, mean: Floats, covariance: Floats, best: Floats, kept: Kept | None) -> tuple[Floats, Floats, Floats]:
         S, (D, K) = len(mean), self.one.F.shape[:2]
         now = np.array(self.goal.worth(best))
         after, told = (
@@ -171,8 +171,7 @@ class _Ahead:
         value = after.reshape(K, S, -1).mean(axis=-1).T - self.costs
         own = told.reshape(D, K, S, D, -1)[range(D), :, :, range(D)]  # (D, K, S, B)
         by_drift = value[..., None] + deviations(own.reshape(D, K * S, -1)).reshape(K, S, D).swapaxes(0, 1)
-        chance = np.stack([self._chance(k, mean, covariance) for k in range(K)], axis=1)
-        return value, by_drift, now, chance
+        return value, by_drift, now
 
     def _on_estimates(self, mean: Floats, covariance: Floats, best: Floats) -> tuple[Floats, Floats]:
         """Return the value of the best plan after each first step: means (K S, O), and by drift, (D, K S, O)."""
@@ -211,16 +210,3 @@ class _Ahead:
         told = gain.reshape(D, len(state), state.shape[1], -1).mean(axis=-1)
         best, told = self.plans.best(futures, start, told.mean(axis=0), told)
         return best + np.tile(now, K)[:, None], told + np.tile(now, K)[:, None]
-
-    def _chance(self, k: int, mean: Floats, covariance: Floats) -> Floats:
-        """Return the largest chance of passing a floor on each iterate, in multiples of its alpha, (S,)."""
-        result = np.zeros(len(mean))
-        F = self.one.mean_F[k]
-        for floor in self.goal.floors:
-            if floor.on == "each":
-                j = self.goal.space.index(floor.objective)
-                variance = np.einsum("i,sij,j->s", F[j], covariance, F[j]) + self.one.Q[k, j, j]
-                centers = mean @ self.one.F[:, k, j].T + self.one.c[:, k, j]  # (S, D)
-                chance = passed_chance(self.goal.space, floor, centers, variance[:, None]).mean(axis=1)
-                result = np.maximum(result, chance / floor.alpha)
-        return result

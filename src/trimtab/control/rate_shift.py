@@ -70,9 +70,7 @@ def rate_shifts(
     drift from its posterior for each of 999 sets, and innovations as large as lately, so that those alone make no
     shift. With D the recent rate less that of the long-run mean drift, and D* the same of the simulated::
 
-        p = 2 min(P(D* <= D), P(D* >= D)).
-
-        difference = D - median D*.
+        p = 2 min(P(D* <= D), P(D* >= D)),    difference = D - median D*.
 
     Turned round, D* also gives an interval, [D - b, D - a] with its 2.5% and 97.5% quantiles a and b, which is right
     where little has shifted. Where much has, the estimate scatters otherwise. So sessions are simulated with the recent
@@ -240,9 +238,6 @@ class _Steps:
 def _shift(found: float, null: Floats, errors: Floats) -> Shift:
     null, errors = null[np.isfinite(null)], errors[np.isfinite(errors)]
     as_far = min(int((null <= found).sum()), int((null >= found).sum()))
-    low, middle, high = (
-        np.quantile(errors, [(1 - _CHANCE) / 2, 0.5, (1 + _CHANCE) / 2]) if len(errors) else [np.nan] * 3
-    )
     p = min(1.0, 2 * (as_far + 1) / (len(null) + 1))
     if not len(null) or not len(errors):
         return Shift(found, -np.inf, np.inf, p)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trimtab.control.goal import POINTS
+from trimtab.control.lookahead_parts import root_of
 from trimtab.control.outlook import standing
 from trimtab.control.policies.preference import preferred, strategy_index
 from trimtab.control.situation import Choice, Situation
@@ -100,10 +101,7 @@ def _outcomes(now: Situation, k: int) -> tuple[Floats, Floats]:
     P = F @ covariance @ F.T + Q
     R = np.diag(known.score_noise) + np.eye(n) * 1e-12
     explained = P @ np.linalg.solve(P + R, P)
-    explained = (explained + explained.swapaxes(-1, -2)) / 2
     half = stream(now.seed, "best_of_n").standard_normal((_OUTCOMES // 2, n))
     half = half / np.sqrt((half**2).mean(axis=0))
-    values, vectors = np.linalg.eigh(explained)
-    root = vectors * np.sqrt(np.maximum(values, 0.0))[:, None]
-    x = (mean @ F.T + c)[:, None] + np.concatenate([half, -half]) @ root.swapaxes(-1, -2)
+    x = (mean @ F.T + c)[:, None] + np.concatenate([half, -half]) @ root_of(explained)
     return np.clip(x, now.goal.space.low, now.goal.space.high), P - explained
