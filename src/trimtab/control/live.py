@@ -99,9 +99,7 @@ class PilotSession:
                 raise InputError("the first scores are those of the start, which no strategy made")
             else:
                 pilot = self._pilot
-                track = Track(
-                    pilot.goal, self.known, pilot.iterations, pilot.seed, [self.key], y[None], pilot.prior
-                )
+                track = Track(pilot.goal, self.known, pilot.iterations, pilot.seed, [self.key], y[None], pilot.prior)
             if self.ended:
                 self._pilot.reopen(self)
             # A track is never changed once it stands here, so that other threads may read it at any time.

@@ -46,6 +46,8 @@ class Situation:
         iterate, the utility is that of having nothing.
     seed, keys
         Of the random streams: of all sessions, and the name of each.
+    basis
+        What was known before any of these sessions, such as a fit: what takes long to work out may rest on it.
     """
 
     goal: Goal
@@ -60,6 +62,7 @@ class Situation:
     carry: Floats
     seed: int
     keys: Sequence[str]
+    basis: Knowledge
 
     def __len__(self) -> int:
         return len(self.scores)

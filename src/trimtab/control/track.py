@@ -32,12 +32,22 @@ class Track:
         Of the random streams, and the name of each session.
     y
         (S, n) scores of iteration 0, not-a-number where one is missing.
+    basis
+        See `Situation`; `knowledge` if None.
     """
 
     def __init__(
-        self, goal: Goal, knowledge: Knowledge, budget: int, seed: int, keys: Sequence[str], y: Floats
+        self,
+        goal: Goal,
+        knowledge: Knowledge,
+        budget: int,
+        seed: int,
+        keys: Sequence[str],
+        y: Floats,
+        basis: Knowledge | None = None,
     ) -> None:
         self.goal, self.knowledge, self.budget, self.seed, self.keys = goal, knowledge, budget, seed, keys
+        self.basis = knowledge if basis is None else basis
         self.beliefs = Beliefs.start(knowledge, y)
         self.scores = y[:, None]
         self.strategy = np.empty((len(keys), 0), dtype=np.int64)
@@ -82,7 +92,7 @@ class Track:
             keep = np.where(none, goal.shortfall(beliefs.past, covariance).argmin(axis=1), keep)
         return Situation(
             goal, self.knowledge, self.strategy.shape[1], self.budget, self.scores, self.strategy, beliefs, utility,
-            keep, carry, self.seed, self.keys,
+            keep, carry, self.seed, self.keys, self.basis,
         )  # fmt: skip
 
     def _nothing(self, value: Floats) -> Floats:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from trimtab.control.grid_plan import ValueGrids, grid_plan
+from trimtab.control.knowledge import Drifts
 from trimtab.control.lookahead import Effort, Plan, look_ahead
 from trimtab.control.situation import STOP, Choice, Situation
 from trimtab.errors import InputError
@@ -22,7 +24,10 @@ _95 = 1.959964
 
 @dataclass(frozen=True)
 class Predictive:
-    """Receding horizon over strategy sequences (`trimtab.control.lookahead`), replanned after every iteration.
+    """Receding horizon over strategies, replanned after every iteration.
+
+    What follows the first step is read from a value grid where that can be had (`trimtab.control.grid_plan`), and
+    otherwise looked for among sequences of strategies (`trimtab.control.lookahead`).
 
     Parameters
     ----------
@@ -36,6 +41,7 @@ class Predictive:
     name: str = field(default="predictive", init=False)
     effort: Effort = field(default_factory=Effort)
     hedge: float | None = None
+    _grids: ValueGrids = field(default_factory=ValueGrids, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.hedge is not None and not 0 < self.hedge < 1:
@@ -44,18 +50,26 @@ class Predictive:
     def choose(self, now: Situation) -> Choice:
         """See `Policy`."""
         drifts = now.knowledge.draws(self.effort.draws, now.seed, "predictive")
-        plan = look_ahead(
+        grid = self._grids.of(now)
+        if grid is None:
+            plan = self._looked(now, drifts)
+        else:
+            plan = grid_plan(now, drifts, grid, min(now.left, self.effort.horizon))
+        return chosen(now, plan, self.hedge)
+
+    def _looked(self, now: Situation, drifts: Drifts) -> Plan:
+        beliefs = now.beliefs
+        return look_ahead(
             now.goal,
             now.knowledge,
             drifts,
-            now.beliefs.mean,
-            now.beliefs.covariance,
+            beliefs.mean,
+            beliefs.covariance,
             now.carry,
             now.left,
             self.effort,
             kept=now.kept,
         )
-        return chosen(now, plan, self.hedge)
 
 
 def chosen(now: Situation, plan: Plan, hedge: float | None = None) -> Choice:
