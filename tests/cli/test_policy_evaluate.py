@@ -45,7 +45,7 @@ def test_policies_are_run_side_by_side_on_a_file_of_models(capsys, models: Path,
     ran = trimtab(capsys, "policy", "evaluate", models, *options)
     assert ran.code == 0, ran.err
     assert "always up" in ran.out
-    assert "Floors, by true states" in ran.out
+    assert "The floor quality>=3@0.1, by true states" in ran.out
     assert "Handled one after another" in words(ran.out)
     assert max(map(len, ran.out.splitlines())) <= 118
     assert "predictive ..." in ran.err

@@ -14,9 +14,9 @@ from trimtab.control.knowledge import Knowledge, named
 from trimtab.control.learning import Ledger
 from trimtab.control.live import MOST_ITERATIONS, PilotSession
 from trimtab.control.registry import read_policy
+from trimtab.control.rehearsal import rehearse
 from trimtab.control.situation import Policy
-from trimtab.control.track import Track
-from trimtab.control.triggers import Trigger, fired, read_trigger
+from trimtab.control.triggers import Trigger, read_trigger
 from trimtab.core.objectives import Objective, ObjectiveSpace
 from trimtab.errors import InputError
 
@@ -169,15 +169,7 @@ class Pilot:
         self.sessions = {}
         self.opened = 0
         self._lock = threading.RLock()
-        self._rehearse()
-
-    def _rehearse(self) -> None:
-        """Decide on a start like any other, so that what the policy, the utility or a trigger lacks shows now."""
-        start = self.prior.start_mean.clip(self.goal.space.low, self.goal.space.high)
-        now = Track(self.goal, self.prior, 1, self.seed, ["rehearsal"], start[None]).situation()
-        if self.policy_text is not None:
-            self.policy.choose(now)
-        fired(self.triggers, now)
+        rehearse(goal, prior, [] if self.policy_text is None else [self.policy], triggers, self.seed)
 
     def __repr__(self) -> str:
         return (

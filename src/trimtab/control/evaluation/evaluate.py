@@ -20,6 +20,7 @@ from trimtab.control.goal import Goal
 from trimtab.control.knowledge import Knowledge
 from trimtab.control.policies.fixed import PAPER, Schedule
 from trimtab.control.registry import POLICIES, read_policy
+from trimtab.control.rehearsal import rehearse
 from trimtab.control.situation import Policy
 from trimtab.control.triggers import Trigger, read_trigger
 from trimtab.core.by_name import ByName
@@ -205,11 +206,12 @@ def evaluate(
             f"{', '.join(world.strategies)}"
         )
     chosen = _chosen(policies, world, goal)
+    watched = [read_trigger(one, world.space) if isinstance(one, str) else one for one in triggers]
+    rehearse(goal, knowledge, [*chosen.values()], watched, seed)
     if learn:
         if progress is not None:
             progress(f"learning from {learn:,} sessions")
         knowledge, _ = learned(world, goal, budget, learn, seed)
-    watched = [read_trigger(one, world.space) if isinstance(one, str) else one for one in triggers]
     told = [one if isinstance(one, str) else repr(one) for one in triggers]
     outcomes: dict[str, Outcome] = {}
     for name, policy in chosen.items():

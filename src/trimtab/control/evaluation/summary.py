@@ -31,12 +31,12 @@ class EvaluationSummary:
         """Yield the table of policies, what floors came to, the comparison of handling, and how to read it."""
         found, narrow = self.found, options.max_width < NARROW
         yield _policies(found, narrow)
-        if found.goal.floors:
-            yield _floors(found)
+        for i in range(len(found.goal.floors)):
+            yield _floor(found, i)
         if any(found[name].fired for name in found):
             yield _triggers(found)
         if found.scenarios:
-            yield _scenarios(found)
+            yield _scenarios(found, narrow)
         if found.handling is not None:
             yield Text("One after another, or all at once", style="bold")
             yield paragraph(found.handling.says)
@@ -108,19 +108,19 @@ def _oracle_cells(oracle: Outcome) -> list[Text | str]:
     ]
 
 
-def _floors(found: Evaluation) -> Table:
-    made = table("Floors, by true states", ("policy", "floor", "passed", "share", "95%", "allowed", "floor is"))
+def _floor(found: Evaluation, i: int) -> Table:
+    floor = found.goal.floors[i]
+    made = table(f"The floor {floor}, by true states", ("policy", "passed", "share", "95%", "allowed", "floor is"))
     for name in found:
-        for k, each in enumerate(found[name].passed):
-            made.add_row(
-                Text(plain(policy_label(name)) if k == 0 else ""),
-                Text(plain(str(each.floor))),
-                f"{each.count:,} of {each.of:,}",
-                f"{each.share:.2%}" if each.of else "–",
-                f"{each.low:.2%} to {each.high:.2%}",
-                f"{each.floor.alpha:.0%}" if each.floor.alpha >= 0.01 else f"{each.floor.alpha:g}",
-                each.verdict,
-            )
+        each = found[name].passed[i]
+        made.add_row(
+            Text(plain(policy_label(name))),
+            f"{each.count:,} of {each.of:,}",
+            f"{each.share:.2%}" if each.of else "–",
+            f"{each.low:.2%} to {each.high:.2%}",
+            f"{floor.alpha:.0%}" if floor.alpha >= 0.01 else f"{floor.alpha:g}",
+            each.verdict,
+        )
     return made
 
 
@@ -135,17 +135,19 @@ def _triggers(found: Evaluation) -> Table:
     return made
 
 
-def _scenarios(found: Evaluation) -> Table:
+def _scenarios(found: Evaluation, narrow: bool) -> Table:
     names = [*found.scenarios[0].cases]
-    heads = ["what policies know is wrong in", "best fixed", "all known"]
-    for name in names:
-        heads += [name.replace("predictive:", ""), "lost"]
-    made = table("What it costs to be wrong", heads)
+    short = [name.replace("predictive:", "") for name in names]
+    heads = ["what policies know is wrong in", "" if narrow else "best fixed", "" if narrow else "all known"]
+    for name in short:
+        heads += ["" if narrow else name, f"lost by {name}" if narrow else "lost"]
+    kept = [i for i, head in enumerate(heads) if head]
+    made = table("What it costs to be wrong", [heads[i] for i in kept])
     for one in found.scenarios:
         cells: list[Text | str] = [Text(plain(one.name)), number(one.fixed), number(one.informed)]
         for name in names:
             cells += [number(one.cases[name].net.mean), figure_text(one.cases[name].lost)]
-        made.add_row(*cells)
+        made.add_row(*(cells[i] for i in kept))
     return made
 
 
@@ -167,8 +169,8 @@ def _reading(found: Evaluation) -> Iterator[str]:
         )
     if found.scenarios:
         yield (
-            "lost is what a policy that knew all about that world would gain over the one that is wrong: best fixed, "
-            "all known and the policies are net utilities in it."
+            "lost is what a policy that knew all about that world would gain over the one that is wrong. Where they "
+            "are given, best fixed, all known and the policies are net utilities in it."
         )
     if found.goal.floors:
         yield (
