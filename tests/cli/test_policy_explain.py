@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sqlite3
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from support.cli import trimtab
+from trimtab.cli.explain import _Page
 from trimtab.sessions.config import load_config
 from trimtab.sessions.experiment import run_experiment
 from trimtab.sessions.replay import explain
@@ -73,6 +76,13 @@ def test_every_session_is_explained_by_the_decisions_that_it_took(capsys) -> Non
     assert (document["schema"], document["session"], document["agrees"]) == ("trimtab.explanation/1", last, True)
     printed = trimtab(capsys, "policy", "explain", last, "--store", STORE, "--json")
     assert json.loads(printed.out) == document
+    # A narrow terminal gets two tables, and no column of theirs is cut.
+    page, narrow = io.StringIO(), 80
+    Console(file=page, width=narrow).print(_Page(found))
+    lines = page.getvalue().splitlines()
+    assert max(map(len, lines)) <= narrow
+    heads = [" ".join(line.split()) for line in lines if line.startswith(" t ")]
+    assert heads == ["t made by security efficiency functionality", "t decision keep utility"]
     # The store that a run here would use.
     assert trimtab(capsys, "policy", "explain", last).code == 1
     Path("trimtab.toml").write_text('out = "o"\n')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,7 +11,7 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from rich.console import RenderableType
+    from rich.console import Console, ConsoleOptions, RenderableType
 
     from trimtab.sessions.replay import Explanation, Moment
 
@@ -58,28 +59,36 @@ def explain(
     if as_json:
         typer.echo(text, nl=False)
         return
-    from rich.console import Group
-
-    print_blocks(Group(*_blocks(found)))
+    print_blocks(_Page(found))
 
 
-def _blocks(found: Explanation) -> Iterator[RenderableType]:
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """An explanation as something that rich prints, laid out for the width of the terminal."""
+
+    found: Explanation
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        """Yield what was wanted and known, the tables, and why each decision was taken."""
+        from trimtab.estimation.layout import NARROW
+
+        yield from _blocks(self.found, options.max_width < NARROW)
+
+
+def _blocks(found: Explanation, narrow: bool) -> Iterator[RenderableType]:
     from rich.text import Text
 
-    from trimtab.estimation.layout import paragraph, plain, table
+    from trimtab.control.knowledge import CERTAIN
+    from trimtab.estimation.layout import paragraph, plain
 
-    known = ", ".join(f"{name} {steps:,.0f}" for name, steps in found.known_steps.items())
+    known = ", ".join(
+        f"{name} {f'from {steps:,.0f} steps' if steps < CERTAIN else 'for certain'}"
+        for name, steps in found.known_steps.items()
+    )
     yield Text(f"{plain(found.session)}, steered by {plain(found.policy)}", style="bold")
     yield paragraph(f"It wants {_wanted(found.goal)}.")
-    yield paragraph(f"At its start {found.learned_from:,} sessions had taught the policy. Steps known: {known}.")
-    names = [*found.moments[0].estimate]
-    made = table(
-        "Scores, and the true quality estimated from all scores until then",
-        ["t", "made by", *names, "decision", "keep", "utility"],
-    )
-    for one in found.moments:
-        made.add_row(*map(Text, _row(one, names)))
-    yield made
+    yield paragraph(f"At its start {found.learned_from:,} sessions had taught the policy. Known: {known}.")
+    yield from _tables(found, narrow)
     yield Text("What was promised, and why", style="bold")
     for one in found.moments:
         yield paragraph(_why(one), f"t = {one.iteration}")
@@ -95,20 +104,49 @@ def _wanted(goal: Mapping[str, Any]) -> str:
     return " and ".join(parts)
 
 
+def _tables(found: Explanation, narrow: bool) -> Iterator[RenderableType]:
+    """Yield one table, or where it is too wide one of scores and one of decisions."""
+    from rich.text import Text
+
+    from trimtab.estimation.layout import table
+
+    names = [*found.moments[0].estimate]
+    heads = ["t", "made by", *names, "decision", "keep", "utility"]
+    rows = [_row(one, names) for one in found.moments]
+    last = 2 + len(names)
+    of_scores = "Scores, and the true quality estimated from all scores until then"
+    parts = (
+        {of_scores: range(last), "Decisions": [0, *range(last, len(heads))]}
+        if narrow
+        else {of_scores: range(len(heads))}
+    )
+    for title, columns in parts.items():
+        made = table(title, [heads[i] for i in columns])
+        for row in rows:
+            made.add_row(*(Text(row[i]) for i in columns))
+        yield made
+
+
 def _row(one: Moment, names: list[str]) -> list[str]:
-    from trimtab.estimation.layout import number, plain, score
+    from trimtab.estimation.layout import plain
 
     made = "start" if one.strategy is None else plain(one.strategy)
     if one.base is not None and one.base != one.iteration - 1:
         made += f" from {one.base}"
-    cells = []
-    for name in names:
-        given = one.scores.get(name)
-        said = "–" if given is None or one.failed else score(given)
-        deviation = f" ± {number(one.deviation[name])}" if one.deviation[name] >= 0.005 else ""
-        cells.append(f"{said} ({score(one.estimate[name])}{deviation})")
+    cells = [
+        _cell(None if one.failed else one.scores.get(name), one.estimate[name], one.deviation[name]) for name in names
+    ]
     decided = one.decided
     return [f"{one.iteration}", made, *cells, _short(one), f"{decided.keep}", f"{decided.utility:.2f}"]
+
+
+def _cell(given: float | None, estimate: float, deviation: float) -> str:
+    from trimtab.estimation.layout import number, score
+
+    said, about = "–" if given is None else score(given), score(estimate)
+    if deviation >= 0.005:
+        return f"{said} ({about} ± {number(deviation)})"
+    return said if said == about else f"{said} ({about})"
 
 
 def _short(one: Moment) -> str:

@@ -15,14 +15,18 @@ from trimtab.core.streams import KeyPart, stream
 from trimtab.errors import InputError
 from trimtab.forecasting.loops import Loop, Loops
 
-__all__ = ["Drifts", "Knowledge", "named"]
+__all__ = ["CERTAIN", "Drifts", "Knowledge", "named"]
 
 Floats = NDArray[np.float64]
 
 TENTHS = 10.0  # units in an objective's range
 SPREAD = 0.25  # prior mean of Q, in squared units
-_MOST_NOISE = 1e100
 PRIOR_STEPS = 1.0  # what "the drift is zero" weighs where nothing is known, in steps
+_SURE = 1e8  # steps that a drift given without doubt counts as
+_MOST_NOISE = 1e100
+
+CERTAIN = 1e6
+"""Steps from which on a drift counts as known for certain."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -240,11 +244,10 @@ class Knowledge:
 
     def without_doubt(self) -> Knowledge:
         """Return the same knowledge as if the means were known for certain."""
-        sure = 1e8
         K, n = len(self.strategies), self.n
         B, _, root_Q = self._parts
         Q = root_Q @ root_Q.swapaxes(-1, -2)
-        return replace(self, total=np.stack([_total(B[k], np.eye(1 + n) / sure, Q[k], sure) for k in range(K)]))
+        return replace(self, total=np.stack([_total(B[k], np.eye(1 + n) / _SURE, Q[k], _SURE) for k in range(K)]))
 
     @cached_property
     def _parts(self) -> tuple[Floats, Floats, Floats]:
@@ -267,8 +270,7 @@ def _natural(loop: Loop, center: Floats, scale: Floats) -> Floats:
     B = np.vstack([(model.b + model.A @ center) / scale, (model.A * scale / scale[:, None]).T]) * model.dt
     Q = model.Q / scale[:, None] / scale
     if loop.drifts is None or len(loop.drifts) < 2:
-        sure = 1e8
-        return _total(B, np.eye(1 + n) / sure, Q, sure)
+        return _total(B, np.eye(1 + n) / _SURE, Q, _SURE)
     A, b = loop.drifts.A, loop.drifts.b
     drawn = np.concatenate(
         [((b + A @ center) / scale)[:, None, :], (A * scale / scale[:, None]).swapaxes(-1, -2)], axis=1
@@ -299,8 +301,7 @@ def _scatter(loop: Loop) -> Floats:
 
 def _unmoved(n: int) -> Floats:
     """Return T of a strategy that surely leaves scores as they are."""
-    sure = 1e8
-    return _total(np.zeros((1 + n, n)), np.eye(1 + n) / sure, np.zeros((n, n)), sure)
+    return _total(np.zeros((1 + n, n)), np.eye(1 + n) / _SURE, np.zeros((n, n)), _SURE)
 
 
 def _total(B: Floats, inverse: Floats, Q: Floats, steps: float | None) -> Floats:

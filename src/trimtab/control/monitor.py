@@ -10,6 +10,7 @@ import scipy.special
 from numpy.typing import NDArray
 
 from trimtab.control.cusum import THETA, alarm_chance, allowance, cusum, threshold
+from trimtab.control.knowledge import CERTAIN
 from trimtab.control.situation import Situation
 from trimtab.errors import InputError
 
@@ -18,7 +19,6 @@ __all__ = ["Alarm", "StreamWatch", "session_alarm", "step_surprises", "surprise_
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
-_SURE = 1e6  # steps from which on a drift counts as known
 _LEAST = 1e-300
 _TABLE = 257
 
@@ -49,8 +49,8 @@ def surprise_of(
     distance, scores = np.broadcast_arrays(np.asarray(distance, dtype=np.float64), np.asarray(scores, dtype=np.float64))
     seen = scores > 0
     m, d = np.where(seen, scores, 1.0), np.where(seen, distance, 0.0) / (1 + np.asarray(doubt))
-    s = np.minimum(np.asarray(steps, dtype=np.float64), _SURE)
-    p = np.where(s < _SURE, scipy.special.fdtrc(m, s + 3, d * (s + 3) / (s + 1) / m), scipy.special.chdtrc(m, d))
+    s = np.minimum(np.asarray(steps, dtype=np.float64), CERTAIN)
+    p = np.where(s < CERTAIN, scipy.special.fdtrc(m, s + 3, d * (s + 3) / (s + 1) / m), scipy.special.chdtrc(m, d))
     return np.asarray(np.where(seen, -np.log(np.maximum(p, _LEAST)), np.nan))
 
 

@@ -14,7 +14,7 @@ from trimtab.control.evaluation.outcome import Figure, outcome_of, paired
 from trimtab.control.evaluation.world import World, steer
 from trimtab.control.evaluation.worlds import moved, noisier
 from trimtab.control.goal import Goal
-from trimtab.control.knowledge import Knowledge
+from trimtab.control.knowledge import CERTAIN, Knowledge
 from trimtab.control.policies.fixed import Schedule
 from trimtab.control.registry import read_policy
 from trimtab.control.situation import Policy
@@ -33,8 +33,6 @@ MOVES = 10
 
 LOGGED = 100
 """Sessions of each strategy that a fit is taken to be of where policies know the dynamics for certain."""
-
-_CERTAIN = 1e6  # steps from which on knowledge holds no doubt
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +75,7 @@ def robustness(
     not know that scores end at bounds. Where the dynamics are known for certain, doubt is that of a log of 100 sessions
     per strategy.
     """
-    if knowledge.steps.min() > _CERTAIN:
+    if knowledge.steps.min() > CERTAIN:
         knowledge = logged(world, LOGGED, budget, stream_seed(seed, "robustness"))
     mean = knowledge.mean
     believed = replace(
