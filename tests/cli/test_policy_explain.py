@@ -8,6 +8,7 @@ import os
 import sqlite3
 from pathlib import Path
 
+import jsonschema
 import pytest
 from rich.console import Console
 
@@ -16,6 +17,7 @@ from trimtab.cli.explain import _Page
 from trimtab.sessions.config import load_config
 from trimtab.sessions.experiment import run_experiment
 from trimtab.sessions.replay import explain
+from trimtab.sessions.schemas import json_schema
 from trimtab.store.open import open_store
 
 STORE = "sqlite:///o/trimtab.db"
@@ -73,6 +75,7 @@ def test_every_session_is_explained_by_the_decisions_that_it_took(capsys) -> Non
     assert "At its start 4 sessions had taught the policy" in said.out
     assert "The replay gives every recorded decision." in said.out
     document = json.loads(Path("e.json").read_text())
+    jsonschema.Draft202012Validator(json_schema("explanation")).validate(document)
     assert (document["schema"], document["session"], document["agrees"]) == ("trimtab.explanation/1", last, True)
     printed = trimtab(capsys, "policy", "explain", last, "--store", STORE, "--json")
     assert json.loads(printed.out) == document

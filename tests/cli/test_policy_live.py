@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 
+import jsonschema
+
 from support.cli import trimtab
+from trimtab.sessions.schemas import json_schema
 
 
 def test_the_command_runs_a_trial_on_the_embedded_provider(capsys, tmp_path, monkeypatch) -> None:
@@ -25,6 +28,8 @@ def test_the_command_runs_a_trial_on_the_embedded_provider(capsys, tmp_path, mon
     assert done.code == 0, done.err
     assert "provider: rewriter (embedded stand-in for an LLM, not an LLM)" in done.err
     assert "on 4 tasks that were not fitted" in " ".join(done.out.split())
-    assert json.loads((tmp_path / "t.json").read_text())["schema"] == "trimtab.trial/1"
+    document = json.loads((tmp_path / "t.json").read_text())
+    jsonschema.Draft202012Validator(json_schema("trial")).validate(document)
     assert "leave out the source" in trimtab(capsys, "policy", "evaluate", "fit.json", "--live").err
+    assert "leave them out with --live" in trimtab(capsys, "policy", "evaluate", "--live", "--learn", "5").err
     assert "--out is 'x.html'" in trimtab(capsys, "policy", "evaluate", "--live", "--out", "x.html").err

@@ -7,11 +7,13 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import jsonschema
 import numpy as np
 import pytest
 
 import trimtab as tt
 from trimtab.control import live
+from trimtab.control.document import json_schema
 from trimtab.control.live import PilotSession
 from trimtab.core.streams import stream
 from trimtab.errors import InputError
@@ -110,6 +112,22 @@ def test_it_goes_on_from_its_document_as_if_nothing_had_happened() -> None:
                 told = session.observe(scores(np.clip(REFERENCE[str(told.strategy)].model.step(start(key), z), 0, 10)))
             ends.append(told)
         assert ends[0] == ends[1]
+
+
+@pytest.mark.parametrize("options", [{}, {"utility": lambda x: x[..., 0], "memory": 0.9, "triggers": ["drift:warn"]}])
+def test_its_document_is_as_its_schema_says(options: dict[str, Any]) -> None:
+    steering = pilot(**options)
+    drive(steering.session("a"), 2)
+    steering.session("a").end()
+    steering.session("b")
+    steering.session("c").observe({"security": 4.0})
+    validator = jsonschema.Draft202012Validator(json_schema())
+    jsonschema.Draft202012Validator.check_schema(json_schema())
+    document = json.loads(steering.to_json())
+    validator.validate(document)
+    assert {len(one["scores"]) for one in document["running"]} == {0, 1}
+    for path, value in ((("policy",), 5), (("ended", "-1"), []), (("running", 0, "index"), -1), (("memory",), 0)):
+        assert not validator.is_valid(put(document, path, value))
 
 
 def test_a_function_is_given_again() -> None:

@@ -112,7 +112,7 @@ def evaluate(
     from trimtab.forecasting.sources import loops_of
 
     if live:
-        _no_source(source, fit)
+        _only_live(source, fit, learn, robustness)
         from trimtab.cli.trial import run_trial
 
         wanted = {"utility": utility, "weights": weights, "floor": floor, "trigger": trigger, "cost": cost}
@@ -156,11 +156,16 @@ def _goal(space: ObjectiveSpace, utility: str, weights: str | None, floors: list
     return Goal(space, utility, given, tuple(read_floor(text) for text in floors or ()), cost)
 
 
-def _no_source(source: str, fit: Path | None) -> None:
+def _only_live(source: str, fit: Path | None, learn: int, robustness: bool) -> None:
     from trimtab.errors import InputError
 
     if source != "reference" or fit is not None:
         raise InputError("--live fits the loops that it runs itself: leave out the source and --fit")
+    if learn or robustness:
+        raise InputError(
+            "--learn and --robustness need simulated sessions: leave them out with --live, where a policy 'from "
+            "nothing' learns as it goes"
+        )
 
 
 def _check_out(out: Path | None) -> None:

@@ -1,8 +1,13 @@
-"""A pilot as plain values and back, to the last bit: sessions are restored by taking in their scores once more."""
+"""A pilot as plain values and back, to the last bit: sessions are restored by taking in their scores once more.
+
+The document is described by the JSON Schema ``pilot.schema.json`` beside this file.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +24,7 @@ from trimtab.errors import InputError
 if TYPE_CHECKING:
     from trimtab.control.pilot import Pilot
 
-__all__ = ["SCHEMA", "pilot_from_dict", "pilot_to_dict"]
+__all__ = ["SCHEMA", "json_schema", "pilot_from_dict", "pilot_to_dict"]
 
 Floats = NDArray[np.float64]
 
@@ -28,6 +33,13 @@ SCHEMA = "trimtab.pilot/1"
 _MOST = 1_000_000_000  # sessions opened
 _LARGEST = 1e50
 _ROUNDING = 1e-6
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema (draft 2020-12) of the document."""
+    text = files("trimtab.control").joinpath("pilot.schema.json").read_text(encoding="utf-8")
+    loaded: dict[str, Any] = json.loads(text)
+    return loaded
 
 
 def pilot_to_dict(pilot: Pilot) -> dict[str, Any]:

@@ -219,7 +219,10 @@ class Pilot:
             self.sessions[session.key] = session
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything as plain values, from which `from_dict` restores a pilot that decides the same."""
+        """Return the document described by the JSON Schema ``trimtab.pilot/1``, as plain Python values.
+
+        `from_dict` restores a pilot from it that decides the same.
+        """
         from trimtab.control.document import pilot_to_dict
 
         with self._lock:

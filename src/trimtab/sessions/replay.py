@@ -100,7 +100,7 @@ class Explanation:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything as plain values."""
+        """Return the document described by the JSON Schema ``trimtab.explanation/1``, as plain Python values."""
         return {
             "schema": SCHEMA,
             "session": self.session,

@@ -99,7 +99,7 @@ class Trial(ByName[Outcome]):
         return as_text(TrialSummary(self))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the figures as plain values."""
+        """Return the document described by the JSON Schema ``trimtab.trial/1``, as plain Python values."""
         from trimtab.sessions.trial_summary import document
 
         return document(self)

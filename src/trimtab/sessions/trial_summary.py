@@ -11,9 +11,10 @@ from rich.table import Table
 from rich.text import Text
 
 from trimtab.control.evaluation.outcome import Figure
-from trimtab.control.evaluation.summary import figure_text, policy_label
+from trimtab.control.evaluation.summary import figure_text, policy_label, share_allowed
 from trimtab.core.plain import number as known
-from trimtab.estimation.layout import listed, number, plain, table
+from trimtab.core.plain import objectives
+from trimtab.estimation.layout import NARROW, listed, number, plain, table
 from trimtab.sessions.trial import COLD, Trial, clustered
 
 __all__ = ["SCHEMA", "TrialSummary", "document"]
@@ -30,46 +31,50 @@ class TrialSummary:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Yield the table of arms, what floors came to, and how to read it."""
         found = self.found
-        yield _arms(found)
-        if found.goal.floors:
-            yield _floors(found)
+        yield _arms(found, options.max_width < NARROW)
+        for i in range(len(found.goal.floors)):
+            yield _floor(found, i)
         yield from listed("How to read it", _reading(found))
 
 
-def _arms(found: Trial) -> Table:
+def _arms(found: Trial, narrow: bool) -> Table:
     costly = bool(found.goal.cost or found.goal.costs)
+    heads = ["policy", "utility", "iterations", "net" if costly else "", "over best fixed"]
+    heads += ["" if narrow else "hypervolume", "failed"]
+    kept = [i for i, head in enumerate(heads) if head]
     sessions = len(found.task)
     made = table(
         f"Utility ({found.goal.utility}) of what is kept, {sessions:,} sessions of up to {found.budget} iterations "
         f"on {len(found.held_out)} tasks that were not fitted",
-        ["policy", "utility", "iterations", *(["net"] if costly else []), "over best fixed", "hypervolume", "failed"],
+        [heads[i] for i in kept],
     )
     for arm in sorted(found, key=lambda one: -float(found[one].net.mean())):
         one, best = found[arm], arm == found.best_fixed
-        made.add_row(
+        cells: list[Text | str] = [
             Text(plain(policy_label(arm)), style="bold" if best else ""),
             number(float(one.utility.mean()), 3),
             number(float(one.used.mean()), 1),
-            *([number(float(one.net.mean()), 3)] if costly else []),
+            number(float(one.net.mean()), 3),
             "best fixed" if best else figure_text(found.over(arm, found.best_fixed)),
             number(float(one.hypervolume.mean()), 3),
             f"{found.failed[arm]:.0%}",
-        )
+        ]
+        made.add_row(*(cells[i] for i in kept))
     return made
 
 
-def _floors(found: Trial) -> Table:
-    made = table("Floors", ("policy", "floor", "passed", "share", "95%", "allowed"))
+def _floor(found: Trial, i: int) -> Table:
+    floor = found.goal.floors[i]
+    made = table(f"The floor {floor}", ("policy", "passed", "share", "95%", "allowed"))
     for arm in found:
-        for k, each in enumerate(found[arm].passed):
-            made.add_row(
-                Text(plain(policy_label(arm)) if k == 0 else ""),
-                Text(plain(str(each.floor))),
-                f"{each.count:,} of {each.of:,}",
-                f"{each.share:.1%}" if each.of else "–",
-                f"{each.low:.1%} to {each.high:.1%}",
-                f"{each.floor.alpha:g}",
-            )
+        each = found[arm].passed[i]
+        made.add_row(
+            Text(plain(policy_label(arm))),
+            f"{each.count:,} of {each.of:,}",
+            f"{each.share:.1%}" if each.of else "–",
+            f"{each.low:.1%} to {each.high:.1%}",
+            share_allowed(floor),
+        )
     return made
 
 
@@ -91,7 +96,7 @@ def document(found: Trial) -> dict[str, Any]:
     """Return a trial as plain values."""
     return {
         "schema": SCHEMA,
-        "objectives": [str(one) for one in found.goal.space],
+        "objectives": objectives(found.goal.space),
         "goal": found.goal.to_dict(),
         "sessions": len(found.task),
         "iterations": found.budget,

@@ -11,9 +11,11 @@ from rich.text import Text
 
 from trimtab.control.evaluation.evaluate import Evaluation
 from trimtab.control.evaluation.outcome import Figure, Outcome
+from trimtab.control.goal import Floor
+from trimtab.core.plain import exact
 from trimtab.estimation.layout import NARROW, as_text, listed, number, paragraph, plain, table
 
-__all__ = ["EvaluationSummary", "figure_text", "policy_label", "share_text", "summary"]
+__all__ = ["EvaluationSummary", "figure_text", "policy_label", "share_allowed", "share_text", "summary"]
 
 
 def summary(found: Evaluation) -> str:
@@ -55,6 +57,11 @@ def policy_label(name: str) -> str:
     """Return how a policy is called in tables."""
     strategy = name.removeprefix("fixed:strategy=")
     return name if strategy == name else f"always {strategy}"
+
+
+def share_allowed(floor: Floor) -> str:
+    """Return with which chance a floor may be passed, in percent."""
+    return f"{exact(round(100 * floor.alpha, 6))}%"
 
 
 def share_text(share: float) -> str:
@@ -118,7 +125,7 @@ def _floor(found: Evaluation, i: int) -> Table:
             f"{each.count:,} of {each.of:,}",
             f"{each.share:.2%}" if each.of else "–",
             f"{each.low:.2%} to {each.high:.2%}",
-            f"{floor.alpha:.0%}" if floor.alpha >= 0.01 else f"{floor.alpha:g}",
+            share_allowed(floor),
             each.verdict,
         )
     return made
