@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,9 +22,6 @@ Floats = NDArray[np.float64]
 OUTCOMES = 128
 """Of the first step, over all drifts."""
 
-ENOUGH = 20
-"""Steps of each strategy, for every coefficient of a row of its drift, from which on its mean is worth a grid."""
-
 MINOR = 0.25
 """Share of the innovations' variance up to which what sessions have of their own is passed over."""
 
@@ -38,7 +34,7 @@ class ValueGrids:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._solved: dict[tuple[int, int, int], tuple[Any, ...]] = {}
+        self._solved: dict[tuple[bytes, bytes, int, int], ValueGrid] = {}
 
     def of(self, now: Situation) -> ValueGrid | None:
         """Return the grid for a situation; None where none can be had.
@@ -48,20 +44,17 @@ class ValueGrids:
         rises says little for going on, which a grid of estimates cannot see (`trimtab.control.lookahead_noisy`).
         """
         basis, goal = now.basis, now.goal
-        enough = ENOUGH * (1 + basis.n)
         variances = np.diagonal(basis.mean.Q, axis1=-2, axis2=-1).mean(axis=0)
         clear = (basis.score_noise <= variances).all() and (basis.session_sd**2 <= MINOR * variances).all()
-        if not (clear and can_be_programmed(goal) and (basis.steps >= enough).all()):
+        if not (clear and can_be_programmed(goal) and basis.well_known):
             return None
-        key = (id(basis), id(goal), now.budget)
+        key = (basis.total.tobytes(), basis.score_noise.tobytes(), id(goal), now.budget)
         with self._lock:
             if key not in self._solved:
                 while len(self._solved) >= _KEPT:
                     self._solved.pop(next(iter(self._solved)))
-                # What the key names is kept, so that nothing else can take its place.
-                self._solved[key] = (basis, goal, _solved(basis, goal, now.budget))
-            grid: ValueGrid = self._solved[key][2]
-        return grid
+                self._solved[key] = _solved(basis, goal, now.budget)  # which keeps the goal that its key names
+            return self._solved[key]
 
 
 def _solved(basis: Knowledge, goal: Goal, budget: int) -> ValueGrid:

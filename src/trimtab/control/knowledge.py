@@ -21,6 +21,7 @@ Floats = NDArray[np.float64]
 
 TENTHS = 10.0  # units in an objective's range
 SPREAD = 0.25  # prior mean of Q, in squared units
+ENOUGH = 20  # steps for every coefficient of a row of the drift
 PRIOR_STEPS = 1.0  # what "the drift is zero" weighs where nothing is known, in steps
 _SURE = 1e8  # steps that a drift given without doubt counts as
 _MOST_NOISE = 1e100
@@ -206,6 +207,11 @@ class Knowledge:
     def steps(self) -> Floats:
         """Steps that tell as much as is known of each strategy, (K,)."""
         return np.asarray(self.total[:, 0, 0] - PRIOR_STEPS)
+
+    @property
+    def well_known(self) -> bool:
+        """True where every strategy is known from so many steps that its mean drift is worth planning far by."""
+        return bool((self.steps >= ENOUGH * (1 + self.n)).all())
 
     @property
     def has_levels(self) -> bool:

@@ -99,7 +99,8 @@ class PilotSession:
                 raise InputError("the first scores are those of the start, which no strategy made")
             else:
                 pilot = self._pilot
-                track = Track(pilot.goal, self.known, pilot.iterations, pilot.seed, [self.key], y[None], pilot.prior)
+                basis = pilot.prior if pilot.prior.well_known else self.known
+                track = Track(pilot.goal, self.known, pilot.iterations, pilot.seed, [self.key], y[None], basis)
             if self.ended:
                 self._pilot.reopen(self)
             # A track is never changed once it stands here, so that other threads may read it at any time.

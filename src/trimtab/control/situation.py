@@ -47,7 +47,7 @@ class Situation:
     seed, keys
         Of the random streams: of all sessions, and the name of each.
     basis
-        What was known before any of these sessions, such as a fit: what takes long to work out may rest on it.
+        What was known before the sessions began: what takes long to work out may rest on it.
     """
 
     goal: Goal
