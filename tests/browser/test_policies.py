@@ -31,3 +31,15 @@ def test_a_narrow_dark_screen_holds_the_page_and_hostile_names_do_nothing(browse
     assert page.evaluate("document.documentElement.scrollWidth") <= 420
     assert seen.silent, seen
     page.close()
+
+
+def test_a_wide_screen_shows_all_columns_and_each_fact_beside_its_name(browser: Browser, tmp_path) -> None:
+    world = random_world(3, seed=0)
+    found = evaluate(world, Goal(world.space, cost=0.05), ["schedule:schedule=S1x1,S2"], sessions=10, budget=2)
+    page = visit(browser, write_policies(found, tmp_path / "page.html"), width=1200).page
+    tables = page.evaluate(
+        "[...document.querySelectorAll('.scroll')].map(each => [each.clientWidth, each.scrollWidth])"
+    )
+    assert all(there == needed for there, needed in tables)
+    assert page.evaluate("document.querySelector('.facts dl').clientWidth") <= 640
+    page.close()

@@ -46,6 +46,24 @@ def test_every_policy_is_drawn_at_its_gain_best_first(found: Evaluation) -> None
         assert words in page
 
 
+def heads(page: str, section: str) -> list[str]:
+    part = page.partition(f'<section id="{section}">')[2].partition("</thead>")[0]
+    return re.findall(r'<th scope="col"><bdi>(.*?)</bdi>', part)
+
+
+def test_a_table_has_the_columns_that_say_something(found: Evaluation) -> None:
+    page = render_policies(found)
+    shown = ["Policy", "Utility", "Net", "Iterations", "Over best fixed", "Over schedule", "Hypervolume"]
+    assert heads(page, "policies") == shown
+    assert heads(page, "triggers") == ["Policy", "security&lt;3:warn"]
+    world = random_world(1, seed=0)
+    triggers = ["q1<5"]  # it asks, and ends the session
+    own = evaluate(world, Goal(world.space), ["predictive"], sessions=20, budget=3, triggers=triggers)
+    shown = ["Policy", "Utility", "Iterations", "Over best fixed", "Regret", "Share", "Hypervolume", "Asked"]
+    assert heads(render_policies(own), "policies") == shown
+    assert "no policy foresees triggers, and the oracle has none" in render_policies(own)
+
+
 def test_the_oracles_gain_is_a_line() -> None:
     world = random_world(1, seed=0)
     own = evaluate(world, Goal(world.space), ["predictive"], sessions=50, budget=3, robust=True)

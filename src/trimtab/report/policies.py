@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from trimtab.control.evaluation.evaluate import Evaluation
 from trimtab.control.evaluation.outcome import Figure, Outcome
-from trimtab.control.evaluation.summary import policy_label, share_text
+from trimtab.control.evaluation.summary import policy_label, share_allowed, share_text
 from trimtab.report.book import Book, Panel
 from trimtab.report.figures.policies import Gain, gains_figure
 from trimtab.report.page import environment, page_parts, write_page
 from trimtab.report.palette import look
 from trimtab.report.text import UNKNOWN, fixed, percent, shorten
 
-__all__ = ["render_policies", "write_policies"]
+__all__ = ["Table", "render_policies", "write_policies"]
 
 POLICIES = 60
 """Most policies that are drawn; the best."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table whose first column is text and whose others are numbers; `title` may be empty."""
+
+    title: str
+    heads: tuple[str, ...]
+    rows: Sequence[tuple[str, ...]]
 
 
 def write_policies(found: Evaluation, path: Path | str, *, title: str | None = None) -> Path:
@@ -49,7 +60,7 @@ def render_policies(found: Evaluation, *, title: str | None = None) -> str:
             lead=_lead(found, order),
             settings=_settings(found),
             panel=Panel("gains", "Net utility that each policy gains over the best fixed strategy", height),
-            rows=[_row(found, name) for name in order],
+            policies=_policies(found, order),
             oracle=None if found.oracle is None else _oracle(found.oracle, str(found.oracle_by)),
             floors=_floors(found, order),
             triggers=_triggers(found, order),
@@ -86,6 +97,26 @@ def _settings(found: Evaluation) -> list[tuple[str, str]]:
     ]
 
 
+def _policies(found: Evaluation, order: list[str]) -> Table:
+    """Return the table of policies, without the columns that say nothing here."""
+    costly = bool(found.goal.cost or found.goal.costs)
+    asked = any(found[name].asked.any() for name in order)
+    there = {
+        "Net": costly,
+        "Over schedule": found.schedule is not None,
+        "Regret": found.oracle is not None,
+        "Share": found.oracle is not None,
+        "Asked": asked,
+    }
+    heads = (
+        "Policy", "Utility", "Net", "Iterations", "Over best fixed", "Over schedule", "Regret", "Share", "Hypervolume",
+        "Asked",
+    )  # fmt: skip
+    kept = [i for i, head in enumerate(heads) if there.get(head, True)]
+    rows = [_row(found, name) for name in order]
+    return Table("", tuple(heads[i] for i in kept), [tuple(row[i] for i in kept) for row in rows])
+
+
 def _row(found: Evaluation, name: str) -> tuple[str, ...]:
     standing, one = found.standing(name), found[name]
     return (
@@ -117,35 +148,57 @@ def _oracle_gain(found: Evaluation) -> float | None:
     return float((found.oracle.net - found[found.best_fixed].net[: len(found.oracle)]).mean())
 
 
-def _floors(found: Evaluation, order: list[str]) -> list[tuple[str, ...]]:
-    return [
+def _floors(found: Evaluation, order: list[str]) -> list[Table]:
+    """Return a table per floor."""
+    tables = []
+    for i, floor in enumerate(found.goal.floors):
+        passed = [(name, found[name].passed[i]) for name in order]
+        rows = [
+            (
+                shorten(policy_label(name), 60),
+                f"{each.count:,} of {each.of:,}",
+                f"{100 * each.low:.2f}% to {100 * each.high:.2f}%",
+                share_allowed(floor),
+                each.verdict,
+            )
+            for name, each in passed
+        ]
+        heads = ("Policy", "Passed", "95%", "Allowed", "Floor is")
+        tables.append(Table(shorten(str(floor), 60), heads, rows))
+    return tables
+
+
+def _triggers(found: Evaluation, order: list[str]) -> Table | None:
+    """Return in which share of sessions each trigger fired."""
+    names = [*dict.fromkeys(trigger for name in order for trigger in found[name].fired)]
+    rows = [
         (
             shorten(policy_label(name), 60),
-            shorten(str(each.floor), 60),
-            f"{each.count:,} of {each.of:,}",
-            f"{100 * each.low:.2f}% to {100 * each.high:.2f}%",
-            percent(each.floor.alpha),
-            each.verdict,
+            *(percent(found[name].fired.get(trigger, 0) / len(found[name])) for trigger in names),
         )
         for name in order
-        for each in found[name].passed
     ]
+    return Table("", ("Policy", *(shorten(trigger, 60) for trigger in names)), rows) if names else None
 
 
-def _triggers(found: Evaluation, order: list[str]) -> list[tuple[str, ...]]:
-    return [
-        (shorten(policy_label(name), 60), shorten(trigger, 60), f"{count:,}", percent(count / len(found[name])))
-        for name in order
-        for trigger, count in found[name].fired.items()
-    ]
-
-
-def _scenarios(found: Evaluation) -> list[tuple[str, ...]]:
-    return [
-        (one.name, fixed(one.fixed, 2), fixed(one.informed, 2), name, fixed(case.net.mean, 2), _interval(case.lost))
+def _scenarios(found: Evaluation) -> Table | None:
+    """Return what each policy loses in each world that differs from what it knows."""
+    if not found.scenarios:
+        return None
+    names = [*found.scenarios[0].cases]
+    heads = ["What is wrong", "Best fixed", "All known"]
+    for name in names:
+        heads += [shorten(name, 60), "Lost"]
+    rows = [
+        (
+            one.name,
+            fixed(one.fixed, 2),
+            fixed(one.informed, 2),
+            *(cell for name in names for cell in (fixed(one.cases[name].net.mean, 2), _interval(one.cases[name].lost))),
+        )
         for one in found.scenarios
-        for name, case in one.cases.items()
     ]
+    return Table("", tuple(heads), rows)
 
 
 def _interval(figure: Figure | None) -> str:

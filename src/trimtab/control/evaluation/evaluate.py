@@ -246,7 +246,7 @@ def evaluate(
         handling=_handling(chosen, outcomes),
         scenarios=scenarios,
         learned=learn,
-        notes=_notes(world, goal, best, how, sessions, learn),
+        notes=_notes(world, goal, best, how, sessions, learn, any(trigger.action != "warn" for trigger in watched)),
     )
 
 
@@ -291,7 +291,7 @@ def _handling(chosen: Mapping[str, Policy], outcomes: Mapping[str, Outcome]) -> 
 
 
 def _notes(
-    world: World, goal: Goal, best: Outcome | None, how: str | None, sessions: int, learn: int
+    world: World, goal: Goal, best: Outcome | None, how: str | None, sessions: int, learn: int, called: bool
 ) -> tuple[str, ...]:
     notes = [
         "The best fixed strategy is chosen on these very sessions, which flatters it a little.",
@@ -304,6 +304,9 @@ def _notes(
                 "A policy that passes floors by mistake may have a greater utility than the oracle, which passes none "
                 "that it need not."
             )
+    if called:
+        told = ", and the oracle has none" if best is not None else ""
+        notes.append(f"A trigger that asks or stops ends a session; no policy foresees triggers{told}.")
     if learn:
         notes.append(
             f"What policies know was learned from {learn:,} sessions, one after another, by a pilot that knew nothing "
