@@ -117,7 +117,7 @@ class StreamWatch:
     Examples
     --------
     >>> StreamWatch(alpha=0.01, length=1000).after([0.3, 9.1, 14.2, 11.0]).alarm
-    4
+    3
     """
 
     alpha: float = 0.01
