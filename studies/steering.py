@@ -137,13 +137,21 @@ def _percent(share: float) -> str:
     return f"{share:.0%}" if np.isfinite(share) else "–"
 
 
-def write(rows: list[dict[str, Any]], folder: Path) -> None:
-    """Write the figures, and the table between its marks."""
-    (folder / "steering.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+def write(new: list[dict[str, Any]], folder: Path) -> None:
+    """Write the figures beside those of other systems that are there, and the table of all between its marks."""
+    store = folder / "steering.json"
+    there = json.loads(store.read_text(encoding="utf-8")) if store.exists() else []
+    place = {(row["system"], row["utility"]): row for row in [*there, *new]}
+    rows = sorted(place.values(), key=lambda row: (_order(row["system"]), UTILITIES.index(row["utility"])))
+    store.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     page = folder / "steering-evaluation.md"
     text = page.read_text(encoding="utf-8")
     before, rest = text.split(BEGIN)
     page.write_text(f"{before}{BEGIN}\n{table(rows)}\n{END}{rest.split(END)[1]}", encoding="utf-8")
+
+
+def _order(name: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in name.split()[1:])
 
 
 def main() -> None:
@@ -152,16 +160,17 @@ def main() -> None:
     parser.add_argument("--sessions", type=int, default=1000)
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     parser.add_argument("--systems", type=int, default=RANDOM, help="random systems of each size")
+    parser.add_argument("--sizes", type=int, nargs="*", default=SIZES, help="objectives of the random systems")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent.parent / "docs")
     options = parser.parse_args()
-    names = ["reference", *(f"random {n} {seed}" for n in SIZES for seed in range(options.systems))]
+    names = ["reference", *(f"random {n} {seed}" for n in options.sizes for seed in range(options.systems))]
     tasks = [(name, utility, options.sessions) for name in names for utility in UTILITIES]
     rows = []
     with ProcessPoolExecutor(options.workers) as pool:
         for row in pool.map(measure, tasks):
             print(row["system"], row["utility"], row["known"], row["fitted"], f"{row['seconds']} s", flush=True)
             rows.append(row)
-    write(rows, options.out)
+            write(rows, options.out)
 
 
 if __name__ == "__main__":
