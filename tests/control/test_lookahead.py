@@ -9,9 +9,11 @@ import pytest
 from scipy.stats import norm
 
 from support.beliefs import knowledge
+from trimtab.control import lookahead_plans
 from trimtab.control.goal import Floor, Goal
 from trimtab.control.knowledge import Drifts, Knowledge
 from trimtab.control.lookahead import Effort, look_ahead
+from trimtab.control.lookahead_noisy import Kept
 from trimtab.control.lookahead_parts import deviations, jumps_of
 from trimtab.core.objectives import ObjectiveSpace
 
@@ -110,6 +112,35 @@ def test_values_do_not_depend_on_the_sessions_beside() -> None:
     whole = look_ahead(goal, known, drifts, mean, covariance, best, 5, Effort(4, 4, 8, 5))
     part = look_ahead(goal, known, drifts, mean[7:9], covariance[7:9], best[7:9], 5, Effort(4, 4, 8, 5))
     np.testing.assert_allclose(part.value, whole.value[7:9], rtol=1e-12)
+
+
+def test_many_strategies_are_looked_ahead_with_within_bounds() -> None:
+    """Of twelve, eight copies of a bad one add nothing: the value is that of the four others."""
+    few, effort = knowledge(K=4), Effort(4, 4, 8, 6)
+    order = [3, 3, 0, 3, 1, 3, 3, 2, 3, 3, 3, 3]
+    many = replace(
+        few, strategies=tuple(f"T{i}" for i in range(12)), total=few.total[order], session_sd=few.session_sd[order]
+    )
+    drifts = few.draws(4, 0)
+    all_drifts = Drifts(drifts.F[:, order], drifts.c[:, order], drifts.Q[order])
+    mean, best = np.random.default_rng(6).normal(5, 1, (3, 2)), np.zeros(3)
+    nothing = np.zeros((3, 2, 2))
+    for goal in (Goal(few.space, "worst", cost=0.05), Goal(few.space, "hypervolume")):
+        carry = best if goal.utility == "worst" else np.zeros((3, 256))
+        expected = look_ahead(goal, few, drifts, mean, nothing, carry, 6, effort).value
+        found = look_ahead(goal, many, all_drifts, mean, nothing, carry, 6, effort).value
+        np.testing.assert_allclose(found, expected[:, order], rtol=1e-9)
+
+
+def test_plans_do_not_depend_on_how_many_stand_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = knowledge(K=4, noise=0.4)
+    mean, covariance, best = np.full((1, 2), 5.0), np.eye(2)[None] * 0.1, np.array([4.0])
+    kept = Kept(mean, covariance, covariance, np.array([True]))
+    args = (Goal(known.space, "worst"), known, known.draws(4, 0), mean, covariance, best, 6, Effort(4, 4, 8, 6))
+    whole = [look_ahead(*args, kept=one).value for one in (None, kept)]
+    monkeypatch.setattr(lookahead_plans, "_HELD", 1)
+    for one, value in zip((None, kept), whole, strict=True):
+        np.testing.assert_allclose(look_ahead(*args, kept=one).value, value, rtol=1e-12)
 
 
 def test_floors_on_each_iterate_are_chances_of_the_next_one() -> None:

@@ -26,6 +26,7 @@ PRIOR_STEPS = 1.0  # what "the drift is zero" weighs where nothing is known, in 
 _SURE = 1e8  # steps that a drift given without doubt counts as
 _MOST_NOISE = 1e100
 
+MOST_STRATEGIES = 100
 CERTAIN = 1e6
 """Steps from which on a drift counts as known for certain."""
 
@@ -336,6 +337,8 @@ def named(strategies: Iterable[str]) -> tuple[str, ...]:
         raise InputError(f"strategies are named by texts that are not empty, but got {[*names]!r:.200}")
     if not names or len(set(names)) < len(names):
         raise InputError(f"strategies need at least one name and each once, but got {', '.join(names) or 'none'}")
+    if len(names) > MOST_STRATEGIES:
+        raise InputError(f"at most {MOST_STRATEGIES} strategies can be chosen from, but got {len(names):,}")
     return names
 
 

@@ -24,7 +24,7 @@ from trimtab.control.knowledge import Drifts, Knowledge
 from trimtab.control.lookahead_exact import Exact, ExactState
 from trimtab.control.lookahead_noisy import Kept, first_step, start_noisy
 from trimtab.control.lookahead_parts import Transition, by_session, deviations, normals, repeated
-from trimtab.control.lookahead_plans import Plans
+from trimtab.control.lookahead_plans import MOST_SWITCHED, Plans
 from trimtab.control.outlook import floor_chance
 from trimtab.errors import InputError
 
@@ -127,6 +127,8 @@ def look_ahead(
     exact = not covariance[:, :n, :n].any() and not knowledge.score_noise.any()
     outcomes = len(drifts) * effort.outcomes * max(effort.paths, len(drifts))
     block = max(1, _HELD // (K * (K - 1 or 1) * outcomes * mean.shape[1] * (32 if goal.set_valued else 1)))
+    if K > MOST_SWITCHED:  # which strategies those are is a matter of each session
+        block = 1
     ahead = _Ahead(goal, knowledge, drifts, min(left, effort.horizon), effort, seed, exact)
     parts = []
     for at in range(0, len(mean), block):

@@ -24,6 +24,11 @@ class ExactState:
     carry: Floats
     covariance: Floats
 
+    @property
+    def size(self) -> int:
+        """Numbers that one plan holds."""
+        return (self.z.size + self.carry.size) // len(self.z)
+
     def take(self, plans: Ints) -> ExactState:
         """Return the state of some of the plans."""
         return ExactState(self.z[plans], self.carry[plans], self.covariance[plans])

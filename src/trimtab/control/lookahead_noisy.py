@@ -67,6 +67,11 @@ class NoisyState:
     estimate: Floats
     covariance: Floats
 
+    @property
+    def size(self) -> int:
+        """Numbers that one plan holds."""
+        return 2 * (self.true.size + self.chosen.size) // len(self.true)
+
     def take(self, plans: Ints) -> NoisyState:
         """Return the state of some of the plans."""
         return NoisyState(

@@ -2,7 +2,8 @@
 
 Plans are: to stop at once; to hold one strategy for 1, 2, 4, ... steps; and to take one step by one strategy and then
 hold another. The best is chosen for each outcome of the first step by its mean over all drifts, without knowing which
-drift is true.
+drift is true. There are K (K - 1) plans that switch after each of K first steps: where strategies are many, only those
+between the best ones to hold are tried.
 """
 
 from __future__ import annotations
@@ -14,13 +15,24 @@ from numpy.typing import NDArray
 
 from trimtab.control.lookahead_parts import Transition, jumps_of
 
-__all__ = ["Futures", "Plans"]
+__all__ = ["MOST_SWITCHED", "Futures", "Plans"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
+MOST_SWITCHED = 8
+"""Strategies between which plans switch."""
+
+_HELD = 4_000_000  # numbers held in the states of plans side by side
+
+
 class _State(Protocol):
+    @property
+    def size(self) -> int:
+        """Numbers that one plan holds."""
+        ...
+
     def take(self, plans: Ints) -> Self:
         """Return the state of some of the plans."""
         ...
@@ -74,21 +86,32 @@ class Plans(Generic[State]):
         Floats, Floats
             The same of the best plan.
         """
-        every = np.arange(len(self.costs))
-        state, cost, first = start, np.zeros(len(every)), start
-        for look, jump in enumerate(self.jumps):
-            state, value = futures.step(state, self.held[jump], every, look)
-            cost = cost + jump * self.costs
-            best, told = _better(best, told, value, cost)
-            first = state if look == 0 else first
-        if len(self.jumps) > 1 and len(every) > 1:
-            before, after = np.nonzero(every[:, None] != every)
-            state, cost = first.take(before), self.costs[before]
-            for look, jump in enumerate(self.jumps[1:], start=1):
-                state, value = futures.step(state, self.held[jump], after, look)
-                cost = cost + jump * self.costs[after]
+        K, each = len(self.costs), max(1, _HELD // start.size)
+        worth, first = np.full(K, -np.inf), start
+        for held in _parts(np.arange(K), each):
+            state, cost = start, np.zeros(len(held))
+            for look, jump in enumerate(self.jumps):
+                state, value = futures.step(state, self.held[jump], held, look)
+                cost = cost + jump * self.costs[held]
                 best, told = _better(best, told, value, cost)
+                worth[held] = np.maximum(worth[held], value.mean(axis=(1, 2, 3)) - cost)
+                first = state if look == 0 else first
+        if len(self.jumps) > 1 and K > 1:
+            some = np.sort(worth.argsort(kind="stable")[-MOST_SWITCHED:])
+            if len(some) < K or each < K:
+                first, _ = futures.step(start, self.held[1], some, 0)
+            before, after = np.nonzero(some[:, None] != some)
+            for part in _parts(np.arange(len(before)), each):
+                state, cost, by = first.take(before[part]), self.costs[some[before[part]]], some[after[part]]
+                for look, jump in enumerate(self.jumps[1:], start=1):
+                    state, value = futures.step(state, self.held[jump], by, look)
+                    cost = cost + jump * self.costs[by]
+                    best, told = _better(best, told, value, cost)
         return best, told
+
+
+def _parts(plans: Ints, each: int) -> list[Ints]:
+    return [plans[at : at + each] for at in range(0, len(plans), each)]
 
 
 def _better(best: Floats, told: Floats, value: Floats, cost: Floats) -> tuple[Floats, Floats]:
