@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from support.beliefs import knowledge
+from support.beliefs import certain, knowledge
 from trimtab.control.goal import Goal
 from trimtab.control.grid_plan import ValueGrids, _moves, _settled, grid_plan
 from trimtab.control.knowledge import Knowledge
@@ -22,7 +22,7 @@ def _track(known: Knowledge, goal: Goal, budget: int = 6, S: int = 3) -> Track:
 
 def test_its_values_are_those_of_the_best_that_can_be_done() -> None:
     """One step is worth its expected improvement; two are checked by many paths, each deciding by the exact second."""
-    known = knowledge(K=2, seed=3).without_doubt()
+    known = certain(knowledge(K=2, seed=3))
     goal = Goal(known.space, "worst")
     now = _track(known, goal, 2).situation()
     grid = ValueGrids().of(now)
@@ -87,7 +87,7 @@ def test_an_estimate_moves_as_the_filter_makes_it() -> None:
 
 
 def test_costs_and_stopping_are_counted() -> None:
-    known = knowledge(K=2).without_doubt()
+    known = certain(knowledge(K=2))
     for cost in (0.0, 50.0):
         goal = Goal(known.space, cost=cost)
         mean = known.mean

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from support.beliefs import knowledge
+from support.beliefs import certain, knowledge
 from trimtab.control import lookahead_plans
 from trimtab.control.goal import Floor, Goal
 from trimtab.control.knowledge import Drifts, Knowledge
@@ -72,7 +72,7 @@ def test_doubt_about_the_drift_is_looked_for_among_the_draws() -> None:
 
 def test_more_steps_are_worth_as_much_as_by_brute_force() -> None:
     """Two steps by one strategy: E max(best, U(x1), U(x2)) by a million paths, where stopping costs nothing."""
-    known = knowledge(K=1, seed=3).without_doubt()
+    known = certain(knowledge(K=1, seed=3))
     goal = Goal(known.space, "worst")
     x, best = np.array([4.0, 4.5]), 5.0
     plan = look_ahead(

@@ -31,6 +31,11 @@ def knowledge(n: int = 2, K: int = 3, *, noise: float = 0.0, levels: float = 0.0
     return replace(made.added(sums), session_sd=sd, start_covariance=np.eye(n))
 
 
+def certain(known: Knowledge) -> Knowledge:
+    """Return the same knowledge from so many more steps that its means are known for certain."""
+    return known.with_total(known.total * 1e8)
+
+
 def dense(
     known: Knowledge, strategy: NDArray[np.int64], y: Floats, base: NDArray[np.int64] | None = None
 ) -> tuple[Floats, Floats, Floats]:

@@ -249,13 +249,6 @@ class Knowledge:
         F, c = self._transition(np.concatenate([B + shift, B - shift])[:count])
         return Drifts(F, c, self.mean.Q)
 
-    def without_doubt(self) -> Knowledge:
-        """Return the same knowledge as if the means were known for certain."""
-        K, n = len(self.strategies), self.n
-        B, _, root_Q = self._parts
-        Q = root_Q @ root_Q.swapaxes(-1, -2)
-        return replace(self, total=np.stack([_total(B[k], np.eye(1 + n) / _SURE, Q[k], _SURE) for k in range(K)]))
-
     @cached_property
     def _parts(self) -> tuple[Floats, Floats, Floats]:
         """Return M (K, k, n), a root of K^-1 (K, k, k) and a root of E[Q] (K, n, n)."""
