@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from trimtab.control.decision import Decision as Decision
-    from trimtab.control.goal import Floor as Floor
+    from trimtab.control.floor import Floor as Floor
     from trimtab.control.pilot import Pilot as Pilot
     from trimtab.core.coupling import couple as couple
     from trimtab.core.objectives import Objective as Objective
@@ -42,7 +42,7 @@ _WHERE = {
     "Decision": "trimtab.control.decision",
     "Ensemble": "trimtab.simulation.ensemble",
     "Fit": "trimtab.estimation.fit",
-    "Floor": "trimtab.control.goal",
+    "Floor": "trimtab.control.floor",
     "Forecast": "trimtab.forecasting.forecast",
     "NonlinearSDE": "trimtab.simulation.transitions",
     "Objective": "trimtab.core.objectives",

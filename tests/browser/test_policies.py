@@ -10,7 +10,8 @@ from report_fits import HOSTILE
 from support.browser import drawn, visit
 from trimtab.control.evaluation.evaluate import evaluate
 from trimtab.control.evaluation.worlds import random_world
-from trimtab.control.goal import Floor, Goal
+from trimtab.control.floor import Floor
+from trimtab.control.goal import Goal
 from trimtab.core.objectives import Objective, ObjectiveSpace
 from trimtab.report.policies import write_policies
 

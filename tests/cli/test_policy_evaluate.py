@@ -9,7 +9,8 @@ import pytest
 from support.cli import trimtab
 from trimtab.control.evaluation.document import json_schema
 from trimtab.control.evaluation.evaluate import evaluate
-from trimtab.control.goal import Floor, Goal
+from trimtab.control.floor import Floor
+from trimtab.control.goal import Goal
 from trimtab.forecasting.sources import loops_of
 
 MODELS = """

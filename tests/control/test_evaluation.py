@@ -16,7 +16,8 @@ from trimtab.control.evaluation.handling import handling
 from trimtab.control.evaluation.outcome import Outcome, binomial_interval, outcome_of, paired, share_of_gain
 from trimtab.control.evaluation.world import steer
 from trimtab.control.evaluation.worlds import random_world
-from trimtab.control.goal import Floor, Goal
+from trimtab.control.floor import Floor
+from trimtab.control.goal import Goal
 from trimtab.control.knowledge import Knowledge
 from trimtab.control.policies.fixed import Schedule
 from trimtab.dynamics.interference import interference_matrix

@@ -19,7 +19,8 @@ from trimtab.control.evaluation.oracle import (
 )
 from trimtab.control.evaluation.world import World, steer
 from trimtab.control.evaluation.worlds import random_world
-from trimtab.control.goal import Floor, Goal
+from trimtab.control.floor import Floor
+from trimtab.control.goal import Goal
 from trimtab.core.objectives import ObjectiveSpace
 from trimtab.errors import InputError
 

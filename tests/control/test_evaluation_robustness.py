@@ -9,7 +9,8 @@ from trimtab.control.evaluation.cold_start import learned, logged
 from trimtab.control.evaluation.robustness import POLICIES, _open, robustness
 from trimtab.control.evaluation.world import World
 from trimtab.control.evaluation.worlds import random_world
-from trimtab.control.goal import Floor, Goal
+from trimtab.control.floor import Floor
+from trimtab.control.goal import Goal
 from trimtab.core.objectives import ObjectiveSpace
 
 WIDE = ObjectiveSpace(["a:-50:50"])

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from trimtab.control.goal import Floor, Goal, read_floor
+from trimtab.control.floor import Floor, read_floor
+from trimtab.control.goal import Goal
 from trimtab.core.objectives import ObjectiveSpace
 from trimtab.dynamics.pareto import hypervolume
 from trimtab.errors import InputError

@@ -10,7 +10,8 @@ from scipy.stats import norm
 
 from support.beliefs import certain, knowledge
 from trimtab.control import lookahead_plans
-from trimtab.control.goal import Floor, Goal
+from trimtab.control.floor import Floor
+from trimtab.control.goal import Goal
 from trimtab.control.knowledge import Drifts, Knowledge
 from trimtab.control.lookahead import Effort, look_ahead
 from trimtab.control.lookahead_noisy import Kept

@@ -5,7 +5,8 @@ import pytest
 from scipy import stats
 
 from support.steering import known, situation
-from trimtab.control.goal import Floor, Goal
+from trimtab.control.floor import Floor
+from trimtab.control.goal import Goal
 from trimtab.control.knowledge import Knowledge
 from trimtab.control.leverage import leverage
 from trimtab.control.outlook import floor_chance, held, next_iterate, standing

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from support.steering import known, situation
-from trimtab.control.goal import Floor, Goal
+from trimtab.control.floor import Floor
+from trimtab.control.goal import Goal
 from trimtab.control.knowledge import Knowledge
 from trimtab.control.policies.best_of_n import BestOfN
 from trimtab.control.policies.fixed import Schedule

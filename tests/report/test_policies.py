@@ -11,7 +11,8 @@ import pytest
 from report_fits import HOSTILE
 from trimtab.control.evaluation.evaluate import Evaluation, evaluate
 from trimtab.control.evaluation.worlds import random_world
-from trimtab.control.goal import Floor, Goal
+from trimtab.control.floor import Floor
+from trimtab.control.goal import Goal
 from trimtab.core.objectives import Objective, ObjectiveSpace
 from trimtab.errors import InputError
 from trimtab.forecasting.sources import loops_of

@@ -11,7 +11,8 @@ from scipy.stats import binomtest
 import trimtab as tt
 from trimtab.control.evaluation.world import Sessions, World, steer
 from trimtab.control.evaluation.worlds import recorded, world_of
-from trimtab.control.goal import Floor, Goal
+from trimtab.control.floor import Floor
+from trimtab.control.goal import Goal
 from trimtab.control.knowledge import Knowledge
 from trimtab.control.lookahead import Effort
 from trimtab.control.policies.fixed import Schedule

@@ -150,7 +150,8 @@ def evaluate(
 
 def _goal(space: ObjectiveSpace, utility: str, weights: str | None, floors: list[str] | None, cost: float) -> Goal:
     from trimtab.cli.simulate import values_by_name
-    from trimtab.control.goal import Goal, read_floor
+    from trimtab.control.floor import read_floor
+    from trimtab.control.goal import Goal
 
     given = values_by_name("--weights", weights.split(",")) if weights else None
     return Goal(space, utility, given, tuple(read_floor(text) for text in floors or ()), cost)

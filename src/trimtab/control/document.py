@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trimtab.control.goal import Goal, Utility, read_floor
+from trimtab.control.floor import read_floor
+from trimtab.control.goal import Goal, Utility
 from trimtab.control.knowledge import Knowledge, named
 from trimtab.control.live import MOST_ITERATIONS, PilotSession
 from trimtab.control.situation import Policy

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import re
-import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from numbers import Real
-from typing import Any, Literal, cast
+from dataclasses import dataclass, field
+from typing import Any, cast
 
 import numpy as np
-import scipy.special
 from numpy.typing import NDArray
 
+from trimtab.control.floor import Floor, is_number, passed_chance, sided
 from trimtab.core import plain
 from trimtab.core.objectives import ObjectiveSpace
-from trimtab.core.plain import exact
 from trimtab.errors import InputError
 
-__all__ = ["UTILITIES", "Floor", "Goal", "Utility", "read_floor"]
+__all__ = ["UTILITIES", "Goal", "Utility"]
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -35,75 +31,7 @@ UTILITIES = {
     "hypervolume": "share of the box that the iterates seen dominate together",
 }
 
-_LARGEST = sys.float_info.max
 _CELLS = 256  # points that a hypervolume is counted on
-
-
-@dataclass(frozen=True, slots=True)
-class Floor:
-    """A level that an objective must not pass, but with a small chance: P(score < level) <= alpha.
-
-    Parameters
-    ----------
-    objective
-        Its name. For an objective that is minimised, the level is a ceiling: P(score > level) <= alpha.
-    level
-        In the objective's own units.
-    alpha
-        Largest chance that is allowed.
-    on
-        ``"kept"``: of the iterate that is kept in the end. ``"each"``: of every next iterate, so that a strategy that
-        would probably pass the level is not used at all.
-    side
-        How it is written: ``">="``, or ``"<="`` for an objective that is minimised. A `Goal` fills it in where it is
-        None, and takes no other side.
-    """
-
-    objective: str
-    level: float
-    alpha: float = 0.05
-    on: Literal["kept", "each"] = "kept"
-    side: Literal[">=", "<="] | None = field(default=None, compare=False, repr=False)
-
-    def __post_init__(self) -> None:
-        if (
-            not (_is_number(self.level) and _is_number(self.alpha))
-            or not 0 < self.alpha < 1
-            or self.on not in ("kept", "each")
-        ):
-            raise InputError(
-                f"a floor needs a finite level, 0 < alpha < 1 and on='kept' or 'each', but got level={self.level}, "
-                f"alpha={self.alpha} and on={self.on!r}"
-            )
-
-    def __str__(self) -> str:
-        end = ":each" if self.on == "each" else ""
-        return f"{self.objective}{self.side or '>='}{exact(self.level)}@{exact(self.alpha)}{end}"
-
-
-_FLOOR = re.compile(
-    r"\s*(?P<name>[^<>=@]+?)\s*(?P<side>>=|<=)\s*(?P<level>[^@:]+)(@(?P<alpha>[^:]+))?(:(?P<on>kept|each))?\s*"
-)
-
-
-def read_floor(text: str) -> Floor:
-    """Read ``NAME>=LEVEL[@ALPHA][:kept|each]``; ``NAME<=LEVEL`` of an objective that is minimised.
-
-    >>> read_floor("security>=2@0.05")
-    Floor(objective='security', level=2.0, alpha=0.05, on='kept')
-    """
-    found = _FLOOR.fullmatch(text)
-    try:
-        if found is None:
-            raise ValueError
-        alpha = float(found["alpha"]) if found["alpha"] else 0.05
-        return Floor(found["name"], float(found["level"]), alpha, found["on"] or "kept", found["side"])  # type: ignore[arg-type]
-    except ValueError as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(
-            f"a floor is written NAME>=LEVEL[@ALPHA][:kept|each], such as security>=2@0.05, but got {text!r}"
-        ) from None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -169,9 +97,9 @@ class Goal:
             name = "a function" if callable(self.utility) else repr(self.utility)
             raise InputError(f"weights are for the utilities 'weighted' and 'product', but the utility is {name}")
         for number in (self.cost, self.least_gain, *self.costs.values()):
-            if not _is_number(number) or number < 0:
+            if not is_number(number) or number < 0:
                 raise InputError(f"a cost or least gain must be zero or more utility points, but got {number!r:.80}")
-        put(self, "floors", tuple(_sided(floor, self.space) for floor in self.floors))
+        put(self, "floors", tuple(sided(floor, self.space) for floor in self.floors))
         open_ended = [one.name for one in self.space if not one.bounded]
         if open_ended and self.utility in ("product", "hypervolume"):
             raise InputError(
@@ -191,7 +119,7 @@ class Goal:
                 f"weights are given by objective, as in {{{self.space.names[0]!r}: 2}}, but got {given!r:.80}"
             )
         w = np.zeros(self.space.n)
-        usable = all(_is_number(weight) and weight >= 0 for weight in given.values())
+        usable = all(is_number(weight) and weight >= 0 for weight in given.values())
         for name, weight in given.items():
             w[self.space.index(name)] = weight if usable else 0.0
         if not w.sum() > 0:
@@ -347,41 +275,6 @@ class Goal:
                 f"{x.shape[:-1]}, but returned shape {result.shape}"
             )
         return result
-
-
-def passed_chance(space: ObjectiveSpace, floor: Floor, x: Floats, variance: Floats | None) -> Floats:
-    """Return P(score passes the floor), (...), for scores that are N(x, variance); 0 or 1 without a variance."""
-    sign = space.sign[space.index(floor.objective)]
-    short = sign * (floor.level - x)
-    if variance is None:
-        return np.asarray((short > 0).astype(np.float64))
-    sd = np.sqrt(np.maximum(variance, 0.0))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        z = np.where(sd > 1e-9, short / np.where(sd > 1e-9, sd, 1.0), np.where(short > 0, np.inf, -np.inf))
-    return np.asarray(scipy.special.ndtr(z))
-
-
-def _sided(floor: Floor, space: ObjectiveSpace) -> Floor:
-    """Return the floor, written as its objective's direction has it."""
-    if not isinstance(floor, Floor):
-        raise InputError(f"a floor is a Floor, or a text such as 'security>=2@0.05', but got {floor!r:.80}")
-    one = space[floor.objective]
-    side: Literal[">=", "<="] = ">=" if one.direction == "max" else "<="
-    if floor.side not in (None, side):
-        raise InputError(
-            f"{one.name} is {'maximised' if side == '>=' else 'minimised'}, and a floor shuts off its bad side: write "
-            f"{one.name}{side}{exact(floor.level)}"
-        )
-    if not (floor.level <= one.high if side == ">=" else floor.level >= one.low):
-        raise InputError(
-            f"no score can meet {one.name}{side}{exact(floor.level)}: its scale goes from {exact(one.low)} to "
-            f"{exact(one.high)}"
-        )
-    return replace(floor, side=side)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, Real) and -_LARGEST <= cast("float", value) <= _LARGEST
 
 
 def _goodness_of(space: ObjectiveSpace) -> tuple[Floats, Floats]:

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trimtab.control.belief import Beliefs, augmented
-from trimtab.control.goal import Goal, passed_chance
+from trimtab.control.floor import passed_chance
+from trimtab.control.goal import Goal
 from trimtab.control.knowledge import Knowledge
 from trimtab.control.leverage import leverage
 

@@ -9,7 +9,8 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from trimtab.control.goal import Floor, Goal, Utility, read_floor
+from trimtab.control.floor import Floor, read_floor
+from trimtab.control.goal import Goal, Utility
 from trimtab.control.knowledge import Knowledge, named
 from trimtab.control.learning import Ledger
 from trimtab.control.live import MOST_ITERATIONS, PilotSession

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, cast
 
 import numpy as np
 import scipy.special
@@ -300,7 +300,7 @@ def read_trigger(text: str, space: ObjectiveSpace) -> Trigger:
         raise InputError(needed)
     try:
         more = {} if found["at"] is None else {"at": float(found["at"])}
-        action: Action = found["action"] or "ask"  # type: ignore[assignment]
+        action = cast("Action", found["action"] or "ask")
         what = found["what"]
         if what == "drift":
             return Drift(action=action, **more)

@@ -9,7 +9,8 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from trimtab.control.goal import Goal, passed_chance
+from trimtab.control.floor import passed_chance
+from trimtab.control.goal import Goal
 from trimtab.dynamics.covariance import semidefinite_cholesky
 from trimtab.errors import InputError
 

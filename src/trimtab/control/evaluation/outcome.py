@@ -10,7 +10,8 @@ import scipy.special
 from numpy.typing import NDArray
 
 from trimtab.control.evaluation.world import Sessions
-from trimtab.control.goal import POINTS, Floor, Goal
+from trimtab.control.floor import Floor
+from trimtab.control.goal import POINTS, Goal
 from trimtab.dynamics.pareto import hypervolume
 
 __all__ = ["Figure", "Outcome", "Passed", "binomial_interval", "outcome_of", "paired", "share_of_gain"]

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from trimtab.control.evaluation.evaluate import Evaluation
 from trimtab.control.evaluation.outcome import Figure, Outcome
-from trimtab.control.goal import Floor
+from trimtab.control.floor import Floor
 from trimtab.core.plain import exact
 from trimtab.estimation.layout import NARROW, as_text, listed, number, paragraph, plain, table
 
