@@ -173,6 +173,22 @@ def test_set_valued_goals_count_all_iterates() -> None:
         np.testing.assert_allclose(found[name].utility, 10 * found[name].hypervolume)
 
 
+def test_what_speaks_against_a_fit_is_said_before_anything_rests_on_it() -> None:
+    loops = loops_of("reference")
+    doubtful = replace(
+        loops,
+        loops={**loops.loops, "FF": loops["FF"].with_cautions(("verdict undetermined: its forecast is a guess",))},
+    )
+    goal = Goal(loops.space)
+    with_doubt, without = (
+        evaluate(source, goal, ["schedule"], sessions=4, budget=2, oracle=False) for source in (doubtful, loops)
+    )
+    said = "FF, taken here as fitted: verdict undetermined: its forecast is a guess."
+    assert with_doubt.notes[0] == said
+    assert said in str(with_doubt.to_dict()["notes"])
+    assert not any("taken here as fitted" in note for note in without.notes)
+
+
 def test_what_cannot_be_evaluated_is_refused() -> None:
     world = random_world(2, seed=0)
     goal = Goal(world.space)
