@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 OUT    ?= trimtab-out
 WORKERS ?= auto
 
-.PHONY: run test check bench study steering reference browser format lock clean
+.PHONY: run test check bench study steering reference browser postgres format lock clean
 
 run: $(VENV)/.installed            ## the main job: run, fit, report
 	$(BIN)/trimtab run --out $(OUT) $(RUN_OPTIONS)
@@ -14,7 +14,7 @@ run: $(VENV)/.installed            ## the main job: run, fit, report
 test: export OPENBLAS_NUM_THREADS = 1
 # Tests start some dozen interpreters, and none should compile the package anew.
 test: export PYTHONDONTWRITEBYTECODE =
-test: $(VENV)/.installed-dev browser  ## the whole test suite
+test: $(VENV)/.installed-dev browser postgres  ## the whole test suite
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(TEST_OPTIONS)
 
 check: $(VENV)/.installed-dev      ## lint, format, types, import rules
@@ -46,6 +46,16 @@ browser:
 	  [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
 	  && apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; } \
 	  || echo "no Chromium and no way to install it: browser tests will be skipped"
+
+# Tests start a PostgreSQL of their own in a temporary folder, so only its programs are needed: Debian is told not to
+# make and start a database of its own. Without them the tests skip with a reason.
+postgres:
+	@ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || command -v postgres >/dev/null || { \
+	  [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+	  && apt-get update -qq && apt-get install -y -qq --no-install-recommends postgresql-common >/dev/null \
+	  && sed -i 's/^#*create_main_cluster.*/create_main_cluster = false/' /etc/postgresql-common/createcluster.conf \
+	  && apt-get install -y -qq --no-install-recommends postgresql >/dev/null; } \
+	  || echo "no PostgreSQL and no way to install it: its tests will be skipped"
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else \

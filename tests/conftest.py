@@ -6,6 +6,10 @@ import gc
 
 from hypothesis import settings
 
+from support.postgres import postgres, postgres_url
+
+__all__ = ["postgres", "postgres_url"]
+
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
 
