@@ -95,7 +95,7 @@ def test_what_policies_know_can_be_learned_first_or_be_wrong(capsys, models: Pat
     ("options", "says"),
     [
         (("--out", "x.txt"), "an evaluation is written to a .json"),
-        (("--policy", "magic"), "there is no policy 'magic'"),
+        (("--policy", "magic"), "no policy is called 'magic'"),
         (("--floor", "security"), "a floor is written NAME>=LEVEL"),
         (("--weights", "security"), "--weights needs each objective once"),
         (("--utility", "best"), "a utility is one of"),

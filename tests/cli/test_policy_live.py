@@ -26,7 +26,7 @@ def test_the_command_runs_a_trial_on_the_embedded_provider(capsys, tmp_path, mon
     ]
     done = trimtab(capsys, "policy", "evaluate", "--live", *options)
     assert done.code == 0, done.err
-    assert "provider: rewriter (embedded stand-in for an LLM, not an LLM)" in done.err
+    assert "provider: rewriter (Embedded stand-in for an LLM, not an LLM)" in done.err
     assert "on 4 tasks that were not fitted" in " ".join(done.out.split())
     document = json.loads((tmp_path / "t.json").read_text())
     jsonschema.Draft202012Validator(json_schema("trial")).validate(document)

@@ -57,7 +57,7 @@ def iterations(path: str) -> list[tuple[object, ...]]:
 def test_a_run_from_start_to_report(capsys) -> None:
     done = trimtab(capsys, "run", *SMALL, "--out", "o")
     assert done.code == 0, done.err
-    assert "provider: rewriter (embedded stand-in for an LLM, not an LLM)" in done.err
+    assert "provider: rewriter (Embedded stand-in for an LLM, not an LLM)" in done.err
     assert "6/6 sessions, 18/18 iterations" in done.err
     assert re.search(r"18 new iterations in \d+:\d\d", done.err)
     assert sorted(p.name for p in Path("o").iterdir()) == [
@@ -114,8 +114,10 @@ def test_a_store_that_holds_more_than_asked_for_is_said_to_be_analysed_whole(cap
         (("--tasks", "nowhere"), "there is no file or folder of tasks at 'nowhere'"),
         (("--scorers", "taste"), "no scorer is called 'taste'; there are python-static"),
         (("--objectives", "beauty"), "no scorer gives the objective 'beauty'"),
-        (("--provider", "oracle"), "--provider should be 'rewriter' or 'openai'"),
+        (("--provider", "oracle"), "--provider should be one of openai, rewriter"),
         (("--provider", "openai"), "provider openai needs the name of a model"),
+        (("--model", "m"), "model is given, but the provider rewriter has none: add --provider openai"),
+        (("--provider-options", "a=1"), "the provider rewriter has no options, but got 'a'"),
         (("--provider", "openai", "--model", "m"), "needs a key in the environment variable OPENAI_API_KEY"),
         (("--store", "sqlite:///no/where.db"), "the folder no for the store where.db does not exist"),
         (("--store", "sqlite:///notes.txt"), "is some other kind of file"),
@@ -207,7 +209,7 @@ def test_the_same_seed_gives_the_same_sessions_over_http_as_embedded(capsys, mon
     with serving(chat(rewrite)) as server:
         remote = trimtab(capsys, *over_http(server, "--out", "remote"))
     assert remote.code == 0, remote.err
-    assert "provider: openai (any OpenAI-compatible chat endpoint)" in remote.err
+    assert "provider: openai (Any OpenAI-compatible chat endpoint)" in remote.err
     assert iterations("remote/trimtab.db") == iterations("embedded/trimtab.db")
     assert server.keys == [f"Bearer {KEY}"] * 18
     assert KEY not in remote.out + remote.err

@@ -239,7 +239,7 @@ def test_a_stop_can_be_overruled() -> None:
         ({"strategies": ["EF", "EF"]}, "each once"),
         ({"strategies": "EF"}, "a list of names"),
         ({"strategies": ["EF", "other"]}, "no strategy is called 'other'"),
-        ({"policy": "best"}, "no policy 'best'"),
+        ({"policy": "best"}, "no policy is called 'best'"),
         ({"iterations": 0}, "iterations must be a whole number"),
         ({"memory": 0.0}, "memory must lie above 0"),
         ({"memory": "all"}, "memory must lie above 0"),

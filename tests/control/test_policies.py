@@ -13,11 +13,12 @@ from trimtab.control.policies.objectives import Sequential, Simultaneous, handli
 from trimtab.control.policies.rate_control import RateControl, wanted_chance
 from trimtab.control.policies.rules import Rules
 from trimtab.control.policies.thompson import Thompson
-from trimtab.control.registry import POLICIES, make_policy, read_policy
+from trimtab.control.registry import make_policy, read_policy
 from trimtab.control.situation import STOP, Choice, Situation
 from trimtab.control.track import Track
 from trimtab.core.objectives import ObjectiveSpace
 from trimtab.errors import InputError
+from trimtab.plugins import POLICIES, plugins
 
 SPACE = ObjectiveSpace(["security", "speed"])
 PAPER = ("EF", "SF", "FF", "AI")
@@ -286,7 +287,7 @@ def test_thompson_does_what_is_best_where_nothing_is_unknown() -> None:
     assert names(dear, knowledge) == ["stop"]
 
 
-@pytest.mark.parametrize("name", [name for name in POLICIES if name not in ("fixed", "schedule")])
+@pytest.mark.parametrize("name", [name for name in plugins(POLICIES) if name not in ("fixed", "schedule")])
 def test_no_policy_uses_a_strategy_that_a_floor_on_each_iterate_forbids(name: str) -> None:
     knowledge = two_sided()
     goal = Goal(SPACE, {"speed": 1.0}, floors=(Floor("security", 4.0, 0.05, "each"),))
@@ -298,7 +299,7 @@ def test_no_policy_uses_a_strategy_that_a_floor_on_each_iterate_forbids(name: st
     assert free.action[0] >= 0
 
 
-@pytest.mark.parametrize("name", POLICIES)
+@pytest.mark.parametrize("name", plugins(POLICIES))
 def test_a_batch_of_one_is_told_the_same_as_a_batch(name: str) -> None:
     knowledge = known(
         SPACE, dict.fromkeys(PAPER, TURN), {k: towards(TURN, i + 3, 8 - i) for i, k in enumerate(PAPER)}, NOISE,
@@ -316,13 +317,14 @@ def test_a_batch_of_one_is_told_the_same_as_a_batch(name: str) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("best", "no policy 'best'; there are fixed, schedule"),
+        ("best", "no policy is called 'best'; there are best_of_n, fixed"),
         ("fixed", "'fixed' needs the option 'strategy', as in fixed:strategy=VALUE"),
         ("fixed:name=SF", "'fixed' has no option 'name'; its options are: strategy"),
         ("simultaneous:a=1", "its options are: none"),
-        ("predictive:horizon=2.5", "'horizon' of 'predictive' is a whole number from 1, but got '2.5'"),
-        ("predictive:horizon=inf", "a whole number from 1"),
+        ("predictive:horizon=2.5", "'horizon' of 'predictive' is a whole number, but got '2.5'"),
+        ("predictive:horizon=inf", "a whole number"),
         ("predictive:hedge=much", "'hedge' of 'predictive' is a number, but got 'much'"),
+        ("predictive:horizon=0", "a lookahead needs one or more of everything"),
         ("predictive:hedge=2", "a hedge is a level between 0 and 1"),
         ("rules:margin=-1", "margin and loss are points from 0 to 10"),
         ("predictive:hedge", "a policy is written NAME"),
@@ -340,5 +342,5 @@ def test_policies_are_made_from_text() -> None:
     assert read_policy("thompson:horizon=3").effort.horizon == 3  # type: ignore[attr-defined]
     made = read_policy("predictive:horizon=3,hedge=0.2")
     assert (made.effort.horizon, made.hedge) == (3, 0.2)  # type: ignore[attr-defined]
-    for name in POLICIES:
+    for name in plugins(POLICIES):
         assert make_policy(name, **({"strategy": "SF"} if name == "fixed" else {})).name == name

@@ -15,7 +15,7 @@ import pytest
 
 from support.openai_server import Reply, Served, chat, completion_body, serving
 from trimtab.errors import InputError, ProviderError
-from trimtab.providers.base import Completion, Message, Request
+from trimtab.providers.base import Completion, Message, ProviderSettings, Request
 from trimtab.providers.openai import OpenAIProvider
 from trimtab.providers.registry import get_provider
 
@@ -79,10 +79,10 @@ def test_the_key_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_the_real_endpoint_needs_a_key_and_any_needs_a_model() -> None:
     with pytest.raises(InputError, match="needs a key in the environment variable OPENAI_API_KEY"):
-        get_provider("openai", model="gpt")
+        get_provider("openai", ProviderSettings(model="gpt"))
     with pytest.raises(InputError, match="needs the name of a model"):
-        get_provider("openai", base_url="http://127.0.0.1:1/v1")
-    with pytest.raises(InputError, match="no provider is called 'oracle'; there are rewriter, openai"):
+        get_provider("openai", ProviderSettings(base_url="http://127.0.0.1:1/v1"))
+    with pytest.raises(InputError, match="no provider is called 'oracle'; there are openai, rewriter"):
         get_provider("oracle")
 
 

@@ -265,7 +265,7 @@ def test_settings_of_steering_are_checked(given: dict[str, object], said: str, m
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"policy": "clever"}, "there is no policy 'clever'"),
+        ({"policy": "clever"}, "no policy is called 'clever'"),
         ({"weights": ("security",)}, "weights are written NAME=NUMBER"),
         ({"weights": ("beauty=1",)}, "beauty"),
         ({"floor": ("beauty>=2",)}, "beauty"),

@@ -95,6 +95,6 @@ def test_intervals_are_those_of_the_means_of_equal_clusters() -> None:
 
 def test_arms_are_checked_before_anything_runs() -> None:
     provider = TinyProvider()
-    with pytest.raises(InputError, match="there is no policy 'clever'"):
+    with pytest.raises(InputError, match="no policy is called 'clever'"):
         tried(provider, arms=["clever"])
     assert provider.calls == 0

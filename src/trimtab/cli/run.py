@@ -30,7 +30,9 @@ def run(
     provider: Annotated[
         str | None,
         _option(
-            "What answers: 'rewriter', an embedded stand-in for an LLM, or 'openai', any compatible endpoint.", "NAME"
+            "What answers: 'rewriter', an embedded stand-in for an LLM; 'openai', any compatible endpoint; or another "
+            "that 'trimtab plugins' lists.",
+            "NAME",
         ),
     ] = None,
     model: Annotated[
@@ -38,6 +40,12 @@ def run(
     ] = None,
     base_url: Annotated[
         str | None, _option("Address of the endpoint, as in http://127.0.0.1:8000/v1. Provider openai.", "URL")
+    ] = None,
+    provider_options: Annotated[
+        str | None,
+        _option(
+            "What else the provider is told, as NAME=VALUE. No keys: they are stored with the run.", "NAME=VALUE,..."
+        ),
     ] = None,
     strategies: Annotated[str | None, _option("Names of the strategies to run, in order.", "NAME,NAME")] = None,
     strategy_files: Annotated[str | None, _option("TOML files that define more strategies.", "FILE,FILE")] = None,
@@ -138,9 +146,9 @@ def _beyond(progress: Progress) -> str:
 
 
 def _announce(console: Console, settings: RunConfig) -> None:
-    from trimtab.providers.registry import PROVIDERS
+    from trimtab.providers.registry import provider_label
 
-    console.print(f"provider: {settings.provider} ({PROVIDERS[settings.provider]})", markup=False)
+    console.print(f"provider: {provider_label(settings.provider)}", markup=False)
     strategies = "strategy" if len(settings.strategies) == 1 else "strategies"
     size = f"{_counted(settings.sessions, 'session')} x {_counted(settings.iterations, 'iteration')}"
     arms = f"{strategies} {', '.join(settings.strategies)} x {size}"

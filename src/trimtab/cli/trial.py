@@ -18,7 +18,7 @@ def run_trial(policies: Sequence[str] | None, given: Mapping[str, Any], as_json:
     """Run a trial with the settings of a run, of which those `given` win over its file and variables, and print it."""
     from trimtab.cli.output import print_blocks, write_text
     from trimtab.errors import InputError
-    from trimtab.providers.registry import PROVIDERS
+    from trimtab.providers.registry import provider_label
     from trimtab.sessions.config import load_config
     from trimtab.sessions.experiment import strategies_of
     from trimtab.sessions.tasks import load_tasks
@@ -31,7 +31,7 @@ def run_trial(policies: Sequence[str] | None, given: Mapping[str, Any], as_json:
     config = load_config(
         {"sessions": SESSIONS, "policy": "predictive", **{name: v for name, v in given.items() if v is not None}}
     )
-    typer.echo(f"provider: {config.provider} ({PROVIDERS[config.provider]})", err=True)
+    typer.echo(f"provider: {provider_label(config.provider)}", err=True)
     found = trial(
         config,
         load_tasks(config.tasks),

@@ -52,7 +52,7 @@ class Pilot:
     strategies
         Names of those to choose from; those of the fit if None.
     policy
-        ``NAME[:OPTION=VALUE,...]``, see `registry.POLICIES`, or an object with ``choose(situation)``.
+        ``NAME[:OPTION=VALUE,...]``, see `registry.read_policy`, or an object with ``choose(situation)``.
     fit
         What is known before: a `Fit`, a path to a saved one or to a file of models, or ``"reference"``.
     utility

@@ -1,80 +1,38 @@
-"""Registry: every policy by name, with its options."""
+"""Policies by name and options: the entry points of the group ``trimtab.policies``, see `trimtab.plugins`."""
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
-from trimtab.control.lookahead import Effort
-from trimtab.control.policies.best_of_n import BestOfN
-from trimtab.control.policies.fixed import PAPER, Schedule
-from trimtab.control.policies.objectives import Sequential, Simultaneous
-from trimtab.control.policies.predictive import Predictive
-from trimtab.control.policies.rate_control import RateControl
-from trimtab.control.policies.rules import Rules
-from trimtab.control.policies.thompson import Thompson
 from trimtab.control.situation import Policy
 from trimtab.errors import InputError
+from trimtab.plugins import POLICIES, made, plugin
 
-__all__ = ["POLICIES", "make_policy", "read_policy"]
+__all__ = ["make_policy", "read_policy"]
 
-
-@dataclass(frozen=True)
-class _Kind:
-    """A kind of policy: what it does, what makes one, and how each option is read."""
-
-    says: str
-    make: Callable[..., Policy]
-    options: Mapping[str, Callable[[Any], Any]]
-    required: tuple[str, ...] = ()
+_NEXT = re.compile(r",(?=\s*[a-z_]+\s*=)")
+_TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
 def _whole(value: Any) -> int:
     number = float(value)
-    if number != int(number) or number < 1:
+    if number != int(number):
         raise ValueError
     return int(number)
 
 
-_KINDS: dict[str, _Kind] = {
-    "fixed": _Kind(
-        "one strategy throughout", lambda strategy: Schedule([strategy], "fixed"), {"strategy": str}, ("strategy",)
-    ),
-    "schedule": _Kind(
-        f"strategies in an order set before, {PAPER} unless told otherwise", lambda schedule=None: Schedule(schedule),
-        {"schedule": str},
-    ),
-    "rules": _Kind(
-        "the paper's adaptive rules: balance, bounds, interference, exploration, exploitation", Rules,
-        {"balanced": str, "margin": float, "loss": float},
-    ),
-    "sequential": _Kind("one objective after another", Sequential, {"order": str}),
-    "simultaneous": _Kind("the strategy that leads to the greatest utility of all objectives", Simultaneous, {}),
-    "rate_control": _Kind(
-        "the strategy whose spectrum behaves as wanted: fast, slow, settled, exploring, or a rate", RateControl,
-        {"behaviour": str},
-    ),
-    "best_of_n": _Kind(
-        "independent answers to the first iterate while another is worth its cost", BestOfN, {"strategy": str}
-    ),
-    "predictive": _Kind(
-        "look ahead with the fitted dynamics, and do what promises most",
-        lambda hedge=None, **effort: Predictive(effort=Effort(**effort), hedge=hedge),
-        {"hedge": float, "horizon": _whole, "draws": _whole},
-    ),
-    "thompson": _Kind(
-        "do what is best under one drift drawn from those that the data allow",
-        lambda **effort: Thompson(replace(Thompson().effort, **effort)), {"horizon": _whole},
-    ),
-}  # fmt: skip
+def _truth(value: Any) -> bool:
+    return _TRUTH[str(value).strip().lower()]
 
-POLICIES: Mapping[str, str] = MappingProxyType({name: kind.says for name, kind in _KINDS.items()})
-"""What each policy does, by name."""
 
-_NEXT = re.compile(r",(?=\s*[a-z_]+\s*=)")
+_READ: Mapping[str, tuple[str, Callable[[Any], Any]]] = MappingProxyType(
+    {"bool": ("true or false", _truth), "int": ("a whole number", _whole), "float": ("a number", float)}
+)
+"""What an option should be and how its text is read, by the type of its parameter; other types get it as it is."""
 
 
 def make_policy(name: str, /, **options: Any) -> Policy:
@@ -83,7 +41,8 @@ def make_policy(name: str, /, **options: Any) -> Policy:
     Parameters
     ----------
     options
-        As values or as texts, such as ``horizon=5`` or ``horizon="5"``.
+        As values or as texts, such as ``horizon=5`` or ``horizon="5"``: the keyword parameters of the policy's factory.
+        A text is read as its parameter's annotation says: ``int``, ``float`` or ``bool``, with or without ``None``.
 
     Raises
     ------
@@ -95,24 +54,23 @@ def make_policy(name: str, /, **options: Any) -> Policy:
     >>> make_policy("schedule", schedule="FFx3,SF").name
     'schedule'
     """
-    if name not in _KINDS:
-        raise InputError(f"there is no policy {name!r:.80}; there are {', '.join(_KINDS)}")
-    kind = _KINDS[name]
-    unknown = [option for option in options if option not in kind.options]
-    if unknown:
-        known = ", ".join(kind.options) or "none"
-        raise InputError(f"the policy {name!r} has no option {unknown[0]!r:.80}; its options are: {known}")
-    missing = [option for option in kind.required if option not in options]
-    if missing:
-        raise InputError(f"the policy {name!r} needs the option {missing[0]!r}, as in {name}:{missing[0]}=VALUE")
-    read = {}
-    for option, value in options.items():
-        try:
-            read[option] = kind.options[option](value)
-        except (TypeError, ValueError, OverflowError):
-            what = "a whole number from 1" if kind.options[option] is _whole else "a number"
-            raise InputError(f"the option {option!r} of {name!r} is {what}, but got {value!r:.80}") from None
-    return kind.make(**read)
+    one = plugin(POLICIES, name)
+    factory = one.load()
+    known = _options(factory)
+    if known is not None:
+        unknown = [option for option in options if option not in known]
+        if unknown:
+            there = ", ".join(known) or "none"
+            raise InputError(f"the policy {name!r} has no option {unknown[0]!r:.80}; its options are: {there}")
+        missing = [option for option, parameter in known.items() if parameter.default is parameter.empty]
+        if missing := [option for option in missing if option not in options]:
+            raise InputError(f"the policy {name!r} needs the option {missing[0]!r}, as in {name}:{missing[0]}=VALUE")
+    read = {
+        option: _read(name, option, value, _kind(known[option].annotation) if known else "")
+        for option, value in options.items()
+    }
+    found: Policy = made(one, ("name", "choose"), **read)
+    return found
 
 
 def read_policy(text: str) -> Policy:
@@ -130,3 +88,30 @@ def read_policy(text: str) -> Policy:
             raise InputError(f"a policy is written NAME[:OPTION=VALUE,...], each option once, but got {text!r:.200}")
         options[option] = value.strip()
     return make_policy(name.strip(), **options)
+
+
+def _options(factory: Callable[..., Any]) -> Mapping[str, inspect.Parameter] | None:
+    """Return the parameters that can be given by name; None where they are not known, or any name will do."""
+    try:
+        parameters = inspect.signature(factory).parameters
+    except (TypeError, ValueError):
+        return None
+    if any(one.kind is one.VAR_KEYWORD for one in parameters.values()):
+        return None
+    return {name: one for name, one in parameters.items() if one.kind in (one.KEYWORD_ONLY, one.POSITIONAL_OR_KEYWORD)}
+
+
+def _kind(annotation: Any) -> str:
+    """Return the name of the one type that an annotation allows, None aside: ``"float"`` for ``float | None``."""
+    words = annotation.__name__ if isinstance(annotation, type) else str(annotation)
+    return " | ".join(word for part in words.split("|") if (word := part.strip()) != "None")
+
+
+def _read(policy: str, option: str, value: Any, kind: str) -> Any:
+    if kind not in _READ or value is None:
+        return value
+    what, read = _READ[kind]
+    try:
+        return read(value)
+    except (KeyError, TypeError, ValueError, OverflowError):
+        raise InputError(f"the option {option!r} of {policy!r} is {what}, but got {value!r:.80}") from None

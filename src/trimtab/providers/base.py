@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-__all__ = ["Completion", "Message", "Provider", "Request"]
+__all__ = ["Completion", "Message", "Provider", "ProviderSettings", "Request"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,3 +65,23 @@ class Provider(Protocol):
     async def aclose(self) -> None:
         """Release connections and workers."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderSettings:
+    """What a provider is made from. Keys are not among it: a provider reads its own from the environment.
+
+    Parameters
+    ----------
+    model, base_url
+        Name of the model, and address of the endpoint; empty where not given.
+    timeout
+        Seconds to wait for one answer.
+    options
+        What else the user gave, as texts: ``provider_options`` of a run.
+    """
+
+    model: str = ""
+    base_url: str = ""
+    timeout: float = 120.0
+    options: Mapping[str, str] = field(default_factory=dict)

@@ -1,38 +1,26 @@
-"""Providers by name."""
+"""Providers by name: the entry points of the group ``trimtab.providers``, see `trimtab.plugins`."""
 
 from __future__ import annotations
 
-from trimtab.errors import InputError
-from trimtab.providers.base import Provider
+from trimtab.plugins import PROVIDERS, made, plugin
+from trimtab.providers.base import Provider, ProviderSettings
 
-__all__ = ["PROVIDERS", "get_provider"]
-
-PROVIDERS = {
-    "rewriter": "embedded stand-in for an LLM, not an LLM",
-    "openai": "any OpenAI-compatible chat endpoint",
-}
-"""Name of each provider, and what it is in a few words, to be shown wherever the name is."""
+__all__ = ["get_provider", "provider_label"]
 
 
-def get_provider(name: str, *, model: str = "", base_url: str = "", timeout: float = 120.0) -> Provider:
+def get_provider(name: str, settings: ProviderSettings | None = None) -> Provider:
     """Return the provider called `name`, ready to answer.
-
-    Parameters
-    ----------
-    model, base_url, timeout
-        For provider ``openai``: name of the model, address of the endpoint, and seconds to wait for one answer.
 
     Raises
     ------
     InputError
-        If there is no such provider, or it needs something that was not given.
+        If there is no such provider, it cannot be used, or it needs something that was not given.
     """
-    if name == "rewriter":
-        from trimtab.providers.rewriter import RewriterProvider
+    found: Provider = made(plugin(PROVIDERS, name), ("complete", "aclose"), settings or ProviderSettings())
+    return found
 
-        return RewriterProvider()
-    if name == "openai":
-        from trimtab.providers.openai import OpenAIProvider
 
-        return OpenAIProvider(model, base_url=base_url, timeout=timeout)
-    raise InputError(f"no provider is called {name!r}; there are {', '.join(PROVIDERS)}")
+def provider_label(name: str) -> str:
+    """Return the name of a provider with what it is in a few words, to be shown wherever the name is."""
+    says = plugin(PROVIDERS, name).says
+    return f"{name} ({says})" if says else name

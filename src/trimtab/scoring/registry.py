@@ -1,22 +1,13 @@
-"""Scorers by name."""
+"""Scorers by name: the entry points of the group ``trimtab.scorers``, see `trimtab.plugins`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
-
+from trimtab.core.objectives import Objective
 from trimtab.errors import InputError
+from trimtab.plugins import SCORERS, made, plugin
 from trimtab.scoring.base import Scorer
-from trimtab.scoring.python_static import PythonStaticScorer
 
-__all__ = ["get_scorer", "scorers"]
-
-_BUILT_IN: Mapping[str, Callable[[], Scorer]] = MappingProxyType({PythonStaticScorer.name: PythonStaticScorer})
-
-
-def scorers() -> Mapping[str, Callable[[], Scorer]]:
-    """Return how to make each known scorer, by name."""
-    return _BUILT_IN
+__all__ = ["get_scorer"]
 
 
 def get_scorer(name: str) -> Scorer:
@@ -25,9 +16,15 @@ def get_scorer(name: str) -> Scorer:
     Raises
     ------
     InputError
-        If there is none.
+        If there is none, or it cannot be used.
     """
-    try:
-        return _BUILT_IN[name]()
-    except KeyError:
-        raise InputError(f"no scorer is called {name!r}; there are {', '.join(sorted(_BUILT_IN))}") from None
+    one = plugin(SCORERS, name)
+    found: Scorer = made(one, ("name", "objectives", "score"))
+    if found.name != name:
+        raise InputError(
+            f"the scorer {name!r} of {one.origin} calls itself {found.name!r:.80}: both should be the same"
+        )
+    objectives = found.objectives
+    if not isinstance(objectives, tuple) or not objectives or not all(isinstance(o, Objective) for o in objectives):
+        raise InputError(f"the scorer {name!r} of {one.origin} should have a tuple of objectives, at least one")
+    return found

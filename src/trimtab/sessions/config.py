@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
@@ -11,11 +12,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.sources import InitSettingsSource
 
 from trimtab.errors import InputError
+from trimtab.plugins import PROVIDERS, plugins
+from trimtab.providers.base import ProviderSettings
 
 __all__ = ["CONFIG_FILE", "RunConfig", "Setting", "load_config", "option_of", "settings_table", "variable_of"]
 
@@ -25,6 +28,7 @@ CONFIG_FILE = "trimtab.toml"
 _PREFIX = "TRIMTAB_"
 _CONFIG_VARIABLE = "TRIMTAB_CONFIG"
 _LONGEST_SHOWN = 80
+_SECRET = re.compile(r"(?i)key|token$|secret|passw|credential")
 _STEERING = ("fit", "utility", "weights", "floor", "cost", "trigger", "round")
 
 _file_values: ContextVar[Mapping[str, Any]] = ContextVar("values of the configuration file", default={})  # noqa: B039 - read only
@@ -38,8 +42,8 @@ def _split(value: object) -> object:
 
 
 def _pairs(value: object) -> object:
-    """Take a table of numbers as the texts NAME=NUMBER that options and variables can hold."""
-    return [f"{name}={number}" for name, number in value.items()] if isinstance(value, Mapping) else _split(value)
+    """Take a table as the texts NAME=VALUE that options and variables can hold."""
+    return [f"{name}={one}" for name, one in value.items()] if isinstance(value, Mapping) else _split(value)
 
 
 def _number(value: object) -> object:
@@ -51,6 +55,15 @@ def _number(value: object) -> object:
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 Pairs = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_pairs)]
 Paths = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_split)]
+
+
+def _known_provider(name: str) -> str:
+    known = plugins(PROVIDERS)
+    if name not in known:
+        raise ValueError(f"should be one of {', '.join(known) or 'those that an installed trimtab brings'}")
+    return name
+
+
 Count = Annotated[int, BeforeValidator(_number)]
 Real = Annotated[float, BeforeValidator(_number)]
 
@@ -63,12 +76,16 @@ class RunConfig(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=_PREFIX, env_ignore_empty=True, extra="forbid", frozen=True)
 
-    provider: Literal["rewriter", "openai"] = Field(
+    provider: Annotated[str, AfterValidator(_known_provider)] = Field(
         "rewriter",
-        description="What answers: 'rewriter', an embedded stand-in for an LLM, or 'openai', any compatible endpoint.",
+        description="What answers: 'rewriter', an embedded stand-in for an LLM; 'openai', any compatible endpoint; or "
+        "another that 'trimtab plugins' lists.",
     )
     model: str = Field("", description="Name of the model as the endpoint knows it. Needed with provider openai.")
     base_url: str = Field("", description="Address of the endpoint, as in http://127.0.0.1:8000/v1. Provider openai.")
+    provider_options: Pairs = Field(
+        (), description="What else the provider is told, as NAME=VALUE. No keys: they are stored with the run."
+    )
     strategies: Names = Field(("EF", "SF", "FF", "AI"), description="Names of the strategies to run, in order.")
     strategy_files: Paths = Field((), description="TOML files that define more strategies.")
     tasks: str = Field("builtin", description="Tasks: 'builtin', a folder of .py files, or a JSONL file.")
@@ -126,11 +143,6 @@ class RunConfig(BaseSettings):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        if self.provider == "openai" and not self.model:
-            raise ValueError("provider openai needs the name of a model: give --model NAME")
-        if self.provider == "rewriter" and (self.model or self.base_url):
-            given = "model" if self.model else "base_url"
-            raise ValueError(f"{given} is given, but only provider openai has one: add --provider openai")
         address = urlsplit(self.base_url)
         if self.base_url and (address.scheme not in ("http", "https") or not address.hostname):
             raise ValueError(f"base_url should look like http://host:port/v1, but is {self.base_url!r}")
@@ -139,6 +151,15 @@ class RunConfig(BaseSettings):
                 "base_url should hold no user, password or query, because it is stored: "
                 "put the key into the environment variable OPENAI_API_KEY"
             )
+        for text in self.provider_options:
+            name, equals, _ = text.partition("=")
+            if not equals or not name.strip():
+                raise ValueError("provider_options should be NAME=VALUE,..., but one has no name and value")
+            if _SECRET.search(name):
+                raise ValueError(
+                    f"provider_options should hold no {name.strip()}, because they are stored with the run: "
+                    "a provider reads its keys from the environment"
+                )
         if not self.policy:
             fields = RunConfig.model_fields
             idle = [name for name in _STEERING if getattr(self, name) != fields[name].default]
@@ -152,6 +173,12 @@ class RunConfig(BaseSettings):
         if self.store and not self.store.startswith("sqlite:///"):
             raise ValueError(f"store should be a URL that lasts, as in sqlite:///folder/file.db, but is {self.store!r}")
         return self
+
+    @property
+    def provider_settings(self) -> ProviderSettings:
+        """What the provider is made from."""
+        options = dict(text.split("=", 1) for text in self.provider_options)
+        return ProviderSettings(self.model, self.base_url, self.timeout, options)
 
     @property
     def file(self) -> str:

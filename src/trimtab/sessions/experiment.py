@@ -68,7 +68,7 @@ def run_experiment(
     """
     plan = plan_of(config)
     # Before the store, so that a missing key leaves no store behind. Providers start nothing until they are asked.
-    provider = get_provider(config.provider, model=config.model, base_url=config.base_url, timeout=config.timeout)
+    provider = get_provider(config.provider, config.provider_settings)
     if not config.store:
         _make_folder(config.out)
     store = open_store(config.store_url, create=True)

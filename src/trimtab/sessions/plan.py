@@ -146,6 +146,7 @@ def make_plan(
             "provider": config.provider,
             "model": config.model,
             "base_url": config.base_url,
+            "provider_options": list(config.provider_options),
             "temperature": config.temperature,
             "max_tokens": config.max_tokens,
             "seed": config.seed,
@@ -180,7 +181,7 @@ def _strategy_fingerprint(strategy: Strategy) -> str:
     return _fingerprint(texts)
 
 
-_MEANING = ("provider", "model", "temperature", "max_tokens", "seed", "scorers", "objectives")
+_MEANING = ("provider", "model", "provider_options", "temperature", "max_tokens", "seed", "scorers", "objectives")
 
 
 def is_run(settings: Mapping[str, Any]) -> bool:
@@ -202,7 +203,9 @@ def agreed_settings(stored: Mapping[str, Any], new: Mapping[str, Any], url: str)
     if not is_run(stored):
         raise StoreError(f"the store {url} holds imported data, not a run; choose another --out or --store")
     differing = [
-        f"{name} ({stored.get(name)!r} there, {new[name]!r} now)" for name in _MEANING if stored.get(name) != new[name]
+        f"{name} ({stored.get(name)!r} there, {new[name]!r} now)"
+        for name in _MEANING
+        if (stored.get(name) or None) != (new[name] or None)
     ]
     differing += differing_steering(stored, new)
     there, here = stored["fingerprints"], new["fingerprints"]

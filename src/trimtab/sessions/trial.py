@@ -171,9 +171,7 @@ def trial(
     chosen = list(dict.fromkeys([*fixed, *(default_arms(names) if arms is None else arms)]))
     training, held_out = split_tasks(tasks, config.seed)
     told = progress or (lambda _: None)
-    used = provider or get_provider(
-        config.provider, model=config.model, base_url=config.base_url, timeout=config.timeout
-    )
+    used = provider or get_provider(config.provider, config.provider_settings)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "fit.json"
         settings = {

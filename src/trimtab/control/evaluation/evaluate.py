@@ -19,7 +19,7 @@ from trimtab.control.evaluation.worlds import world_of
 from trimtab.control.goal import Goal
 from trimtab.control.knowledge import Knowledge
 from trimtab.control.policies.fixed import PAPER, Schedule
-from trimtab.control.registry import POLICIES, read_policy
+from trimtab.control.registry import read_policy
 from trimtab.control.rehearsal import rehearse
 from trimtab.control.situation import Policy
 from trimtab.control.triggers import Trigger, read_trigger
@@ -37,6 +37,7 @@ MOST_LEARNED = 10_000
 ROBUST_SESSIONS = 2000
 ORACLE_SESSIONS = 1000
 """Sessions that a lookahead of great effort is run on; dynamic programming is run on all."""
+_COMPARED = ("schedule", "rules", "sequential", "simultaneous", "rate_control", "best_of_n", "predictive")
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +172,7 @@ def evaluate(
     source
         The world: loops whose estimates are taken for the truth, or a world itself.
     policies
-        ``NAME[:OPTION=VALUE,...]``, see `registry.POLICIES`, or objects; see `default_policies` if None.
+        ``NAME[:OPTION=VALUE,...]``, see `registry.read_policy`, or objects; see `default_policies` if None.
     sessions, budget
         Simulated sessions, and the most iterations of each.
     knowledge
@@ -259,10 +260,9 @@ def fixed_name(strategy: str) -> str:
 
 
 def default_policies(world: World) -> list[str]:
-    """Return all policies that need no option in this world, but thompson, which is for learning."""
-    names = [name for name in POLICIES if name not in ("fixed", "thompson")]
+    """Return the package's policies that need no option in this world, but thompson, which is for learning."""
     needs = {part.split("x")[0] for part in PAPER.split(",")}
-    return [name for name in names if name != "schedule" or needs <= set(world.strategies)]
+    return [name for name in _COMPARED if name != "schedule" or needs <= set(world.strategies)]
 
 
 def _chosen(policies: Sequence[str | Policy] | None, world: World, goal: Goal) -> dict[str, Policy]:
