@@ -28,6 +28,7 @@ _COMMANDS = {
     "export": ("data", "export", "Write a source as a tidy table."),
     "score": ("score", "score", "Score programs without running them."),
     "findings": ("findings", "findings", "Count a store's findings by severity, and how they change."),
+    "serve-model": ("serve_model", "serve_model", "Serve the embedded models over HTTP, to try clients against."),
     "reproduce": ("reproduce", "reproduce", "Hold the paper's claims against simulated experiments."),
 }
 """By name: the module here, its function or group of commands, and a line for the list of commands."""

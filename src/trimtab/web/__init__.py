@@ -1,0 +1,1 @@
+"""What trimtab serves over HTTP."""
