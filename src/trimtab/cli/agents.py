@@ -60,10 +60,11 @@ def agents(
     found = {agent: read(source, None, names) for agent, source in zip(called, sources, strict=True)}
     joined = couple(found, by) if len(sources) > 1 else next(iter(found.values()))
     result = fit(joined, level=level, draws=draws, seed=seed, estimator=estimator).coupling()
+    from trimtab.cli.output import print_blocks, say_json
+
     if as_json:
-        typer.echo(result.to_json())
+        say_json(result.to_json())
         return
-    from trimtab.cli.output import print_blocks
     from trimtab.estimation.coupling.summary import CouplingSummary
 
     print_blocks(CouplingSummary(result))

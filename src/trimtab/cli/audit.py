@@ -47,10 +47,11 @@ def audit(
 
     trajectories = read(source, objective, names, judgements)
     result = audit_trajectories(trajectories, strategy=strategy, level=level, seed=seed, shuffles=shuffles)
+    from trimtab.cli.output import print_blocks, say_json
+
     if as_json:
-        typer.echo(result.to_json())
+        say_json(result.to_json())
         return
-    from trimtab.cli.output import print_blocks
     from trimtab.estimation.audit.summary import AuditSummary
 
     print_blocks(AuditSummary(result))

@@ -105,10 +105,11 @@ def compare(
         from trimtab.cli.output import write_text
 
         write_text(out, result.to_json() + "\n")
+    from trimtab.cli.output import print_blocks, say_json
+
     if as_json:
-        typer.echo(result.to_json())
+        say_json(result.to_json())
         return
-    from trimtab.cli.output import print_blocks
     from trimtab.estimation.comparison.summary import ComparisonSummary
 
     print_blocks(ComparisonSummary(result))

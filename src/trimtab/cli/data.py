@@ -55,6 +55,7 @@ def import_(
     """Bring recorded sessions into a store, with their texts where the files hold them."""
     from dataclasses import replace
 
+    from trimtab.cli.output import say
     from trimtab.ingest.importer import import_files
     from trimtab.scoring.registry import get_scorer
 
@@ -68,10 +69,10 @@ def import_(
         judgements=judgements_of(judgements),
         scorer=chosen,
     )
-    typer.echo(f"Imported {done.sessions:,} sessions with {done.iterations:,} iterations into {store}")
+    say(f"Imported {done.sessions:,} sessions with {done.iterations:,} iterations into {store}")
     for heading, lines in (("Left out", [*map(str, done.exclusions)]), ("Assumed", [*done.notes])):
         for line in lines:
-            typer.echo(f"  {heading}: {line}")
+            say(f"  {heading}: {line}")
 
 
 def export(
@@ -90,6 +91,7 @@ def export(
     judgements: Judgements = None,
 ) -> None:
     """Write the scores of SOURCE as a tidy table."""
+    from trimtab.cli.output import say
     from trimtab.errors import InputError
     from trimtab.store.load import save
 
@@ -98,6 +100,6 @@ def export(
     names = columns(session_column, strategy_column, iteration_column, objective_column, value_column, repeat_column)
     trajectories = read(source, objective, names, judgements)
     written = save(trajectories, to, layout="long" if layout is TableLayout.long else "wide")
-    typer.echo(f"Wrote {trajectories.n_rows:,} iterations of {trajectories.n_sessions:,} sessions to {written}")
+    say(f"Wrote {trajectories.n_rows:,} iterations of {trajectories.n_sessions:,} sessions to {written}")
     for exclusion in trajectories.exclusions:
-        typer.echo(f"  Left out: {exclusion}", err=True)
+        say(f"  Left out: {exclusion}", err=True)

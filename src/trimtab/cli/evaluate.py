@@ -107,6 +107,7 @@ def evaluate(
     ] = None,
 ) -> None:
     """Run policies side by side on the same simulated sessions, and say what each achieves."""
+    from trimtab.cli.output import print_blocks, say, say_json
     from trimtab.control.evaluation.evaluate import evaluate as run
     from trimtab.control.knowledge import Knowledge
     from trimtab.forecasting.sources import loops_of
@@ -134,18 +135,17 @@ def evaluate(
         learn=learn,
         oracle=oracle,
         robust=robustness,
-        progress=lambda name: typer.echo(f"{name} ...", err=True),
+        progress=lambda name: say(f"{name} ...", err=True),
     )
     written = _write(found, out)
     if as_json:
-        typer.echo(found.to_json())
+        say_json(found.to_json())
         return
-    from trimtab.cli.output import print_blocks
     from trimtab.control.evaluation.summary import EvaluationSummary
 
     print_blocks(EvaluationSummary(found))
     for line in written:
-        typer.echo(line)
+        say(line)
 
 
 def _goal(space: ObjectiveSpace, utility: str, weights: str | None, floors: list[str] | None, cost: float) -> Goal:

@@ -40,7 +40,7 @@ def explain(
     """
     import json
 
-    from trimtab.cli.output import print_blocks, write_text
+    from trimtab.cli.output import print_blocks, say_json, write_text
     from trimtab.errors import InputError
     from trimtab.sessions.config import load_config
     from trimtab.sessions.replay import explain as replay
@@ -57,7 +57,7 @@ def explain(
     if out is not None:
         write_text(out, text)
     if as_json:
-        typer.echo(text, nl=False)
+        say_json(text.rstrip())
         return
     print_blocks(_Page(found))
 

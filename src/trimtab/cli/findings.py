@@ -43,14 +43,14 @@ def findings(
         result = finding_trends(count_findings(store.iterations(), strategies, objective), after, level)
     finally:
         store.close()
+    from trimtab.cli.output import print_blocks, say_json
+
     if as_json:
         import json
 
-        typer.echo(json.dumps(result.to_dict(), indent=2, allow_nan=False))
+        say_json(json.dumps(result.to_dict(), indent=2, allow_nan=False))
         return
     from rich.console import Group
-
-    from trimtab.cli.output import print_blocks
 
     print_blocks(Group(*_blocks(result)))
 

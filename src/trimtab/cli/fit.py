@@ -88,10 +88,11 @@ def fit(
         from trimtab.cli.output import write_text
 
         write_text(out, result.to_json(timings=True) + "\n")
+    from trimtab.cli.output import print_blocks, say_json
+
     if as_json:
-        typer.echo(result.to_json(timings=True))
+        say_json(result.to_json(timings=True))
         return
-    from trimtab.cli.output import print_blocks
     from trimtab.estimation.summary import Summary
 
     print_blocks(Summary(result))
@@ -136,4 +137,6 @@ def report(
     from trimtab.cli.source_facts import run_settings
 
     written = result.report(out, title=title or source, pair=chosen, run=run_settings(source))
-    typer.echo(f"Report: {written}")
+    from trimtab.cli.output import say
+
+    say(f"Report: {written}")

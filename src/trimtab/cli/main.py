@@ -81,7 +81,9 @@ def main() -> None:
     try:
         app()
     except TrimtabError as error:
-        typer.echo(f"Error: {error}", err=True)
+        from trimtab.core.visible import visible
+
+        typer.echo(visible(f"Error: {error}", lines=True), err=True)
         sys.exit(1)
     except KeyboardInterrupt:
         typer.echo("Interrupted.", err=True)

@@ -65,10 +65,11 @@ def nonlinear(
         draws=draws,
         seed=seed,
     )
+    from trimtab.cli.output import print_blocks, say_json
+
     if as_json:
-        typer.echo(result.to_json())
+        say_json(result.to_json())
         return
-    from trimtab.cli.output import print_blocks
     from trimtab.estimation.nonlinear.summary import NonlinearSummary
 
     print_blocks(NonlinearSummary(result))

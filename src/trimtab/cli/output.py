@@ -1,4 +1,8 @@
-"""How commands write: to the terminal through rich, and to files without ever leaving half of one."""
+"""How commands write: to the terminal, where no text can do anything but be read, and to files, never half of one.
+
+All that a command prints goes through `say`, `say_json`, `print_blocks` or a `console`: words of models, tasks, servers
+and files may hold anything, and are made visible here (`trimtab.core.visible`), in one place.
+"""
 
 from __future__ import annotations
 
@@ -10,23 +14,49 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from rich.console import Console, RenderableType
+import typer
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 
+from trimtab.core.visible import escaped, visible
 from trimtab.errors import InputError
 
-__all__ = ["print_blocks", "write_lines", "write_text"]
+__all__ = ["console", "print_blocks", "say", "say_json", "write_lines", "write_text"]
 
 _PIPE_WIDTH = 118
 
 
+class _Console(Console):
+    """Makes every text visible at last, wherever in a table or paragraph it stands."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        for text, style, control in super().render(renderable, options):
+            yield Segment(text if control else visible(text, lines=True), style, control)
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Return where to print lines: nothing in them is taken as markup, and nothing is obeyed by a terminal."""
+    return _Console(stderr=stderr, highlight=False, soft_wrap=True, markup=False, emoji=False)
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """Print lines to standard output or standard error."""
+    typer.echo(visible(text, lines=True), err=err)
+
+
+def say_json(document: str) -> None:
+    """Print a JSON document to standard output."""
+    typer.echo(escaped(document))
+
+
 def print_blocks(blocks: RenderableType) -> None:
     """Print to standard output: in colour and at its width on a terminal, as plain lines of 118 columns in a pipe."""
-    console = Console(highlight=False)
+    console = _Console(highlight=False, markup=False, emoji=False)
     if console.is_terminal:
         console.print(blocks)
         return
     buffer = io.StringIO()
-    Console(highlight=False, width=_PIPE_WIDTH, file=buffer).print(blocks)
+    _Console(highlight=False, markup=False, emoji=False, width=_PIPE_WIDTH, file=buffer).print(blocks)
     sys.stdout.write("".join(line.rstrip() + "\n" for line in buffer.getvalue().splitlines()))
 
 

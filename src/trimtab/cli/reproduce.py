@@ -23,13 +23,14 @@ def reproduce(
     from trimtab.reproduction.reproduce import reproduce as reproduce_claims
 
     result = reproduce_claims(experiments, seed=seed, fitted=fitted)
+    from trimtab.cli.output import print_blocks, say, say_json
+
     if as_json:
-        typer.echo(result.to_json())
+        say_json(result.to_json())
         return
-    from trimtab.cli.output import print_blocks
     from trimtab.reproduction.summary import ReproductionSummary
 
     print_blocks(ReproductionSummary(result))
     from trimtab.report.reproduction import write_reproduction
 
-    typer.echo(f"Page: {write_reproduction(result, out)}")
+    say(f"Page: {write_reproduction(result, out)}")

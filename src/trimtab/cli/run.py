@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from trimtab.sessions.config import RunConfig
     from trimtab.sessions.runner import Outcome, Progress
 
-__all__ = ["run"]
+__all__ = ["carry_out", "run"]
 
 INTERRUPTED = 130
 _REASONS = 5
@@ -103,14 +103,24 @@ def run(
     sessions is run in which each iteration's strategy, and the end, is what the policy decides.
     """
     given = {name: value for name, value in locals().items() if name != "config" and value is not None}
-    from rich.console import Console
-
-    from trimtab.cli.progress import ProgressDisplay, duration, per_second
     from trimtab.sessions.config import load_config
+
+    carry_out(load_config(given, config))
+
+
+def carry_out(settings: RunConfig) -> None:
+    """Run what `settings` describe to its end or to a stop, show how far it is, fit, and report.
+
+    Raises
+    ------
+    typer.Exit
+        With the exit code of a run that did not come to its end.
+    """
+    from trimtab.cli import output
+    from trimtab.cli.progress import ProgressDisplay, duration, per_second
     from trimtab.sessions.experiment import run_experiment
 
-    settings = load_config(given, config)
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console = output.console(stderr=True)
     _announce(console, settings)
     with ProgressDisplay(console) as display:
         outcome = run_experiment(settings, listener=display.update, on_stopping=display.stopping)
@@ -120,14 +130,14 @@ def run(
         f"{progress.failures:,} of them failed; {progress.iterations_done:,} of {progress.iterations:,} are stored"
     )
     for reason, count in outcome.failures[:_REASONS]:
-        console.print(f"  {count:,} x {reason}", markup=False)
+        console.print(f"  {count:,} x {reason}")
     if len(outcome.failures) > _REASONS:
-        console.print(f"  and {_counted(len(outcome.failures) - _REASONS, 'other reason')}", markup=False)
+        console.print(f"  and {_counted(len(outcome.failures) - _REASONS, 'other reason')}")
     if settings.policy:
         _say_steering(console, outcome, settings)
     _leave_early(outcome, settings)
     if beyond := _beyond(progress):
-        console.print(beyond, markup=False)
+        console.print(beyond)
     _results(settings)
 
 
@@ -148,13 +158,13 @@ def _beyond(progress: Progress) -> str:
 def _announce(console: Console, settings: RunConfig) -> None:
     from trimtab.providers.registry import provider_label
 
-    console.print(f"provider: {provider_label(settings.provider)}", markup=False)
+    console.print(f"provider: {provider_label(settings.provider)}")
     strategies = "strategy" if len(settings.strategies) == 1 else "strategies"
     size = f"{_counted(settings.sessions, 'session')} x {_counted(settings.iterations, 'iteration')}"
     arms = f"{strategies} {', '.join(settings.strategies)} x {size}"
     if settings.policy:
         arms = f"policy {settings.policy} over {strategies} {', '.join(settings.strategies)}: at most {size}"
-    console.print(f"{arms}, seed {settings.seed}, into {settings.store_url}", markup=False)
+    console.print(f"{arms}, seed {settings.seed}, into {settings.store_url}")
 
 
 def _say_steering(console: Console, outcome: Outcome, settings: RunConfig) -> None:
@@ -164,29 +174,30 @@ def _say_steering(console: Console, outcome: Outcome, settings: RunConfig) -> No
     console.print(
         f"The policy has steered {_counted(progress.sessions_done, 'session')} to the end, did without "
         f"{_counted(spared, 'iteration')}, and ended {_counted(asked, 'session')} to ask a human",
-        markup=False,
     )
     for reason, count in outcome.asked[:_REASONS]:
-        console.print(f"  {count:,} x {reason}", markup=False)
+        console.print(f"  {count:,} x {reason}")
     if len(outcome.asked) > _REASONS:
-        console.print(f"  and {_counted(len(outcome.asked) - _REASONS, 'other reason')}", markup=False)
+        console.print(f"  and {_counted(len(outcome.asked) - _REASONS, 'other reason')}")
 
 
 def _leave_early(outcome: Outcome, settings: RunConfig) -> None:
     """Leave with the exit code of a run that did not come to its end, if this is one."""
+    from trimtab.cli.output import say
+
     again = "Everything so far is stored: give the same command again to go on."
     if outcome.ended == "error":
-        typer.echo(f"Error: {outcome.reason}", err=True)
-        typer.echo(again, err=True)
+        say(f"Error: {outcome.reason}", err=True)
+        say(again, err=True)
         raise typer.Exit(1)
     if outcome.ended == "stopped":
-        typer.echo(f"Stopped. {again} Store: {settings.store_url}", err=True)
+        say(f"Stopped. {again} Store: {settings.store_url}", err=True)
         raise typer.Exit(INTERRUPTED)
 
 
 def _results(settings: RunConfig) -> None:
     from trimtab.cli.analyse import analyse
-    from trimtab.cli.output import print_blocks
+    from trimtab.cli.output import print_blocks, say
     from trimtab.estimation.summary import Summary
 
     analysis = analyse(settings.store_url, settings.out)
@@ -199,4 +210,4 @@ def _results(settings: RunConfig) -> None:
     }
     width = max(map(len, places)) + 1
     for name, place in places.items():
-        typer.echo(f"{name + ':':<{width}} {place}")
+        say(f"{name + ':':<{width}} {place}")

@@ -37,6 +37,7 @@ def score(
     text_column: Annotated[str, typer.Option(help="JSONL files: the field with the text.")] = "text",
 ) -> None:
     """Score programs without running them; rows of JSONL files come back with their scores in place of any others."""
+    from trimtab.cli.output import say_json
     from trimtab.errors import InputError
     from trimtab.ingest.rescore import is_jsonl
     from trimtab.scoring.registry import get_scorer
@@ -59,7 +60,7 @@ def score(
         import json
 
         for name, one in done.items():
-            typer.echo(json.dumps(_document(name, one), ensure_ascii=False))
+            say_json(json.dumps(_document(name, one), ensure_ascii=False))
         return
     _print(done, evidence)
 
@@ -114,32 +115,32 @@ def _document(name: str, one: ScoredText) -> dict[str, Any]:
 def _print(done: dict[str, ScoredText], evidence: bool) -> None:
     from rich import box
     from rich.console import Group
-    from rich.markup import escape
     from rich.table import Table
 
     from trimtab.cli.output import print_blocks
+    from trimtab.core.visible import visible
 
     names = list(dict.fromkeys(s.objective for one in done.values() for s in one.scores))
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("text", overflow="fold")
     for name in names:
-        table.add_column(escape(name), justify="right")
+        table.add_column(visible(name), justify="right")
     table.add_column("note", overflow="fold")
     details = []
     for file, one in done.items():
         values = {s.objective: s for s in one.scores}
         cells = ["–" if values[n].value is None else f"{values[n].value:.2f}" for n in names]
         note = next((s.reason for s in one.scores if s.reason), "" if one.method == "whole" else f"found: {one.method}")
-        table.add_row(escape(file), *cells, escape(note))
+        table.add_row(visible(file), *cells, visible(note))
         for one_score in one.scores if evidence else ():
             rows = Table(
-                title=escape(f"{file}: {one_score.objective}"), title_justify="left", box=box.SIMPLE, pad_edge=False
+                title=visible(f"{file}: {one_score.objective}"), title_justify="left", box=box.SIMPLE, pad_edge=False
             )
             for column, side in (("weight", "right"), ("line", "right"), ("rule", "left"), ("", "left")):
                 rows.add_column(column, justify="right" if side == "right" else "left")
             for item in one_score.evidence:
                 line = "" if item.line is None else str(item.line)
-                rows.add_row(f"{item.weight:+.2f}", line, escape(item.rule), escape(item.message))
+                rows.add_row(f"{item.weight:+.2f}", line, visible(item.rule), visible(item.message))
             details.append(rows)
     print_blocks(Group(table, *details))
 
@@ -147,6 +148,8 @@ def _print(done: dict[str, ScoredText], evidence: bool) -> None:
 def _score_rows(paths: list[Path], scorer: Scorer, text_column: str, to: Path | None) -> None:
     import json
 
+    from trimtab.cli.output import say, write_lines
+    from trimtab.core.visible import escaped
     from trimtab.ingest.rescore import RescoreCount, rescored_rows
 
     count = RescoreCount()
@@ -157,14 +160,12 @@ def _score_rows(paths: list[Path], scorer: Scorer, text_column: str, to: Path | 
     )
     if to is None:
         for line in lines:
-            sys.stdout.write(line)
+            sys.stdout.write(escaped(line))
     else:
-        from trimtab.cli.output import write_lines
-
         write_lines(to, lines)
-    typer.echo(
+    say(
         f"Scored {count.scored:,} row{'' if count.scored == 1 else 's'}" + (f", written to {to}" if to else ""),
         err=True,
     )
     for exclusion in count.exclusions():
-        typer.echo(f"  {exclusion}", err=True)
+        say(f"  {exclusion}", err=True)

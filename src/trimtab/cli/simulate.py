@@ -136,15 +136,16 @@ def simulate(
         keep=out is not None,
     )
     written = _write(result, out, chart, source)
+    from trimtab.cli.output import print_blocks, say, say_json
+
     if as_json:
-        typer.echo(result.to_json())
+        say_json(result.to_json())
         return
-    from trimtab.cli.output import print_blocks
     from trimtab.forecasting.summary import ForecastSummary
 
     print_blocks(ForecastSummary(result))
     for line in written:
-        typer.echo(line)
+        say(line)
 
 
 def _fitted(

@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import typer
-
 __all__ = ["run_trial"]
 
 SESSIONS = 100
@@ -16,7 +14,7 @@ SESSIONS = 100
 
 def run_trial(policies: Sequence[str] | None, given: Mapping[str, Any], as_json: bool, out: Path | None) -> None:
     """Run a trial with the settings of a run, of which those `given` win over its file and variables, and print it."""
-    from trimtab.cli.output import print_blocks, write_text
+    from trimtab.cli.output import print_blocks, say, say_json, write_text
     from trimtab.errors import InputError
     from trimtab.providers.registry import provider_label
     from trimtab.sessions.config import load_config
@@ -31,19 +29,19 @@ def run_trial(policies: Sequence[str] | None, given: Mapping[str, Any], as_json:
     config = load_config(
         {"sessions": SESSIONS, "policy": "predictive", **{name: v for name, v in given.items() if v is not None}}
     )
-    typer.echo(f"provider: {provider_label(config.provider)}", err=True)
+    say(f"provider: {provider_label(config.provider)}", err=True)
     found = trial(
         config,
         load_tasks(config.tasks),
         strategies_of(config),
         policies,
-        progress=lambda arm: typer.echo(f"{arm} ...", err=True),
+        progress=lambda arm: say(f"{arm} ...", err=True),
     )
     if out is not None:
         write_text(out, found.to_json() + "\n")
     if as_json:
-        typer.echo(found.to_json())
+        say_json(found.to_json())
         return
     print_blocks(TrialSummary(found))
     if out is not None:
-        typer.echo(f"JSON:   {out}")
+        say(f"JSON:   {out}")

@@ -12,6 +12,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from trimtab.core.visible import visible
+
 __all__ = ["NARROW", "as_text", "listed", "number", "p_value", "paragraph", "plain", "score", "table"]
 
 NARROW = 110
@@ -28,8 +30,8 @@ def as_text(block: RenderableType) -> str:
 
 
 def plain(words: str) -> str:
-    """Return `words` without control characters, which a terminal would obey."""
-    return "".join(letter if letter.isprintable() else "�" for letter in words)
+    """Return `words` on one line, in which whatever a terminal would obey or hide can be seen."""
+    return visible(words)
 
 
 def paragraph(words: str, lead: str = "") -> RenderableType:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from trimtab.core.visible import visible
+
 __all__ = ["are", "listed", "named", "number", "p_text", "percent", "plain", "span"]
 
 _MOST = 3
@@ -45,8 +47,8 @@ def span(low: float, high: float, *, shares: bool = False) -> str:
 
 
 def plain(text: str) -> str:
-    """Return `text` on one line, without characters that would steer a terminal."""
-    return "".join(c if c.isprintable() else " " for c in text)
+    """Return `text` on one line, in which whatever a terminal would obey or hide can be seen."""
+    return visible(text)
 
 
 def named(name: str) -> str:
