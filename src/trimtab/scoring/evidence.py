@@ -75,12 +75,19 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """One objective's base level and the most that all credits and all penalties together can move it."""
+    """One objective's base level and the most that all credits and all penalties together can move it.
+
+    Parameters
+    ----------
+    subject
+        What the evidence calls that which is scored.
+    """
 
     objective: Objective
     base: float
     credit_limit: float
     penalty_limit: float
+    subject: str = "program"
 
 
 def saturating(rule: Rule, count: float, line: int | None = None) -> Finding:
@@ -130,7 +137,10 @@ def compose(scale: Scale, findings: Iterable[Finding]) -> Score:
     room = EVIDENCE_LIMIT - 4
     kept = [e for e in weighted[:room] if e.weight != 0.0]
     rest = len(weighted) - len(kept)
-    evidence = [Evidence("base", scale.base, None, f"where every program starts on {scale.objective.name}"), *kept]
+    evidence = [
+        Evidence("base", scale.base, None, f"where every {scale.subject} starts on {scale.objective.name}"),
+        *kept,
+    ]
     if rest:
         left = round(math.fsum(e.weight for e in weighted[len(kept) :]), DIGITS)
         evidence.append(Evidence("remaining", left, None, f"{rest} further findings, {len(weighted)} in all"))
