@@ -157,8 +157,11 @@ def _beyond(progress: Progress) -> str:
 
 def _announce(console: Console, settings: RunConfig) -> None:
     from trimtab.providers.registry import provider_label
+    from trimtab.scoring.registry import scorer_label
 
     console.print(f"provider: {provider_label(settings.provider)}")
+    for scorer in settings.scorers:
+        console.print(f"scorer: {scorer_label(scorer)}")
     strategies = "strategy" if len(settings.strategies) == 1 else "strategies"
     size = f"{_counted(settings.sessions, 'session')} x {_counted(settings.iterations, 'iteration')}"
     arms = f"{strategies} {', '.join(settings.strategies)} x {size}"

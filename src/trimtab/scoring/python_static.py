@@ -12,7 +12,9 @@ __all__ = ["PythonStaticScorer"]
 
 
 class PythonStaticScorer:
-    """Scores a Python program on three objectives, each 0 to 10, without executing it.
+    """Static analysis of Python programs.
+
+    It gives three objectives, each 0 to 10, and never executes the program.
 
     A text over 64 KB, an empty program, or one that cannot be parsed gets no value on any objective, with the reason;
     after a syntax error efficiency alone has a value, the low baseline.

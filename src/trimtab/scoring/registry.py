@@ -7,7 +7,7 @@ from trimtab.errors import InputError
 from trimtab.plugins import SCORERS, made, plugin
 from trimtab.scoring.base import Scorer
 
-__all__ = ["get_scorer"]
+__all__ = ["get_scorer", "scorer_label"]
 
 
 def get_scorer(name: str) -> Scorer:
@@ -28,3 +28,9 @@ def get_scorer(name: str) -> Scorer:
     if not isinstance(objectives, tuple) or not objectives or not all(isinstance(o, Objective) for o in objectives):
         raise InputError(f"the scorer {name!r} of {one.origin} should have a tuple of objectives, at least one")
     return found
+
+
+def scorer_label(name: str) -> str:
+    """Return the name of a scorer with what it is in a few words, to be shown wherever the name is."""
+    says = plugin(SCORERS, name).says
+    return f"{name} ({says})" if says else name
