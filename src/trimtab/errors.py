@@ -16,6 +16,8 @@ of a ``TrimtabError`` and nothing else: a user never sees a traceback for their 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 __all__ = ["EmbeddingError", "FitError", "InputError", "ProviderError", "SourceError", "StoreError", "TrimtabError"]
 
 
@@ -64,8 +66,12 @@ class ProviderError(TrimtabError):
         What happened, in one sentence. It must never hold a key or a header.
     fatal
         True where another attempt cannot help (bad key, unknown model, nobody listening), so that a run should end.
+    usage
+        Tokens that were charged for all the same, as far as the endpoint reported any: ``prompt_tokens``,
+        ``completion_tokens`` and ``cached_tokens``.
     """
 
-    def __init__(self, message: str, *, fatal: bool = False) -> None:
+    def __init__(self, message: str, *, fatal: bool = False, usage: Mapping[str, int] | None = None) -> None:
         super().__init__(message)
         self.fatal = fatal
+        self.usage = dict(usage or {})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -279,3 +280,23 @@ def test_any_number_of_judgements_is_bounded(store: Store) -> None:
     assert got.judgements[0, 0].tolist() == list(range(64))
     assert [(e.count, e.unit) for e in got.exclusions] == [(936, "judgements")]
     assert len(next(store.iterations()).scores) == 1_000
+
+
+def test_meta_is_amended_key_by_key_and_read_alone(store: Store, make_store: MakeStore) -> None:
+    store.add_sessions([session("other")])
+    store.append(iteration(index=0, meta={"a": 1, "b": {"c": "ü\x00"}}))
+    store.append(iteration(index=2))
+    store.append(iteration("other", index=0, meta={"z": [1.5, None]}))
+    before = list(store.iterations())
+    store.amend("EF/a/0", 0, {"a": 2, "d": "new"})
+    first, *others = store.iterations()
+    assert first == replace(before[0], meta={"a": 2, "b": {"c": "ü\x00"}, "d": "new"})
+    assert others == before[1:]
+    assert list(store.metas()) == [record.meta for record in store.iterations()]
+    for name, index in (("EF/a/0", 1), ("nobody", 0)):
+        with pytest.raises(StoreError, match=r"no iteration \d in the store|not in the store"):
+            store.amend(name, index, {"a": 1})
+    with pytest.raises(StoreError, match="must be made of JSON values"):
+        store.amend("EF/a/0", 0, {"a": object()})
+    assert next(iter(store.iterations())) == first
+    assert list(make_store().metas()) == []

@@ -87,6 +87,8 @@ class ProgressDisplay:
         self._shown = progress
         speed = f"{per_second(progress.rate)} iterations/s, {duration(progress.remaining)} left"
         said = f"{speed}, {progress.failures:,} failed"
+        if progress.spent.tokens or progress.spent.unknown:
+            said += f", {progress.spent}"
         sessions = f"{progress.sessions_done:,}/{progress.sessions:,}"
         if self._console.is_terminal:
             self._bars.start()

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 __all__ = ["carry_out", "run"]
 
 INTERRUPTED = 130
+LIMIT = 3
+"""Exit code of a run that a budget or a deadline ended."""
+
 _REASONS = 5
 
 
@@ -92,6 +95,25 @@ def run(
     trigger: Annotated[
         str | None, _option("Conditions at which the policy calls a human, as in security<2.", "TRIGGER,TRIGGER")
     ] = None,
+    history: Annotated[
+        str | None,
+        _option(
+            "What a request shows of its session: 'none', the 'last' exchange, or the 'full' conversation.",
+            "NAME",
+        ),
+    ] = None,
+    history_limit: Annotated[
+        int | None,
+        _option("Most characters of former exchanges in a request; the oldest are left out first.", "N"),
+    ] = None,
+    budget_usd: Annotated[
+        float | None, _option("Most that all runs into the store may cost, in USD. Needs prices.", "USD")
+    ] = None,
+    budget_tokens: Annotated[int | None, _option("Most tokens that all runs into the store may take.", "N")] = None,
+    deadline: Annotated[
+        str | None,
+        _option("When to end: after a duration such as 30m or 2h, or at a time in ISO format.", "WHEN"),
+    ] = None,
     round: Annotated[  # noqa: A002 - the setting's name
         int | None, _option("Sessions that start with the same knowledge, before the policy learns of them.", "N")
     ] = None,
@@ -129,6 +151,7 @@ def carry_out(settings: RunConfig) -> None:
         f"{_counted(progress.new, 'new iteration')} in {duration(progress.seconds)} ({per_second(progress.rate)}/s), "
         f"{progress.failures:,} of them failed; {progress.iterations_done:,} of {progress.iterations:,} are stored"
     )
+    _say_spending(console, outcome, settings)
     for reason, count in outcome.failures[:_REASONS]:
         console.print(f"  {count:,} x {reason}")
     if len(outcome.failures) > _REASONS:
@@ -170,6 +193,16 @@ def _announce(console: Console, settings: RunConfig) -> None:
     console.print(f"{arms}, seed {settings.seed}, into {settings.store_url}")
 
 
+def _say_spending(console: Console, outcome: Outcome, settings: RunConfig) -> None:
+    """Say what the run took, and with a budget what all runs into the store took."""
+    spent, in_all = outcome.progress.spent, outcome.spent_in_all
+    if spent.tokens or spent.unknown:
+        told = "" if settings.prices or settings.provider == "rewriter" else f"; no price of {settings.model} is set"
+        console.print(f"  taken: {spent}{told}", markup=False)
+    if in_all is not None:
+        console.print(f"  with earlier runs: {in_all}", markup=False)
+
+
 def _say_steering(console: Console, outcome: Outcome, settings: RunConfig) -> None:
     """Say how many of the sessions the policy ended before their last iteration, and for whom it called a human."""
     progress, asked = outcome.progress, sum(count for _, count in outcome.asked)
@@ -193,6 +226,14 @@ def _leave_early(outcome: Outcome, settings: RunConfig) -> None:
         say(f"Error: {outcome.reason}", err=True)
         say(again, err=True)
         raise typer.Exit(1)
+    if outcome.ended == "limit":
+        typer.echo(f"Ended early: {outcome.reason}.", err=True)
+        typer.echo(
+            f"Everything so far is stored: give the same command with another limit to go on. "
+            f"Store: {settings.store_url}",
+            err=True,
+        )
+        raise typer.Exit(LIMIT)
     if outcome.ended == "stopped":
         say(f"Stopped. {again} Store: {settings.store_url}", err=True)
         raise typer.Exit(INTERRUPTED)

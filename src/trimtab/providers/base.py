@@ -44,13 +44,27 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What a provider answered."""
+    """What a provider answered.
+
+    Parameters
+    ----------
+    model
+        Name of the model that answered, as it calls itself.
+    prompt_tokens, completion_tokens
+        What this answer took; None where the endpoint does not say.
+    cached_tokens
+        Those of the prompt that the endpoint had in its own cache, which some charge less for.
+    wasted
+        Tokens of attempts at this answer that were charged for and gave nothing usable, by the same names.
+    """
 
     text: str
     model: str = ""
     finish_reason: str = "stop"
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    cached_tokens: int | None = None
+    wasted: Mapping[str, int] = field(default_factory=dict)
 
 
 class Provider(Protocol):

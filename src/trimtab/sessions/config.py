@@ -19,6 +19,8 @@ from pydantic_settings.sources import InitSettingsSource
 from trimtab.errors import InputError
 from trimtab.plugins import PROVIDERS, plugins
 from trimtab.providers.base import ProviderSettings
+from trimtab.sessions.limits import read_deadline
+from trimtab.sessions.spending import Price, price_of
 
 __all__ = ["CONFIG_FILE", "RunConfig", "Setting", "load_config", "option_of", "settings_table", "variable_of"]
 
@@ -30,6 +32,8 @@ _CONFIG_VARIABLE = "TRIMTAB_CONFIG"
 _LONGEST_SHOWN = 80
 _SECRET = re.compile(r"(?i)key|token$|secret|passw|credential")
 _STEERING = ("fit", "utility", "weights", "floor", "cost", "trigger", "round")
+_TABLES = ("strategy_tables", "prices")
+"""Settings that are tables of the file, and neither options nor variables."""
 
 _file_values: ContextVar[Mapping[str, Any]] = ContextVar("values of the configuration file", default={})  # noqa: B039 - read only
 
@@ -124,6 +128,23 @@ class RunConfig(BaseSettings):
         le=1_000_000,
         description="Sessions that start with the same knowledge, before the policy learns of them.",
     )
+    history: Literal["none", "last", "full"] = Field(
+        "none",
+        description="What a request shows of its session: 'none', the 'last' exchange, or the 'full' conversation.",
+    )
+    history_limit: Count = Field(
+        100_000, ge=1, description="Most characters of former exchanges in a request; the oldest are left out first."
+    )
+    budget_usd: Real | None = Field(
+        None, gt=0, allow_inf_nan=False, description="Most that all runs into the store may cost, in USD. Needs prices."
+    )
+    budget_tokens: Count | None = Field(None, ge=1, description="Most tokens that all runs into the store may take.")
+    deadline: str = Field(
+        "", description="When to end: after a duration such as 30m or 2h, or at a time in ISO format."
+    )
+    prices: dict[str, Price] = Field(
+        default_factory=dict, description="Prices in USD per million tokens, as tables [prices.MODEL]."
+    )
     strategy_tables: dict[str, Any] = Field(
         default_factory=dict, description="Strategies defined in the file, as tables [strategies.NAME]."
     )
@@ -167,6 +188,14 @@ class RunConfig(BaseSettings):
                 raise ValueError(f"{idle[0]} is given, but only a policy has one: add --policy NAME")
         elif not self.policy.isprintable() or len(self.policy) > _LONGEST_SHOWN:
             raise ValueError(f"policy should be NAME[:OPTION=VALUE,...], at most {_LONGEST_SHOWN} characters")
+        if self.deadline:
+            read_deadline(self.deadline, 0.0)
+        if self.budget_usd is not None and price_of(self.prices, self.model or self.provider) is None:
+            raise ValueError(
+                f"budget_usd needs the price of the model {self.model or self.provider}: give it in the configuration "
+                f'file, as a table [prices."{self.model or self.provider}"] with input and output in USD per million '
+                "tokens"
+            )
         for name in ("strategies", "scorers"):
             if not getattr(self, name):
                 raise ValueError(f"{name} should name at least one, but is empty")
@@ -241,7 +270,7 @@ def load_config(options: Mapping[str, Any] | None = None, file: Path | None = No
 
 def _variables() -> dict[str, str]:
     """Return which variable gives which setting; refuse those that give none."""
-    known = {variable_of(name): name for name in RunConfig.model_fields if name != "strategy_tables"}
+    known = {variable_of(name): name for name in RunConfig.model_fields if name not in _TABLES}
     found = {}
     for variable, value in os.environ.items():
         upper = variable.upper()
@@ -299,6 +328,8 @@ def _sentence(problem: Any, options: Mapping[str, Any], variables: Mapping[str, 
     if not problem["loc"]:
         return message
     name = str(problem["loc"][0])
+    if name in _TABLES and len(problem["loc"]) > 1:
+        return _in_table(problem, f"{file}: {'.'.join(map(str, problem['loc']))}")
     if name in options:
         origin = option_of(name)
     elif name in variables:
@@ -311,6 +342,15 @@ def _sentence(problem: Any, options: Mapping[str, Any], variables: Mapping[str, 
     if message.startswith("Input "):
         message = message.removeprefix("Input ")
     return f"{origin} {message[0].lower()}{message[1:]}, but is {_shown(problem['input'])}"
+
+
+def _in_table(problem: Any, where: str) -> str:
+    if problem["type"] == "missing":
+        return f"{where} is missing"
+    if problem["type"] == "extra_forbidden":
+        return f"{where} is no setting of trimtab{_hint(str(problem['loc'][-1]), Price.model_fields)}"
+    message = str(problem["msg"]).removeprefix("Value error, ").removeprefix("Input ")
+    return f"{where} {message[0].lower()}{message[1:]}, but is {_shown(problem['input'])}"
 
 
 def _shown(value: object) -> str:
@@ -336,7 +376,7 @@ class Setting(NamedTuple):
 def settings_table() -> Iterator[Setting]:
     """Yield what the documentation says about each setting, in order."""
     for name, field in RunConfig.model_fields.items():
-        if name == "strategy_tables":
+        if name in _TABLES:
             continue
         default = field.default
         if isinstance(default, tuple):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from trimtab.core.records import RESTARTED, Iteration
 from trimtab.errors import StoreError
+from trimtab.providers.base import Message
+from trimtab.sessions.history import Conversation
 from trimtab.sessions.plan import Plan, PlannedSession
 
 if TYPE_CHECKING:
@@ -23,11 +25,18 @@ _CHANCE = re.compile(r" with probability [\d.]+%| in (fewer than )?[\d.]+% of se
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """The next iteration: `session`, whose strategy is the one to use, from the artefact `current` to iteration `t`."""
+    """The next iteration: `session`, whose strategy is the one to use, from the artefact `current` to iteration `t`.
+
+    Parameters
+    ----------
+    before
+        Former exchanges that the request shows, see `trimtab.sessions.history`.
+    """
 
     session: PlannedSession
     current: str
     t: int
+    before: tuple[Message, ...] = ()
 
 
 class Course(Protocol):
@@ -46,25 +55,49 @@ class Course(Protocol):
 
 
 class PlannedCourse:
-    """The session's own strategy on the latest artefact, until all iterations are done."""
+    """The session's own strategy on the latest artefact, until all iterations are done.
 
-    def __init__(self, plan: Plan, session: PlannedSession, last: Iteration | None) -> None:
+    Parameters
+    ----------
+    last
+        The latest iteration that is stored; None if there is none.
+    stored
+        Returns all of them, in order. Called only where more than the last is needed, when the session goes on.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        session: PlannedSession,
+        last: Iteration | None,
+        stored: Callable[[], Iterable[Iteration]] = tuple,
+    ) -> None:
         self._plan, self._session = plan, session
         self._current, self.done = session.task.artefact, -1
+        self._conversation = Conversation(plan, session)
+        self._stored = stored if last is not None and self._conversation.kept else None
         if last is not None:
-            self.take(last)
+            self._advance(last)
 
     def take(self, record: Iteration) -> Iteration:
         """See `Course`."""
-        self.done = record.index
-        self._current = self._current if record.artefact is None else record.artefact
+        self._advance(record)
+        self._conversation.take(record)
         return record
 
     def next(self) -> Step | None:
         """See `Course`."""
         if self.done >= self._plan.iterations:
             return None
-        return Step(self._session, self._current, self.done + 1)
+        if self._stored is not None:
+            for record in self._stored():
+                self._conversation.take(record)
+            self._stored = None
+        return Step(self._session, self._current, self.done + 1, self._conversation.before(self.done))
+
+    def _advance(self, record: Iteration) -> None:
+        self.done = record.index
+        self._current = self._current if record.artefact is None else record.artefact
 
 
 class SteeredCourse:
@@ -80,6 +113,7 @@ class SteeredCourse:
         self._strategies = {strategy.name: strategy for strategy in plan.strategies}
         self._session, self._pilot = session, pilot.session(session.id)
         self._intake = Intake(self._pilot)
+        self._conversation = Conversation(plan, session)
         self._artefacts: list[str] = []
         self._next: Mapping[str, Any] = {}
         self.done = -1
@@ -106,11 +140,13 @@ class SteeredCourse:
         """See `Course`."""
         if self._next["action"] != "continue":
             return None
-        strategy = self._strategies[self._next["strategy"]]
-        return Step(replace(self._session, strategy=strategy), self._artefacts[self._next["base"]], self.done + 1)
+        strategy, base = self._strategies[self._next["strategy"]], self._next["base"]
+        session, before = replace(self._session, strategy=strategy), self._conversation.before(base)
+        return Step(session, self._artefacts[base], self.done + 1, before)
 
     def _observe(self, record: Iteration) -> None:
         self._intake.take(record)
+        self._conversation.take(record)
         self.done = record.index
         self._artefacts.append("" if record.artefact is None else record.artefact)
 

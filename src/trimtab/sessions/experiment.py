@@ -16,6 +16,7 @@ from trimtab.providers.base import Provider
 from trimtab.providers.registry import get_provider
 from trimtab.scoring.registry import get_scorer
 from trimtab.sessions.config import RunConfig
+from trimtab.sessions.limits import Meter
 from trimtab.sessions.plan import Plan, agreed_settings, is_run, make_plan
 from trimtab.sessions.runner import Listener, Outcome, run_sessions
 from trimtab.sessions.strategies import Strategy, load_strategies, strategies_from_mapping
@@ -132,6 +133,7 @@ async def _run(
                 timeout=config.timeout,
                 listener=listener,
                 stop=stop,
+                meter=Meter.of(config, plan.model, store),
             )
     finally:
         await provider.aclose()

@@ -13,7 +13,7 @@ from typing import Any
 from trimtab.core.objectives import ObjectiveSpace
 from trimtab.core.records import Iteration, Score
 from trimtab.core.streams import stream_seed
-from trimtab.providers.base import Completion, Request
+from trimtab.providers.base import Completion, Message, Request
 from trimtab.scoring.base import Scorer, ScoringContext
 from trimtab.scoring.extraction import extract, may_be_cut
 from trimtab.sessions.plan import Plan, PlannedSession
@@ -29,10 +29,11 @@ _SURROGATES = re.compile("[\ud800-\udfff]")
 _LONGEST_REASON = 500
 
 
-def request_for(plan: Plan, session: PlannedSession, current: str, t: int) -> Request:
-    """Return the request for iteration `t` of `session`, given the artefact in force."""
+def request_for(plan: Plan, session: PlannedSession, current: str, t: int, before: tuple[Message, ...] = ()) -> Request:
+    """Return the request for iteration `t` of `session`, given the artefact in force and former exchanges to show."""
+    system, asked = build_messages(session.strategy, session.task, current, t)
     return Request(
-        messages=build_messages(session.strategy, session.task, current, t),
+        messages=(system, *before, asked),
         model=plan.model,
         temperature=plan.temperature,
         max_tokens=plan.max_tokens,
@@ -152,6 +153,8 @@ def _details(completion: Completion) -> dict[str, Any]:
         "finish_reason": completion.finish_reason,
         "prompt_tokens": completion.prompt_tokens,
         "completion_tokens": completion.completion_tokens,
+        "cached_tokens": completion.cached_tokens,
+        "wasted": dict(completion.wasted) or None,
     }
     return {name: _clean(v) if isinstance(v, str) else v for name, v in details.items() if v not in (None, "")}
 

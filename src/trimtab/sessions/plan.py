@@ -68,6 +68,8 @@ class Plan:
         What the store keeps about the run, as JSON values.
     strategies
         What steered sessions may use.
+    history, history_limit
+        What requests show of their session before, see `trimtab.sessions.history`, and how many characters of it.
     """
 
     sessions: tuple[PlannedSession, ...]
@@ -79,6 +81,8 @@ class Plan:
     max_tokens: int | None
     settings: Mapping[str, Any]
     strategies: tuple[Strategy, ...] = ()
+    history: str = "none"
+    history_limit: int = 0
 
     @property
     def steered(self) -> bool:
@@ -142,6 +146,8 @@ def make_plan(
         temperature=config.temperature,
         max_tokens=config.max_tokens,
         strategies=tuple(strategies),
+        history=config.history,
+        history_limit=config.history_limit,
         settings={
             "provider": config.provider,
             "model": config.model,
@@ -149,6 +155,8 @@ def make_plan(
             "provider_options": list(config.provider_options),
             "temperature": config.temperature,
             "max_tokens": config.max_tokens,
+            "history": config.history,
+            "history_limit": None if config.history == "none" else config.history_limit,
             "seed": config.seed,
             "scorers": [scorer.name for scorer in scorers],
             "objectives": [str(objective) for objective in space],
@@ -181,7 +189,20 @@ def _strategy_fingerprint(strategy: Strategy) -> str:
     return _fingerprint(texts)
 
 
-_MEANING = ("provider", "model", "provider_options", "temperature", "max_tokens", "seed", "scorers", "objectives")
+_MEANING = (
+    "provider",
+    "model",
+    "provider_options",
+    "temperature",
+    "max_tokens",
+    "seed",
+    "scorers",
+    "objectives",
+    "history",
+    "history_limit",
+)
+_ALWAYS_WAS = {"history": "none", "history_limit": None}
+"""What the runs of former versions did, where they had no such setting."""
 
 
 def is_run(settings: Mapping[str, Any]) -> bool:
@@ -202,10 +223,11 @@ def agreed_settings(stored: Mapping[str, Any], new: Mapping[str, Any], url: str)
     """
     if not is_run(stored):
         raise StoreError(f"the store {url} holds imported data, not a run; choose another --out or --store")
+    before = {**_ALWAYS_WAS, **stored}
     differing = [
-        f"{name} ({stored.get(name)!r} there, {new[name]!r} now)"
+        f"{name} ({before.get(name)!r} there, {new[name]!r} now)"
         for name in _MEANING
-        if (stored.get(name) or None) != (new[name] or None)
+        if (before.get(name) or None) != (new[name] or None)
     ]
     differing += differing_steering(stored, new)
     there, here = stored["fingerprints"], new["fingerprints"]

@@ -10,10 +10,11 @@ import asyncio
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import replace
+from functools import partial
+from typing import Any
 
 from trimtab.core.records import Iteration
 from trimtab.errors import ProviderError
@@ -21,83 +22,18 @@ from trimtab.providers.base import Provider
 from trimtab.scoring.base import Scorer
 from trimtab.sessions.course import Course, PlannedCourse, SteeredCourse, Step, asked, has_ended
 from trimtab.sessions.iterate import answered, failed, request_for, start
+from trimtab.sessions.limits import Meter
 from trimtab.sessions.plan import Plan, PlannedSession
+from trimtab.sessions.progress import Ended, Listener, Outcome, Progress
 from trimtab.sessions.steering import in_rounds, pilot_from, round_size
 from trimtab.store.base import Store
 
-__all__ = ["Outcome", "Progress", "run_sessions"]
+__all__ = ["Listener", "Outcome", "Progress", "run_sessions"]
 
 _PLACE = re.compile(r" on line \d+.*")
 
 GRACE = 5.0
 """Seconds that iterations under way may take to finish after a stop was asked for."""
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a run is. Iterations do not count t = 0.
-
-    Parameters
-    ----------
-    sessions, sessions_done
-        Planned, and finished (in earlier runs too).
-    iterations, iterations_done
-        Planned, and stored (in earlier runs too). Those that a steered session does without are planned no more.
-    new, failures
-        Iterations stored by this run, and how many of them failed.
-    seconds
-        Since this run started.
-    sessions_beyond, iterations_beyond
-        Stored in earlier runs without being planned in this one; whoever analyses the store analyses them as well.
-    """
-
-    sessions: int
-    sessions_done: int
-    iterations: int
-    iterations_done: int
-    new: int = 0
-    failures: int = 0
-    seconds: float = 0.0
-    sessions_beyond: int = 0
-    iterations_beyond: int = 0
-
-    @property
-    def rate(self) -> float:
-        """Iterations per second of this run."""
-        return self.new / self.seconds if self.seconds > 0 else 0.0
-
-    @property
-    def remaining(self) -> float | None:
-        """Seconds to go at this rate, None while nothing is known of it."""
-        return (self.iterations - self.iterations_done) / self.rate if self.rate > 0 else None
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a run ended.
-
-    Parameters
-    ----------
-    progress
-        How far it came.
-    ended
-        ``"complete"``, ``"stopped"`` where it was asked to stop, or ``"error"`` where the provider cannot go on.
-    reason
-        The provider's sentence, where it ended in error.
-    failures
-        Why iterations of this run failed, and how many did, most frequent first.
-    asked
-        Why steered sessions ended by calling a human (in earlier runs too), and how many did, most frequent first.
-    """
-
-    progress: Progress
-    ended: Literal["complete", "stopped", "error"]
-    reason: str = ""
-    failures: tuple[tuple[str, int], ...] = ()
-    asked: tuple[tuple[str, int], ...] = ()
-
-
-Listener = Callable[[Progress], None]
 
 
 async def run_sessions(
@@ -110,6 +46,7 @@ async def run_sessions(
     timeout: float = 120.0,  # noqa: ASYNC109 - of each answer, not of this call
     listener: Listener | None = None,
     stop: asyncio.Event | None = None,
+    meter: Meter | None = None,
     grace: float = GRACE,
 ) -> Outcome:
     """Run the sessions of `plan` that `store` does not hold yet, and go on with those it holds in part.
@@ -125,6 +62,8 @@ async def run_sessions(
     stop
         Once set, no iteration is begun any more; those under way may finish for `grace` seconds and are then given
         up whole.
+    meter
+        Counts what iterations take, and ends the run where a limit is reached; by default one without limits.
 
     Returns
     -------
@@ -136,7 +75,7 @@ async def run_sessions(
     StoreError
         If the store refuses a write.
     """
-    run = _Run(plan, store, provider, tuple(scorers), timeout, listener, stop or asyncio.Event())
+    run = _Run(plan, store, provider, tuple(scorers), timeout, listener, stop or asyncio.Event(), meter or Meter())
     return await run.all(concurrency, grace)
 
 
@@ -150,6 +89,7 @@ class _Run:
         patience: float,
         listener: Listener | None,
         stop: asyncio.Event,
+        meter: Meter,
     ) -> None:
         self.plan = plan
         self.store = store
@@ -158,6 +98,7 @@ class _Run:
         self.patience = patience
         self.listener = listener
         self.stop = stop
+        self.meter = meter
         self.fatal: ProviderError | None = None
         self.reasons: Counter[str] = Counter()
         self.asked: Counter[str] = Counter()
@@ -182,25 +123,56 @@ class _Run:
         )
         self.asked.update(why for name in planned if name in last and (why := asked(last[name])))
         self._tell()
+        deadline = self._deadline()
         try:
             for courses in self._rounds(ended, last):
                 await self._round(courses, concurrency, grace)
                 if self.stop.is_set():
                     break
         finally:
+            if deadline is not None:
+                deadline.cancel()
             self.writer.shutdown(wait=True)
-        failures, calls = tuple(self.reasons.most_common()), tuple(self.asked.most_common())
+        return self._outcome()
+
+    def _outcome(self) -> Outcome:
+        meter, reason = self.meter, ""
+        ended: Ended = "stopped"
         if self.fatal is not None:
-            return Outcome(self.progress, "error", str(self.fatal), failures, calls)
-        complete = self.progress.sessions_done == self.progress.sessions
-        return Outcome(self.progress, "complete" if complete else "stopped", failures=failures, asked=calls)
+            ended, reason = "error", str(self.fatal)
+        elif self.progress.sessions_done == self.progress.sessions:
+            ended = "complete"
+        elif meter.reached:
+            ended, reason = "error" if meter.blind else "limit", meter.reached
+        return Outcome(
+            self.progress,
+            ended,
+            reason,
+            tuple(self.reasons.most_common()),
+            tuple(self.asked.most_common()),
+            meter.in_all if meter.limits.budgeted else None,
+        )
+
+    def _deadline(self) -> asyncio.TimerHandle | None:
+        """Have the run stopped when its deadline comes."""
+
+        def end() -> None:
+            self.meter.expire()
+            self.stop.set()
+
+        left = self.meter.seconds_left
+        return None if left is None else asyncio.get_running_loop().call_later(max(left, 0.0), end)
 
     def _rounds(self, ended: list[bool], last: dict[str, Iteration]) -> Iterator[list[tuple[PlannedSession, Course]]]:
         """Yield the sessions that have something left to do, round by round, each with its course."""
         plan = self.plan
         sessions = [*zip(plan.sessions, ended, strict=True)]
         if not plan.steered:
-            yield [(one, PlannedCourse(plan, one, last.pop(one.id, None))) for one, over in sessions if not over]
+            yield [
+                (one, PlannedCourse(plan, one, last.pop(one.id, None), partial(self.store.iterations, one.id)))
+                for one, over in sessions
+                if not over
+            ]
             return
         if all(ended):
             return
@@ -234,6 +206,7 @@ class _Run:
                 pending = {worker for worker in pending if not worker.done()}
                 _raise_first(workers)
             if pending:
+                self.meter.close()
                 await asyncio.wait(pending, timeout=grace)
                 _raise_first(workers)
         finally:
@@ -247,11 +220,12 @@ class _Run:
 
     async def _session(self, session: PlannedSession, course: Course) -> None:
         if course.done < 0:
-            await self._take(course, start(session, self.scorers, self.plan.space))
-        while (step := course.next()) is not None:
-            if self.stop.is_set():
+            begun = await self._metered(self._begin(session))
+            if begun is None:
                 return
-            made = await self._iterate(step)
+            await self._take(course, begun)
+        while (step := course.next()) is not None:
+            made = await self._metered(self._iterate(step))
             if made is None:
                 return
             record = await self._take(course, made)
@@ -259,6 +233,22 @@ class _Run:
                 self.reasons[_kind(record.reason)] += 1
             self._count(new=1, iterations_done=1, failures=int(record.status == "failed"))
         self._count(sessions_done=1, iterations=course.done - self.plan.iterations)
+
+    async def _metered(self, making: Coroutine[Any, Any, Iteration | None]) -> Iteration | None:
+        """Return what was made, None where nothing more is to be made."""
+        if self.stop.is_set() or not await self.meter.admit():
+            making.close()
+            self.stop.set()
+            return None
+        made = None
+        try:
+            made = await making
+        finally:
+            made = self.meter.release(made)
+        return made
+
+    async def _begin(self, session: PlannedSession) -> Iteration:
+        return start(session, self.scorers, self.plan.space)
 
     async def _take(self, course: Course, made: Iteration) -> Iteration:
         """Store what was made, with what was decided after it."""
@@ -272,7 +262,7 @@ class _Run:
         """Return the next iteration, or None where the provider says that nothing more will come."""
         session, current, t = step.session, step.current, step.t
         began = time.perf_counter()
-        request = request_for(self.plan, session, current, t)
+        request = request_for(self.plan, session, current, t, step.before)
         try:
             async with asyncio.timeout(self.patience):
                 completion = await self.provider.complete(request)
@@ -282,7 +272,8 @@ class _Run:
             if error.fatal:
                 self._end(error)
                 return None
-            record = failed(session, t, current, str(error), self.plan.space)
+            wasted = {"wasted": error.usage} if error.usage else {}
+            record = failed(session, t, current, str(error), self.plan.space, meta=wasted)
         except Exception as error:  # a fault in the provider itself: no answer of a model, so nothing to record
             self._end(ProviderError(f"the provider broke with {type(error).__name__}: {error}", fatal=True))
             return None
@@ -303,7 +294,8 @@ class _Run:
 
     def _count(self, **more: int) -> None:
         counts = {name: getattr(self.progress, name) + number for name, number in more.items()}
-        self.progress = replace(self.progress, **counts, seconds=time.perf_counter() - self.began)
+        seconds = time.perf_counter() - self.began
+        self.progress = replace(self.progress, **counts, seconds=seconds, spent=self.meter.spent)
         self._tell()
 
     def _tell(self) -> None:

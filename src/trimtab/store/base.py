@@ -61,6 +61,14 @@ class Store(Protocol):
         """Add many iterations in one transaction: all or none."""
         ...
 
+    def amend(self, session_id: str, index: int, more: Mapping[str, Any]) -> None:
+        """Set keys of a stored iteration's meta; ``StoreError`` if there is no such iteration."""
+        ...
+
+    def metas(self) -> Iterator[Mapping[str, Any]]:
+        """Yield the meta of every iteration, by session, then index, without its texts and scores."""
+        ...
+
     def last_iterations(self) -> dict[str, Iteration]:
         """Return each started session's iteration of highest index, by session id: where a run goes on."""
         ...

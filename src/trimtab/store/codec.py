@@ -14,6 +14,7 @@ from trimtab.errors import StoreError
 
 __all__ = [
     "Row",
+    "amended",
     "decode_iteration",
     "decode_session",
     "decode_space",
@@ -23,6 +24,7 @@ __all__ = [
     "encode_session",
     "encode_space",
     "first_restarts",
+    "no_iteration",
 ]
 
 Row = dict[str, Any]
@@ -107,6 +109,16 @@ def encode_iteration(iteration: Iteration) -> Row:
         "artefact": None if iteration.artefact is None else _text(iteration.artefact, f"{what} its artefact"),
         "answer": None if iteration.answer is None else _text(iteration.answer, f"{what} its answer"),
     }
+
+
+def amended(meta: str, more: Mapping[str, Any]) -> str:
+    """Return an iteration's meta, as it is kept, with keys of it set."""
+    return _json_object({**json.loads(meta), **more}, "what is added to an iteration's meta")
+
+
+def no_iteration(session_id: str, index: int) -> StoreError:
+    """Return the error of an iteration that is to be amended and is not there."""
+    return StoreError(f"session {session_id!r} has no iteration {index} in the store; nothing was written")
 
 
 def encode_scores(iteration: Iteration, space: ObjectiveSpace | None) -> list[Row]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from trimtab.core.records import Iteration, Session
 from trimtab.core.trajectories import Trajectories
@@ -12,6 +13,7 @@ from trimtab.errors import SourceError, StoreError
 from trimtab.store.base import Experiment
 from trimtab.store.codec import (
     Row,
+    amended,
     decode_iteration,
     decode_session,
     decode_space,
@@ -21,6 +23,7 @@ from trimtab.store.codec import (
     encode_session,
     encode_space,
     first_restarts,
+    no_iteration,
 )
 from trimtab.store.stored import StoredColumns, chosen_objectives, trajectories_of
 
@@ -88,6 +91,21 @@ class MemoryStore:
                 new.add(at)
             for session_id, row, scores in records:
                 self._iterations.setdefault(session_id, {})[row["iteration"]] = (row, scores)
+
+    def amend(self, session_id: str, index: int, more: Mapping[str, Any]) -> None:
+        """Set keys of a stored iteration's meta; ``StoreError`` if there is no such iteration."""
+        with self._lock:
+            found = self._iterations.get(session_id, {}).get(index)
+            if found is None:
+                raise no_iteration(session_id, index)
+            row, scores = found
+            self._iterations[session_id][index] = ({**row, "meta": amended(row["meta"], more)}, scores)
+
+    def metas(self) -> Iterator[Mapping[str, Any]]:
+        """Yield the meta of every iteration, by session, then index, without its texts and scores."""
+        for session_id in list(self._sessions):
+            for _, (row, _) in sorted(self._iterations.get(session_id, {}).items()):
+                yield json.loads(row["meta"])
 
     def last_iterations(self) -> dict[str, Iteration]:
         """Return each started session's iteration of highest index, by session id: where a run goes on."""

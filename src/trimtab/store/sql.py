@@ -6,7 +6,7 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -21,6 +21,7 @@ from trimtab.store import schema
 from trimtab.store.base import Experiment
 from trimtab.store.codec import (
     Row,
+    amended,
     decode_iteration,
     decode_session,
     decode_space,
@@ -30,6 +31,7 @@ from trimtab.store.codec import (
     encode_session,
     encode_space,
     first_restarts,
+    no_iteration,
 )
 from trimtab.store.sqlite import WRITING, engine_for, explain, path_of, require_database, require_place
 from trimtab.store.stored import StoredColumns, chosen_objectives, trajectories_of
@@ -228,6 +230,23 @@ class SqlStore:
                     return StoreError(f"session {session_id!r} has an iteration {index} already; nothing was written")
                 seen.add((session_id, index))
         return StoreError("an iteration or one of its scores is there already; nothing was written")
+
+    def amend(self, session_id: str, index: int, more: Mapping[str, Any]) -> None:
+        """Set keys of a stored iteration's meta; ``StoreError`` if there is no such iteration."""
+        table = schema.iteration
+        at = and_(table.c.session_key == self._session_key(session_id), table.c.iteration == index)
+        with self._writing() as connection:
+            meta = connection.scalar(select(table.c.meta).where(at))
+            if meta is None:
+                raise no_iteration(session_id, index)
+            connection.execute(table.update().where(at).values(meta=amended(meta, more)))
+
+    def metas(self) -> Iterator[Mapping[str, Any]]:
+        """Yield the meta of every iteration, by session, then index, without its texts and scores."""
+        rows = schema.iteration.c
+        with self._reading() as connection:
+            found = connection.scalars(select(rows.meta).order_by(rows.session_key, rows.iteration))
+            yield from map(json.loads, found)
 
     def last_iterations(self) -> dict[str, Iteration]:
         """Return each started session's iteration of highest index, by session id: where a run goes on."""

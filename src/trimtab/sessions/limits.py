@@ -1,0 +1,231 @@
+"""Limits of a run: budgets of tokens and money, a deadline, and the meter that lets iterations begin within them."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from trimtab.core.records import Iteration
+from trimtab.errors import InputError
+from trimtab.sessions.spending import Prices, Spending, dollars, priced, spending_of
+
+if TYPE_CHECKING:
+    from trimtab.sessions.config import RunConfig
+    from trimtab.store.base import Store
+
+__all__ = ["Limits", "Meter", "read_deadline"]
+
+_DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?")
+
+
+def read_deadline(text: str, now: float) -> float:
+    """Return when a deadline is, in seconds since the epoch.
+
+    Parameters
+    ----------
+    text
+        A duration from `now` on, such as ``90s``, ``30m``, ``2h`` or ``1h30m``; or a time in ISO format, which is
+        local unless it names its offset.
+
+    Raises
+    ------
+    InputError
+        If it is neither.
+
+    Examples
+    --------
+    >>> read_deadline("1h30m", 0.0), read_deadline("1970-01-02T00:00:00Z", 0.0)
+    (5400.0, 86400.0)
+    """
+    found = _DURATION.fullmatch(text.strip())
+    if text.strip() and found:
+        hours, minutes, seconds = (float(part or 0) for part in found.groups())
+        return now + 3600 * hours + 60 * minutes + seconds
+    try:
+        return datetime.fromisoformat(text.strip()).timestamp()
+    except (ValueError, OverflowError, OSError):
+        raise InputError(
+            f"a deadline is a duration such as 30m or 2h, or a time such as 2030-01-31T18:00, but got {text!r:.80}"
+        ) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What an experiment may take, in all of its runs, and when this one is to end.
+
+    Parameters
+    ----------
+    usd, tokens
+        Budgets; None for no limit.
+    deadline
+        In seconds since the epoch; None for none.
+    """
+
+    usd: float | None = None
+    tokens: int | None = None
+    deadline: float | None = None
+
+    @property
+    def budgeted(self) -> bool:
+        """True where there is a budget."""
+        return self.usd is not None or self.tokens is not None
+
+
+class Meter:
+    """Counts what iterations take, and lets them begin while they fit into what is left.
+
+    What those under way will take is not known yet, so each counts as much as the dearest iteration so far, and while
+    none is known, they begin one at a time. An iteration that does not fit waits for those under way to show what they
+    took; where none is under way, the limit is reached. So budgets are exceeded only as far as iterations under way
+    exceed every one before them.
+
+    Parameters
+    ----------
+    model
+        Name of the model that is asked.
+    earlier
+        Meta of the iterations made before, which count for budgets.
+
+    Attributes
+    ----------
+    spent
+        By iterations of this run.
+    in_all
+        The same with those made before.
+    reached
+        Which limit was reached, as a sentence; "" before that.
+    blind
+        True where a budget cannot be kept, because usage is not reported.
+    """
+
+    def __init__(
+        self,
+        model: str = "",
+        prices: Prices | None = None,
+        limits: Limits | None = None,
+        earlier: Iterable[Mapping[str, Any]] = (),
+    ) -> None:
+        self.model, self.prices, self.limits = model, prices or {}, limits or Limits()
+        self.spent, self.in_all = Spending(), Spending()
+        self.reached, self.blind = "", False
+        self._most_tokens, self._most_usd = 0, 0.0
+        self._under_way = 0
+        self._closed = False
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        for meta in earlier:
+            self._count(spending_of(meta, self.prices, model))
+
+    @classmethod
+    def of(cls, config: RunConfig, model: str, store: Store) -> Meter:
+        """Return the meter of a run into `store`, whose earlier iterations count where there is a budget."""
+        deadline = read_deadline(config.deadline, time.time()) if config.deadline else None
+        limits = Limits(config.budget_usd, config.budget_tokens, deadline)
+        return cls(model, config.prices, limits, store.metas() if limits.budgeted else ())
+
+    async def admit(self) -> bool:
+        """Wait until one more iteration may begin, and return whether it may; `release` says that it has ended."""
+        while not self._ends():
+            if not self.limits.budgeted or self._fits(self._under_way + 1):
+                self._under_way += 1
+                self._wake()
+                return True
+            if not self._under_way:
+                self._reach(self._exceeded())
+                break
+            waiter = asyncio.get_running_loop().create_future()
+            self._waiting.append(waiter)
+            await waiter
+        self._wake()
+        return False
+
+    def release(self, record: Iteration | None = None) -> Iteration | None:
+        """Count what an iteration took, and return it with its cost; None where it was given up."""
+        self._under_way -= 1
+        if record is not None:
+            record, spent = priced(record, self.prices, self.model)
+            self.spent += spent
+            self._count(spent)
+        self._wake()
+        return record
+
+    def close(self) -> None:
+        """Let nothing begin any more."""
+        self._closed = True
+        self._wake()
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Until the deadline; None where there is none."""
+        return None if self.limits.deadline is None else self.limits.deadline - time.time()
+
+    def expire(self) -> None:
+        """Say that the deadline has come."""
+        self._reach("the deadline has come")
+
+    def _ends(self) -> bool:
+        left = self.seconds_left
+        if left is not None and left <= 0:
+            self.expire()
+        return self._closed or bool(self.reached)
+
+    def _wake(self) -> None:
+        """Let the next one look whether it may begin; it wakes the one after it."""
+        while self._waiting:
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                return
+
+    def _fits(self, more: int) -> bool:
+        for limit, spent, most in self._budgets():
+            if not most and self._unclear:
+                return False
+            # Before anything is known of what an iteration takes, a single one shows it.
+            if spent >= limit or (not most and more > 1) or spent + (self._unclear + more) * most > limit:
+                return False
+        return True
+
+    def _budgets(self) -> Iterator[tuple[float, float, float]]:
+        """Yield each budget, what is spent of it, and what the dearest iteration took."""
+        if self.limits.tokens is not None:
+            yield self.limits.tokens, self.in_all.tokens, self._most_tokens
+        if self.limits.usd is not None:
+            yield self.limits.usd, self.in_all.usd, self._most_usd
+
+    @property
+    def _unclear(self) -> int:
+        """Answers that nobody can say the tokens or the price of; each counts as much as the dearest iteration."""
+        return self.in_all.unknown + (self.in_all.unpriced if self.limits.usd is not None else 0)
+
+    def _exceeded(self) -> str:
+        if self._unclear and not all(most for _, _, most in self._budgets()):
+            self.blind = True
+            return (
+                "the endpoint does not report how many tokens it used, so that no budget can be kept: run without "
+                "--budget-usd and --budget-tokens, or limit the run by --deadline"
+            )
+        note = f", {self._unclear:,} answers of unknown usage count as much as the dearest one" if self._unclear else ""
+        spent, tokens = self.in_all, self.limits.tokens
+        if tokens is not None and spent.tokens + (self._unclear + 1) * self._most_tokens > tokens:
+            return (
+                f"the budget of {tokens:,} tokens is spent: iterations took {spent.tokens:,}{note}, and one more may "
+                f"take {self._most_tokens:,}"
+            )
+        return (
+            f"the budget of {dollars(self.limits.usd or 0.0)} is spent: iterations took {dollars(spent.usd)}{note}, "
+            f"and one more may take {dollars(self._most_usd)}"
+        )
+
+    def _reach(self, sentence: str) -> None:
+        self.reached = self.reached or sentence
+
+    def _count(self, spent: Spending) -> None:
+        self.in_all += spent
+        self._most_tokens = max(self._most_tokens, spent.tokens)
+        self._most_usd = max(self._most_usd, spent.usd)

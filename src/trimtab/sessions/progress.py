@@ -1,0 +1,87 @@
+"""How far a run is, and how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from trimtab.sessions.spending import Spending
+
+__all__ = ["Ended", "Listener", "Outcome", "Progress"]
+
+Ended = Literal["complete", "stopped", "limit", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is. Iterations do not count t = 0.
+
+    Parameters
+    ----------
+    sessions, sessions_done
+        Planned, and finished (in earlier runs too).
+    iterations, iterations_done
+        Planned, and stored (in earlier runs too). Those that a steered session does without are planned no more.
+    new, failures
+        Iterations stored by this run, and how many of them failed.
+    seconds
+        Since this run started.
+    sessions_beyond, iterations_beyond
+        Stored in earlier runs without being planned in this one; whoever analyses the store analyses them as well.
+    spent
+        By the iterations of this run.
+    """
+
+    sessions: int
+    sessions_done: int
+    iterations: int
+    iterations_done: int
+    new: int = 0
+    failures: int = 0
+    seconds: float = 0.0
+    sessions_beyond: int = 0
+    iterations_beyond: int = 0
+    spent: Spending = field(default_factory=Spending)
+
+    @property
+    def rate(self) -> float:
+        """Iterations per second of this run."""
+        return self.new / self.seconds if self.seconds > 0 else 0.0
+
+    @property
+    def remaining(self) -> float | None:
+        """Seconds to go at this rate, None while nothing is known of it."""
+        return (self.iterations - self.iterations_done) / self.rate if self.rate > 0 else None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended.
+
+    Parameters
+    ----------
+    progress
+        How far it came.
+    ended
+        ``"complete"``, ``"stopped"`` where it was asked to stop, ``"limit"`` where a budget was spent or a deadline
+        came, or ``"error"`` where the provider cannot go on.
+    reason
+        Where it ended by a limit or in error, which one, in a sentence.
+    failures
+        Why iterations of this run failed, and how many did, most frequent first.
+    asked
+        Why steered sessions ended by calling a human (in earlier runs too), and how many did, most frequent first.
+    spent_in_all
+        By the iterations of this run and of earlier ones, where those were counted, see `Meter.of_store`.
+    """
+
+    progress: Progress
+    ended: Ended
+    reason: str = ""
+    failures: tuple[tuple[str, int], ...] = ()
+    asked: tuple[tuple[str, int], ...] = ()
+    spent_in_all: Spending | None = None
+
+
+Listener = Callable[[Progress], None]

@@ -1,0 +1,187 @@
+"""Spending: how many tokens and how much money iterations took, by the usage reported and a table of prices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from trimtab.core.records import Iteration
+
+__all__ = ["COST", "Price", "Prices", "Spending", "dollars", "price_of", "priced", "spending_of"]
+
+COST = "cost_usd"
+"""Key in an iteration's meta: what it cost in all, in USD, where that is known."""
+
+_MILLION = 1_000_000
+_OTHERS = ("wasted", "judge")
+
+_Rate = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class Price(BaseModel):
+    """What a model costs, in USD per million tokens.
+
+    Parameters
+    ----------
+    input, output
+        Of the prompt and of the answer.
+    cached_input
+        Of prompt tokens that the endpoint had in its own cache; `input` if None.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    input: _Rate
+    output: _Rate
+    cached_input: _Rate | None = None
+
+
+Prices = Mapping[str, Price]
+"""By the name of a model, or by a pattern such as ``small-*``."""
+
+
+def price_of(prices: Prices, *names: str) -> Price | None:
+    """Return the price of the first of `names` that has one: under its own name, or else under the longest pattern.
+
+    >>> prices = {"small-*": Price(input=1, output=2), "small-2*": Price(input=3, output=4)}
+    >>> price_of(prices, "small-2-mini").input, price_of(prices, "large", "small-1").input, price_of(prices, "large")
+    (3.0, 1.0, None)
+    """
+    for name in filter(None, names):
+        if name in prices:
+            return prices[name]
+        fitting = [pattern for pattern in prices if fnmatchcase(name, pattern)]
+        if fitting:
+            return prices[max(fitting, key=lambda pattern: (len(pattern), pattern))]
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """What iterations took.
+
+    Parameters
+    ----------
+    prompt_tokens, completion_tokens
+        As far as endpoints report them.
+    usd
+        What those of models with a price cost.
+    unknown
+        Answers whose usage their endpoint does not report in full.
+    unpriced
+        Answers with tokens of a model that has no price.
+    """
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    usd: float = 0.0
+    unknown: int = 0
+    unpriced: int = 0
+
+    def __add__(self, other: Spending) -> Spending:
+        return Spending(
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+            self.usd + other.usd,
+            self.unknown + other.unknown,
+            self.unpriced + other.unpriced,
+        )
+
+    @property
+    def tokens(self) -> int:
+        """Of prompts and answers together."""
+        return self.prompt_tokens + self.completion_tokens
+
+    def __str__(self) -> str:
+        """Return tokens and cost in words; what is not known is said to be unknown, never 0.
+
+        >>> print(Spending(1000, 500, 0.0123, unknown=2))
+        at least 1,500 tokens, at least $0.0123 (2 answers of unknown usage)
+        >>> print(Spending(unknown=3))
+        unknown tokens (3 answers of unknown usage)
+        """
+        least = "at least " if self.unknown else ""
+        parts = [f"{least}{self.tokens:,} tokens" if self.tokens or not self.unknown else "unknown tokens"]
+        if self.usd > 0 or (self.tokens and not self.unpriced and not self.unknown):
+            parts.append(f"{'at least ' if self.unknown or self.unpriced else ''}{dollars(self.usd)}")
+        notes = [
+            f"{count:,} answer{'' if count == 1 else 's'} {what}"
+            for count, what in (
+                (self.unknown, "of unknown usage"),
+                (self.unpriced if self.usd else 0, "without a price"),
+            )
+            if count
+        ]
+        return ", ".join(parts) + (f" ({', '.join(notes)})" if notes else "")
+
+
+def dollars(usd: float) -> str:
+    """Return an amount of money with two decimals, or as many as show its first two digits.
+
+    >>> dollars(12.5), dollars(0.0123), dollars(0.0)
+    ('$12.50', '$0.0123', '$0.00')
+    """
+    return f"${usd:,.2f}" if usd >= 1 or usd == 0 else f"${usd:.{_decimals(usd)}f}"
+
+
+def _decimals(usd: float) -> int:
+    return next((n for n in range(2, 12) if usd * 10**n >= 100), 12)
+
+
+def spending_of(meta: Mapping[str, Any], prices: Prices, model: str = "") -> Spending:
+    """Return what one iteration took, by its meta.
+
+    That are the usage of its answer, of attempts at it that were charged for in vain (``wasted``), and of its judge
+    (``judge``; a list where there were several). A cost that was recorded stands; otherwise it is reckoned.
+
+    Parameters
+    ----------
+    model
+        Name of the model that was asked, where the one that answered has no price.
+    """
+    total = Spending()
+    for part in _parts(meta):
+        total += _one(part, prices, model)
+    recorded = meta.get(COST)
+    if isinstance(recorded, int | float):
+        return replace(total, usd=float(recorded), unpriced=0)
+    return total
+
+
+def priced(record: Iteration, prices: Prices, model: str = "") -> tuple[Iteration, Spending]:
+    """Return an iteration with its cost in its meta, where all of it is known, and what it took."""
+    spent = spending_of(record.meta, prices, model)
+    if not spent.tokens or spent.unknown or spent.unpriced:
+        return record, spent
+    return replace(record, meta={**record.meta, COST: spent.usd}), spent
+
+
+def _parts(meta: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    yield meta
+    for name in _OTHERS:
+        found = meta.get(name)
+        for part in found if isinstance(found, list) else [found]:
+            if isinstance(part, Mapping):
+                yield {"model": meta.get("model"), **part} if name == "wasted" else part
+
+
+def _one(part: Mapping[str, Any], prices: Prices, model: str) -> Spending:
+    prompt, answer, cached = (_count(part.get(f"{name}_tokens")) for name in ("prompt", "completion", "cached"))
+    unknown = int("finish_reason" in part and (prompt is None or answer is None))
+    if prompt is None and answer is None:
+        return Spending(unknown=unknown)
+    price = price_of(prices, str(part.get("model") or ""), model)
+    if price is None:
+        return Spending(prompt or 0, answer or 0, unknown=unknown, unpriced=1)
+    from_cache = min(cached or 0, prompt or 0)
+    of_cached = price.input if price.cached_input is None else price.cached_input
+    usd = ((prompt or 0) - from_cache) * price.input + from_cache * of_cached + (answer or 0) * price.output
+    return Spending(prompt or 0, answer or 0, usd / _MILLION, unknown)
+
+
+def _count(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
