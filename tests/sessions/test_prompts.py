@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trimtab.core.fencing import fence_for
 from trimtab.errors import InputError
-from trimtab.sessions.prompts import DEFAULT_SYSTEM, build_messages, fence_for
+from trimtab.providers.base import Message
+from trimtab.sessions.prompts import DEFAULT_SYSTEM, build_messages
 from trimtab.sessions.strategies import Strategy, builtin_strategies
 from trimtab.sessions.tasks import Task, builtin_tasks
 
@@ -71,7 +73,7 @@ def test_messages_hold_instruction_prompt_and_program() -> None:
     for strategy in builtin_strategies():
         for task in builtin_tasks()[:3]:
             system, user = build_messages(strategy, task, task.artefact, 1)
-            assert (system.role, system.content) == ("system", DEFAULT_SYSTEM)
+            assert (system.role, system.content) == ("system", DEFAULT_SYSTEM["program"])
             assert user.role == "user"
             goal = strategy.instruction.replace("{language}", "python")
             places = [user.content.index(text) for text in (goal, task.prompt, task.artefact)]
@@ -79,8 +81,9 @@ def test_messages_hold_instruction_prompt_and_program() -> None:
             assert "could not be used" not in user.content
 
 
-def test_default_system_message_favours_no_objective() -> None:
-    assert not re.search(r"secur|safe|fast|effici|perform|feature|function", DEFAULT_SYSTEM)
+@pytest.mark.parametrize("system", DEFAULT_SYSTEM.values(), ids=DEFAULT_SYSTEM)
+def test_default_system_message_favours_no_objective(system: str) -> None:
+    assert not re.search(r"secur|safe|fast|effici|perform|feature|function|creativ|accura|engag|honest|help", system)
 
 
 def test_placeholders_are_filled_and_other_braces_left_alone() -> None:
@@ -107,3 +110,39 @@ def test_previous_failure_is_told_in_one_short_line() -> None:
 def test_iteration_zero_is_never_asked_for() -> None:
     with pytest.raises(InputError, match="at least 1, but got 0"):
         build_messages(PLAIN, TASK, "n = 1\n", 0)
+
+
+def test_what_a_python_task_sends_stays_as_it_is_to_the_byte() -> None:
+    """Stored runs are compared with new ones: a changed frame would be another experiment."""
+    strategy = Strategy("X", "X", "Tidy this {language} program.")
+    messages = build_messages(strategy, TASK, "n = 2\n", 1, "no code in the answer")
+    assert messages == (
+        Message(
+            "system",
+            "You are an experienced programmer who revises an existing program. You are given a goal, the task that "
+            "the program serves, and its current version. You answer with one complete new version in one fenced code "
+            "block.",
+        ),
+        Message(
+            "user",
+            "## Goal\n\nTidy this python program.\n\n## Task\n\nCounts bees.\n\n## Previous answer\n\nYour previous "
+            "answer could not be used: no code in the answer. The program below is the one from before it.\n\n"
+            "## Current program\n\n```python\nn = 2\n```\n",
+        ),
+    )
+
+
+@pytest.mark.parametrize("language", ["", "text", "markdown", "json"])
+def test_a_text_is_called_a_text(language: str) -> None:
+    task = Task("t", "Invites the neighbours.", "Come!", language)
+    system, user = build_messages(PLAIN, task, task.artefact, 2, "it was empty")
+    assert system.content == DEFAULT_SYSTEM["text"]
+    assert "program" not in system.content + user.content
+    assert "The text below is the one from before it." in user.content
+    assert user.content.endswith(f"## Current text\n\n```{language or 'text'}\nCome!\n```\n")
+    assert recover(user.content) == (language or "text", "Come!\n")
+
+
+def test_a_program_in_another_language_is_a_program() -> None:
+    _, user = build_messages(PLAIN, Task("t", "Lists.", "SELECT 1", "sql"), "SELECT 1", 1)
+    assert user.content.endswith("## Current program\n\n```sql\nSELECT 1\n```\n")

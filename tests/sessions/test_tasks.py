@@ -12,7 +12,14 @@ import pytest
 
 import trimtab.sessions
 from trimtab.errors import InputError
-from trimtab.sessions.tasks import GENERAL_PROMPT, MAX_ARTEFACT_BYTES, Task, builtin_tasks, load_tasks
+from trimtab.sessions.tasks import (
+    GENERAL_PROMPT,
+    GENERAL_TEXT_PROMPT,
+    MAX_ARTEFACT_BYTES,
+    Task,
+    builtin_tasks,
+    load_tasks,
+)
 
 REPOSITORY = Path(__file__).parents[2]
 PROGRAMS = Path(trimtab.sessions.__file__).parent / "builtin_tasks"
@@ -202,11 +209,11 @@ def test_long_list_of_problems_is_cut(tmp_path: Path) -> None:
     assert len(str(caught.value).splitlines()) < 25
 
 
-@pytest.mark.parametrize("names", [[], ["a.txt", "b.md"]])
-def test_folder_without_programs(tmp_path: Path, names: list[str]) -> None:
+@pytest.mark.parametrize("names", [[], ["a.pdf", "b"]])
+def test_folder_without_anything_usable(tmp_path: Path, names: list[str]) -> None:
     for name in names:
         (tmp_path / name).touch()
-    with pytest.raises(InputError, match=r"at least one \.py file") as caught:
+    with pytest.raises(InputError, match="at least one program or text") as caught:
         load_tasks(tmp_path)
     assert (names[0] if names else "nothing at all") in str(caught.value)
 
@@ -217,6 +224,39 @@ def test_missing_path_and_unknown_kind(tmp_path: Path) -> None:
     (tmp_path / "tasks.csv").touch()
     with pytest.raises(InputError, match=r"cannot tell .*builtin"):
         load_tasks(tmp_path / "tasks.csv")
+
+
+def test_folder_of_texts(tmp_path: Path) -> None:
+    (tmp_path / "b.md").write_bytes(b"\xef\xbb\xbf# A plan\r\n\r\nDo it.\r\n")
+    (tmp_path / "a.TXT").write_text("Dear all\n")
+    (tmp_path / "c.json").write_text("{}\n")
+    (tmp_path / "d.sql").write_text("SELECT 1\n")
+    (tmp_path / "picture.png").write_bytes(b"\x89PNG\xff")
+    tasks = load_tasks(tmp_path)
+    assert [(t.id, t.language, t.kind) for t in tasks] == [
+        ("a", "text", "text"),
+        ("b", "markdown", "text"),
+        ("c", "json", "text"),
+        ("d", "sql", "program"),
+    ]
+    assert tasks[1].artefact == "# A plan\n\nDo it.\n"
+    assert [t.prompt for t in tasks] == [*[GENERAL_TEXT_PROMPT] * 3, GENERAL_PROMPT]
+    assert load_tasks(tmp_path / "b.md") == (tasks[1],)
+    (tmp_path / "a.rst").write_text("Dear all\n")
+    with pytest.raises(InputError, match="several files called 'a' that differ in their endings alone"):
+        load_tasks(tmp_path)
+
+
+@pytest.mark.parametrize("language", ["", "text", "Markdown", "json", "HTML"])
+def test_prose_markup_and_data_are_texts(language: str) -> None:
+    task = Task("t", "Do it.", "x", language)
+    assert (task.kind, task.is_python, task.tag) == ("text", False, language or "text")
+
+
+@pytest.mark.parametrize(("language", "python"), [("python", True), ("Py", True), ("rust", False), ("c++", False)])
+def test_everything_else_is_a_program(language: str, python: bool) -> None:
+    task = Task("t", "Do it.", "x", language)
+    assert (task.kind, task.is_python, task.tag) == ("program", python, language)
 
 
 # --- JSONL ----------------------------------------------------------------------------------------------------------

@@ -137,3 +137,12 @@ class Iteration:
     def base(self) -> int:
         """Index of the iterate that this one was made from; -1 for the start."""
         return int(self.meta.get(RESTARTED, self.index - 1))
+
+    @property
+    def values(self) -> dict[str, float | None]:
+        """By objective, the mean of its judgements that have a value; None where none has."""
+        found: dict[str, list[float]] = {score.objective: [] for score in self.scores}
+        for score in self.scores:
+            if score.value is not None:
+                found[score.objective].append(score.value)
+        return {name: math.fsum(given) / len(given) if given else None for name, given in found.items()}

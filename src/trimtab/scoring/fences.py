@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["Block", "find_blocks", "normalise", "strip_thinking"]
+__all__ = ["Block", "Kind", "find_blocks", "next_fence", "normalise", "opening_of", "outdent", "strip_thinking"]
 
 PYTHON_TAGS = frozenset({"", "py", "py3", "python", "python2", "python3", "pycon", "ipython", "ipython3", "cython"})
 
@@ -89,7 +89,7 @@ def strip_thinking(text: str) -> str:
             rest, closing = rest[opening.end() :], re.compile(f"</{opening[1]}>", re.IGNORECASE)
         if closing is not None:
             continue
-        marks = _opening(rest)
+        marks = opening_of(rest)
         fence = marks[1] if marks is not None else ""
         kept.append(rest)
     return "\n".join(kept)
@@ -109,20 +109,21 @@ def find_blocks(text: str) -> list[Block]:
     blocks = []
     i = 0
     while i < len(lines):
-        opening = _opening(lines[i])
+        opening = opening_of(lines[i])
         if opening is None:
             i += 1
             continue
         indent, fence, tag = opening
         end = _closing(lines, i + 1, indent, fence, tag, budget)
-        body = [_outdent(line, indent) for line in lines[i + 1 : end]]
+        body = [outdent(line, indent) for line in lines[i + 1 : end]]
         kind: Kind = "unterminated-fence" if end == len(lines) else "fence" if fence[0] == "`" else "tilde-fence"
         blocks.append(Block("\n".join(body), tag, kind, i + 2))
         i = end + 1
     return blocks
 
 
-def _opening(line: str) -> tuple[str, str, str] | None:
+def opening_of(line: str) -> tuple[str, str, str] | None:
+    """Return the indent, the fence and the tag of a line that opens a block, or None."""
     match = _OPEN.fullmatch(line)
     if match is None:
         return None
@@ -131,13 +132,14 @@ def _opening(line: str) -> tuple[str, str, str] | None:
     return match[1], match[2], tag
 
 
-def _outdent(line: str, indent: str) -> str:
+def outdent(line: str, indent: str) -> str:
+    """Return a line of a block without the indent of its opening fence."""
     return line.removeprefix(indent) if indent else line
 
 
 def _closing(lines: list[str], start: int, indent: str, fence: str, tag: str, budget: _Budget) -> int:
     """Return the index of the line that closes a block, or the number of lines."""
-    first = _next_fence(lines, start, indent, fence)
+    first = next_fence(lines, start, indent, fence)
     if tag not in PYTHON_TAGS or first == len(lines):
         return first
     end = first
@@ -151,12 +153,13 @@ def _closing(lines: list[str], start: int, indent: str, fence: str, tag: str, bu
         state = _open_string(chunk, state)
         if not state:
             return end
-        at, end = end, _next_fence(lines, end + 1, indent, fence)
+        at, end = end, next_fence(lines, end + 1, indent, fence)
     # The string never closed, so it was no string of a program: the first fence counts after all.
     return first
 
 
-def _next_fence(lines: list[str], start: int, indent: str, fence: str) -> int:
+def next_fence(lines: list[str], start: int, indent: str, fence: str) -> int:
+    """Return the index of the first line from `start` that can close `fence`, or the number of lines."""
     mark, widest = fence[0], len(indent) + 3
     for i in range(start, len(lines)):
         stripped = lines[i].strip()

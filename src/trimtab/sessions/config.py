@@ -92,7 +92,7 @@ class RunConfig(BaseSettings):
     )
     strategies: Names = Field(("EF", "SF", "FF", "AI"), description="Names of the strategies to run, in order.")
     strategy_files: Paths = Field((), description="TOML files that define more strategies.")
-    tasks: str = Field("builtin", description="Tasks: 'builtin', a folder of .py files, or a JSONL file.")
+    tasks: str = Field("builtin", description="Tasks: 'builtin', a folder of programs or texts, or a JSONL file.")
     sessions: Count = Field(100, ge=1, le=1_000_000, description="Sessions per strategy, spread over the tasks.")
     iterations: Count = Field(10, ge=1, le=100_000, description="Iterations per session, the starting artefact aside.")
     concurrency: Count = Field(16, ge=1, le=10_000, description="Sessions at work at the same time.")

@@ -167,7 +167,7 @@ class Intake:
         if t and record.status == "failed":
             scores = self._told[base]
         else:
-            scores = {score.objective: score.value for score in record.scores}
+            scores = record.values
         self._told.append(scores)
         made: dict[str, Any] = {"strategy": record.strategy, "base": base} if t else {}
         self.session.take(scores, **made)

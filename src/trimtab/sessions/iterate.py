@@ -1,7 +1,8 @@
 """One iteration: what is asked, and what becomes of the answer. No input or output beyond the arguments.
 
 An answer is hostile until shown otherwise: it is bounded before anything reads it, read without being executed, and
-whatever a reader or scorer makes of it ends as a record, never as an exception.
+whatever a reader or scorer makes of it ends as a record, never as an exception. Only a judge's fatal ``ProviderError``
+passes through.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ from trimtab.core.objectives import ObjectiveSpace
 from trimtab.core.records import Iteration, Score
 from trimtab.core.streams import stream_seed
 from trimtab.providers.base import Completion, Message, Request
-from trimtab.scoring.base import Scorer, ScoringContext
+from trimtab.scoring.base import AnyScorer, Judge
 from trimtab.scoring.extraction import extract, may_be_cut
+from trimtab.scoring.text_extraction import extract_text, text_may_be_cut
 from trimtab.sessions.plan import Plan, PlannedSession
 from trimtab.sessions.prompts import build_messages
-from trimtab.sessions.task import Task
+from trimtab.sessions.scored import LONGEST_REASON, clean, said, scored
 
 __all__ = ["MAX_ANSWER_BYTES", "answered", "failed", "request_for", "start"]
 
@@ -26,7 +28,6 @@ MAX_ANSWER_BYTES = 256 * 1024
 """How much of an answer is kept, in UTF-8. A longer answer counts as failed."""
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
-_LONGEST_REASON = 500
 
 
 def request_for(plan: Plan, session: PlannedSession, current: str, t: int, before: tuple[Message, ...] = ()) -> Request:
@@ -41,58 +42,63 @@ def request_for(plan: Plan, session: PlannedSession, current: str, t: int, befor
     )
 
 
-def start(session: PlannedSession, scorers: Sequence[Scorer], space: ObjectiveSpace) -> Iteration:
+async def start(plan: Plan, session: PlannedSession, scorers: Sequence[AnyScorer]) -> Iteration:
     """Return iteration 0: the task's own artefact, scored."""
     artefact = session.task.artefact
-    scores = _scores(artefact, session.task, scorers, space)
-    return Iteration(session.id, 0, session.strategy.name, artefact, scores, extraction="start")
+    scores, meta = await scored(plan, session, 0, artefact, scorers)
+    return Iteration(session.id, 0, session.strategy.name, artefact, scores, extraction="start", meta=meta)
 
 
-def answered(
+async def answered(
+    plan: Plan,
     session: PlannedSession,
     t: int,
     current: str,
     completion: Completion,
-    scorers: Sequence[Scorer],
-    space: ObjectiveSpace,
+    scorers: Sequence[AnyScorer],
 ) -> Iteration:
-    """Return iteration `t` for an answer: its program if one can be found in it, otherwise the one in force."""
+    """Return iteration `t` for an answer: its artefact if one can be found in it, otherwise the one in force."""
+    space, kind = plan.space, session.task.kind
     answer, meta = _bounded(completion.text)
     meta |= _details(completion)
     if "answer_bytes" in meta:
         reason = f"the answer has {meta['answer_bytes']:,} bytes, more than {MAX_ANSWER_BYTES:,}; its beginning is kept"
         return failed(session, t, current, reason, space, answer=answer, meta=meta)
+    python, broke_off = session.task.is_python, completion.finish_reason == "length"
     try:
-        extraction = extract(answer)
-        cut = completion.finish_reason == "length" and may_be_cut(answer, extraction)
+        extraction = extract(answer) if python else extract_text(answer, session.task.language, current)
+        cut = broke_off and (may_be_cut if python else text_may_be_cut)(answer, extraction)
     except Exception as error:  # a reader of hostile text that gives up in a way nobody foresaw
-        return failed(session, t, current, f"the answer could not be read: {_said(error)}", space, answer, meta)
+        return failed(session, t, current, f"the answer could not be read: {said(error)}", space, answer, meta)
     if extraction.ok and cut:
-        reason = "the answer was cut off at the longest answer allowed, so its program may lack its end"
+        reason = f"the answer was cut off at the longest answer allowed, so its {kind} may lack its end"
         return failed(session, t, current, reason, space, answer, meta, extraction=extraction.method)
     if extraction.ok and extraction.code is not None:
-        code = extraction.code
-        if code == current:
+        artefact = extraction.code
+        if artefact == current:
             meta["unchanged"] = True
+        scores, notes = await scored(plan, session, t, artefact, scorers)
         return Iteration(
             session_id=session.id,
             index=t,
             strategy=session.strategy.name,
-            artefact=code,
-            scores=_scores(code, session.task, scorers, space),
+            artefact=artefact,
+            scores=scores,
             answer=answer,
             extraction=extraction.method,
-            meta=meta,
+            meta=meta | notes,
         )
     reason = extraction.reason
-    if completion.finish_reason == "length":
+    if broke_off:
         reason += " (it was cut off at the longest answer allowed)"
+    if extraction.code is None or not python:
+        return failed(session, t, current, reason, space, answer, meta, extraction=extraction.method)
     # A broken program is scored as the scorers see it. Where they find nothing wrong with it, their values would pass
     # for those of the artefact in force, so they count only if at least one objective failed.
-    scores = _scores(extraction.code, session.task, scorers, space) if extraction.code else None
-    if scores is not None and all(score.status == "ok" for score in scores):
-        scores = None
-    return failed(session, t, current, reason, space, answer, meta, scores, extraction.method)
+    computing = [scorer for scorer in scorers if not isinstance(scorer, Judge)]
+    scores, _ = await scored(plan, session, t, extraction.code, computing)
+    wrong = any(score.status == "failed" for score in scores)
+    return failed(session, t, current, reason, space, answer, meta, scores if wrong else None, extraction.method)
 
 
 def failed(
@@ -107,7 +113,7 @@ def failed(
     extraction: str = "",
 ) -> Iteration:
     """Return iteration `t` for an answer that never came or cannot be used: the artefact in force stays."""
-    reason = _clean(reason)[:_LONGEST_REASON] or "no usable answer"
+    reason = clean(reason)[:LONGEST_REASON] or "no usable answer"
     if scores is None:
         scores = tuple(Score(name, None, "failed", reason) for name in space.names)
     return Iteration(
@@ -122,14 +128,6 @@ def failed(
         extraction=extraction,
         meta=meta or {},
     )
-
-
-def _clean(text: str) -> str:
-    return _SURROGATES.sub("\ufffd", text)
-
-
-def _said(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"[:_LONGEST_REASON]
 
 
 def _bounded(text: str) -> tuple[str, dict[str, Any]]:
@@ -156,20 +154,4 @@ def _details(completion: Completion) -> dict[str, Any]:
         "cached_tokens": completion.cached_tokens,
         "wasted": dict(completion.wasted) or None,
     }
-    return {name: _clean(v) if isinstance(v, str) else v for name, v in details.items() if v not in (None, "")}
-
-
-def _scores(text: str, task: Task, scorers: Sequence[Scorer], space: ObjectiveSpace) -> tuple[Score, ...]:
-    """Return one score per objective of `space`, whatever the scorers do."""
-    context = ScoringContext(task.id, task.prompt, task.artefact)
-    found: dict[str, Score] = {}
-    for scorer in scorers:
-        try:
-            given = {score.objective: score for score in scorer.score(text, context)}
-        except Exception as error:  # a plugin may raise anything, and a run must not end by it
-            reason = f"the scorer {scorer.name} failed with {_clean(_said(error))}"
-            given = {o.name: Score(o.name, None, "failed", reason) for o in scorer.objectives}
-        for objective in scorer.objectives:
-            silent = Score(objective.name, None, "unscored", f"the scorer {scorer.name} gave no score")
-            found[objective.name] = given.get(objective.name, silent)
-    return tuple(found[name] for name in space.names)
+    return {name: clean(v) if isinstance(v, str) else v for name, v in details.items() if v not in (None, "")}

@@ -11,7 +11,7 @@ from typing import Any
 from trimtab.core.objectives import ObjectiveSpace
 from trimtab.core.records import Session
 from trimtab.errors import InputError, StoreError
-from trimtab.scoring.base import Scorer
+from trimtab.scoring.base import AnyScorer
 from trimtab.sessions.config import RunConfig
 from trimtab.sessions.prompts import build_messages
 from trimtab.sessions.steering import differing_steering, steering_settings
@@ -94,7 +94,7 @@ class Plan:
         return [Session(s.id, s.task.id, s.arm, s.replicate, self.model) for s in self.sessions]
 
 
-def space_of(scorers: Sequence[Scorer], wanted: Sequence[str] = ()) -> ObjectiveSpace:
+def space_of(scorers: Sequence[AnyScorer], wanted: Sequence[str] = ()) -> ObjectiveSpace:
     """Return the objectives that `scorers` give, or those `wanted` of them, in the order wanted.
 
     Raises
@@ -119,18 +119,14 @@ def space_of(scorers: Sequence[Scorer], wanted: Sequence[str] = ()) -> Objective
 
 
 def make_plan(
-    config: RunConfig, tasks: Sequence[Task], strategies: Sequence[Strategy], scorers: Sequence[Scorer]
+    config: RunConfig, tasks: Sequence[Task], strategies: Sequence[Strategy], scorers: Sequence[AnyScorer]
 ) -> Plan:
     """Lay out a run.
 
     Session i of every strategy works on task i mod T as replicate i div T, so that strategies are paired, and more
     sessions only ever add to those planned before. With a policy there is one arm of sessions, which it steers.
     """
-    for task in tasks:
-        if task.language != "python":
-            raise InputError(
-                f"sessions work on Python programs, but task {task.id!r} is in {task.language or 'text'!r}"
-            )
+    _check_languages(tasks, scorers)
     space = space_of(scorers, config.objectives)
     sessions = tuple(
         PlannedSession(strategy, tasks[i % len(tasks)], i // len(tasks), config.policy)
@@ -166,11 +162,23 @@ def make_plan(
             "iterations": config.iterations,
             "fingerprints": {
                 "tasks": _tasks_fingerprint(tasks),
-                "strategies": {strategy.name: _strategy_fingerprint(strategy) for strategy in strategies},
+                "strategies": {strategy.name: _strategy_fingerprint(strategy, tasks) for strategy in strategies},
             },
             **steering_settings(config, space, [strategy.name for strategy in strategies]),
         },
     )
+
+
+def _check_languages(tasks: Iterable[Task], scorers: Iterable[AnyScorer]) -> None:
+    """Raise ``InputError`` where a scorer cannot read what a task is written in."""
+    for scorer in scorers:
+        languages = getattr(scorer, "languages", ())
+        for task in tasks:
+            if languages and task.language.lower() not in languages:
+                raise InputError(
+                    f"the scorer {scorer.name} reads {', '.join(languages)} only, but task {task.id!r} is in "
+                    f"{task.tag!r}: name another with --scorers"
+                )
 
 
 def _fingerprint(value: object) -> str:
@@ -182,10 +190,12 @@ def _tasks_fingerprint(tasks: Iterable[Task]) -> str:
     return _fingerprint([[task.id, task.prompt, task.artefact, task.language] for task in tasks])
 
 
-def _strategy_fingerprint(strategy: Strategy) -> str:
+def _strategy_fingerprint(strategy: Strategy, tasks: Iterable[Task]) -> str:
     """Fingerprint what the model would be told, so that a change in the frame of the prompt counts as well."""
-    messages = build_messages(strategy, Task("task", "prompt", "artefact"), "artefact", 1)
-    texts = [[strategy.instruction, strategy.system], *([m.role, m.content] for m in messages)]
+    texts = [[strategy.instruction, strategy.system]]
+    for kind in sorted({task.kind for task in tasks}):
+        example = Task("task", "prompt", "artefact", "python" if kind == "program" else "text")
+        texts += [[m.role, m.content] for m in build_messages(strategy, example, "artefact", 1)]
     return _fingerprint(texts)
 
 

@@ -205,7 +205,7 @@ def _moments(pilot: Pilot, session: PilotSession, records: Sequence[Iteration]) 
                 record.strategy if record.index else None,
                 record.base if record.index else None,
                 record.reason if record.status == "failed" else "",
-                {score.objective: score.value for score in record.scores},
+                record.values,
                 dict(zip(names, now.state[0].tolist(), strict=True)),
                 dict(zip(names, sd.tolist(), strict=True)),
                 recorded,

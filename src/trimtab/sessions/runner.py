@@ -19,7 +19,7 @@ from typing import Any
 from trimtab.core.records import Iteration
 from trimtab.errors import ProviderError
 from trimtab.providers.base import Provider
-from trimtab.scoring.base import Scorer
+from trimtab.scoring.base import AnyScorer
 from trimtab.sessions.course import Course, PlannedCourse, SteeredCourse, Step, asked, has_ended
 from trimtab.sessions.iterate import answered, failed, request_for, start
 from trimtab.sessions.limits import Meter
@@ -40,7 +40,7 @@ async def run_sessions(
     plan: Plan,
     store: Store,
     provider: Provider,
-    scorers: Sequence[Scorer],
+    scorers: Sequence[AnyScorer],
     *,
     concurrency: int = 16,
     timeout: float = 120.0,  # noqa: ASYNC109 - of each answer, not of this call
@@ -85,7 +85,7 @@ class _Run:
         plan: Plan,
         store: Store,
         provider: Provider,
-        scorers: tuple[Scorer, ...],
+        scorers: tuple[AnyScorer, ...],
         patience: float,
         listener: Listener | None,
         stop: asyncio.Event,
@@ -247,8 +247,13 @@ class _Run:
             made = self.meter.release(made)
         return made
 
-    async def _begin(self, session: PlannedSession) -> Iteration:
-        return start(session, self.scorers, self.plan.space)
+    async def _begin(self, session: PlannedSession) -> Iteration | None:
+        """Return iteration 0, or None where a judge says that it can judge nothing more."""
+        try:
+            return await start(self.plan, session, self.scorers)
+        except ProviderError as error:
+            self._end(error)
+            return None
 
     async def _take(self, course: Course, made: Iteration) -> Iteration:
         """Store what was made, with what was decided after it."""
@@ -278,7 +283,11 @@ class _Run:
             self._end(ProviderError(f"the provider broke with {type(error).__name__}: {error}", fatal=True))
             return None
         else:
-            record = answered(session, t, current, completion, self.scorers, self.plan.space)
+            try:
+                record = await answered(self.plan, session, t, current, completion, self.scorers)
+            except ProviderError as error:
+                self._end(error)
+                return None
         seconds = round(time.perf_counter() - began, 6)
         return replace(record, meta={**record.meta, "seconds": seconds})
 

@@ -5,15 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from trimtab.errors import InputError
+from trimtab.scoring.text_extraction import PROSE
 
-__all__ = ["MAX_ARTEFACT_BYTES", "Task", "is_storable"]
+__all__ = ["MAX_ARTEFACT_BYTES", "Kind", "Task", "is_storable"]
+
+Kind = Literal["program", "text"]
+"""What an artefact is, as prompts speak of it."""
 
 MAX_ARTEFACT_BYTES = 64 * 1024
 """Longest starting artefact in UTF-8; longer texts cannot be scored."""
 
+_PYTHON = frozenset({"python", "py", "python3"})
+_TEXTS = PROSE | {"html", "htm", "xml", "latex", "tex", "json", "yaml", "yml", "toml", "csv", "ini"}
 _LANGUAGE = re.compile(r"[A-Za-z0-9+#._-]*")
 _LONGEST_ID = 200
 
@@ -31,7 +37,8 @@ class Task:
     artefact
         The text that sessions start from, iteration 0. At most 64 KB of UTF-8.
     language
-        Name of the artefact's language as used behind a code fence; empty for plain text.
+        Name of the artefact's language as used behind a code fence; empty for plain text. It decides how prompts speak
+        of the artefact and how answers are read.
     meta
         Anything else worth keeping, as JSON values.
 
@@ -64,6 +71,21 @@ class Task:
             raise InputError(f"a task's artefact may have {MAX_ARTEFACT_BYTES:,} bytes, but this one has {size:,}")
         if not isinstance(self.language, str) or not _LANGUAGE.fullmatch(self.language):
             raise InputError(f"a task's language must be one word such as python, but got {self.language!r}")
+
+    @property
+    def kind(self) -> Kind:
+        """What prompts call the artefact: anything but prose, markup and data is a program."""
+        return "text" if self.language.lower() in _TEXTS else "program"
+
+    @property
+    def is_python(self) -> bool:
+        """True where the artefact is a Python program, which can be parsed and statically scored."""
+        return self.language.lower() in _PYTHON
+
+    @property
+    def tag(self) -> str:
+        """What stands behind the fence of the artefact."""
+        return self.language or "text"
 
 
 def _article(noun: str) -> str:

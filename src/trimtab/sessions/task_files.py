@@ -1,6 +1,6 @@
-"""Tasks from files: a folder of Python programs, or rows of JSONL.
+"""Tasks from files: a folder of programs or texts, or rows of JSONL.
 
-A program is data: it is parsed to see that it is one at all, and never imported or executed.
+An artefact is data: a Python program is parsed to see that it is one at all, and nothing is imported or executed.
 """
 
 from __future__ import annotations
@@ -9,22 +9,63 @@ import ast
 import gzip
 import json
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Any
 
 from trimtab.core.python_syntax import parse_python
 from trimtab.errors import InputError
 from trimtab.sessions.task import MAX_ARTEFACT_BYTES, Task, is_storable
 
-__all__ = ["GENERAL_PROMPT", "load_folder", "load_jsonl", "load_programs"]
+__all__ = ["GENERAL_PROMPT", "GENERAL_TEXT_PROMPT", "LANGUAGES", "load_files", "load_folder", "load_jsonl"]
 
 GENERAL_PROMPT = (
     "Improve this program. Keep what it does for its users: its purpose, its public functions and classes, "
     "and the meaning of its inputs and outputs."
 )
-"""Prompt of a Python file that has no module docstring."""
+"""Prompt of a program that says nothing of itself in a module docstring."""
+
+GENERAL_TEXT_PROMPT = (
+    "Improve this text. Keep what it is for: its subject, its readers, the facts that it states, and the form in which "
+    "it is written."
+)
+"""Prompt of a text from a file."""
+
+LANGUAGES: Mapping[str, str] = MappingProxyType(
+    {
+        ".py": "python",
+        ".txt": "text",
+        ".md": "markdown",
+        ".rst": "rst",
+        ".html": "html",
+        ".tex": "latex",
+        ".json": "json",
+        ".yaml": "yaml",
+        ".yml": "yaml",
+        ".toml": "toml",
+        ".xml": "xml",
+        ".js": "javascript",
+        ".ts": "typescript",
+        ".sql": "sql",
+        ".sh": "bash",
+        ".c": "c",
+        ".cpp": "cpp",
+        ".cs": "csharp",
+        ".go": "go",
+        ".java": "java",
+        ".kt": "kotlin",
+        ".php": "php",
+        ".r": "r",
+        ".rb": "ruby",
+        ".rs": "rust",
+        ".swift": "swift",
+    }
+)
+"""Language of a task file, by the ending of its name in small letters."""
 
 _ID_KEYS = ("id", "task_id")
 _ARTEFACT_KEYS = ("artefact", "code", "text", "program")
@@ -33,7 +74,10 @@ _SHOWN = 20
 
 
 def load_folder(folder: Path) -> tuple[Task, ...]:
-    """Load each ``.py`` file directly in `folder`, sorted by name, except hidden files and ``__init__.py``."""
+    """Load each file of a known ending directly in `folder`, sorted by name, except hidden files and ``__init__.py``.
+
+    A folder with ``.py`` files is one of programs, and what else is in it, such as a README, is no task.
+    """
     try:
         names = sorted(path.name for path in folder.iterdir())
     except OSError as error:
@@ -41,18 +85,32 @@ def load_folder(folder: Path) -> tuple[Task, ...]:
     paths = [
         folder / name
         for name in names
-        if name.endswith(".py") and not name.startswith(".") and name != "__init__.py" and (folder / name).is_file()
+        if not name.startswith(".")
+        and name != "__init__.py"
+        and _ending(name) in LANGUAGES
+        and (folder / name).is_file()
     ]
+    paths = [path for path in paths if path.suffix == ".py"] or paths
     if not paths:
         found = f"only {', '.join(names[:5])}{' ...' if len(names) > 5 else ''}" if names else "nothing at all"
         raise InputError(
-            f"the task folder {str(folder)!r} needs at least one .py file, but holds {found}; "
-            "each .py file in it becomes one task"
+            f"the task folder {str(folder)!r} needs at least one program or text, but holds {found}; each .py file in "
+            f"it becomes one task, or where there is none, each file that ends in {', '.join(sorted(LANGUAGES))}"
         )
-    return load_programs(paths, f"the task folder {str(folder)!r}")
+    twice = [stem for stem, count in Counter(path.stem for path in paths).items() if count > 1]
+    if twice:
+        raise InputError(
+            f"the task folder {str(folder)!r} holds several files called {twice[0]!r} that differ in their endings "
+            "alone, and a file's name without its ending is the task's id: rename all but one"
+        )
+    return load_files(paths, f"the task folder {str(folder)!r}")
 
 
-def load_programs(paths: Iterable[Path], where: str) -> tuple[Task, ...]:
+def _ending(name: str) -> str:
+    return Path(name).suffix.lower()
+
+
+def load_files(paths: Iterable[Path], where: str) -> tuple[Task, ...]:
     """Load one task a file; ``InputError`` naming all unusable ones, which it says are held by `where`."""
     tasks, problems = [], []
     for path in paths:
@@ -64,7 +122,7 @@ def load_programs(paths: Iterable[Path], where: str) -> tuple[Task, ...]:
         raise _refuse(
             f"{where} holds {len(problems):,} unusable file{'' if len(problems) == 1 else 's'}",
             problems,
-            f"a task file is a Python program in UTF-8 of at most {MAX_ARTEFACT_BYTES:,} bytes; mend or remove these",
+            f"a task file is a program or text in UTF-8 of at most {MAX_ARTEFACT_BYTES:,} bytes; mend or remove these",
         )
     return tuple(tasks)
 
@@ -78,11 +136,13 @@ def _task_of_file(path: Path) -> Task:
     if len(data) > MAX_ARTEFACT_BYTES:
         raise InputError(f"has more than {MAX_ARTEFACT_BYTES:,} bytes")
     try:
-        program = _newlines(data.decode("utf-8-sig"))
+        artefact = _newlines(data.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise InputError(f"is not UTF-8 (byte {error.start})") from error
-    prompt = ast.get_docstring(_parse(program)) or ""
-    return Task(id=path.stem, prompt=prompt if prompt.strip() else GENERAL_PROMPT, artefact=program)
+    language = LANGUAGES[_ending(path.name)]
+    said = ast.get_docstring(_parse(artefact)) or "" if language == "python" else ""
+    task = Task(id=path.stem, prompt=said if said.strip() else GENERAL_PROMPT, artefact=artefact, language=language)
+    return replace(task, prompt=GENERAL_TEXT_PROMPT) if task.kind == "text" else task
 
 
 def load_jsonl(path: Path) -> tuple[Task, ...]:
@@ -193,7 +253,7 @@ def _task_of_row(line: str) -> Task:
     if not is_storable(json.dumps(rest, ensure_ascii=False)):
         raise InputError("holds characters that UTF-8 cannot store (lone surrogates)")
     task = Task(id=identifier, prompt=prompt, artefact=artefact, language=language, meta=rest)
-    if language.lower() in ("python", "py"):
+    if task.is_python:
         try:
             _parse(artefact)
         except InputError as error:

@@ -1,4 +1,4 @@
-"""Where tasks come from: the package (``builtin``), a folder of Python files, or a JSONL file."""
+"""Where tasks come from: the package (``builtin``), a folder of programs or texts, or a JSONL file."""
 
 from __future__ import annotations
 
@@ -9,9 +9,16 @@ from pathlib import Path
 
 from trimtab.errors import InputError
 from trimtab.sessions.task import MAX_ARTEFACT_BYTES, Task
-from trimtab.sessions.task_files import GENERAL_PROMPT, load_folder, load_jsonl, load_programs
+from trimtab.sessions.task_files import (
+    GENERAL_PROMPT,
+    GENERAL_TEXT_PROMPT,
+    LANGUAGES,
+    load_files,
+    load_folder,
+    load_jsonl,
+)
 
-__all__ = ["GENERAL_PROMPT", "MAX_ARTEFACT_BYTES", "Task", "builtin_tasks", "load_tasks"]
+__all__ = ["GENERAL_PROMPT", "GENERAL_TEXT_PROMPT", "MAX_ARTEFACT_BYTES", "Task", "builtin_tasks", "load_tasks"]
 
 _BUILTIN = "builtin"
 
@@ -49,9 +56,10 @@ def load_tasks(source: str | Path) -> tuple[Task, ...]:
 
         * ``"builtin"``, or ``"builtin:ID,ID,..."`` for some of them in that order. A folder of that name is written
           ``./builtin``.
-        * A folder: each of its ``.py`` files is a task, sorted by name; hidden files and ``__init__.py`` are left out.
-          The id is the file's name without its ending, the prompt its module docstring or `GENERAL_PROMPT`.
-        * One ``.py`` file, as in a folder.
+        * A folder: each of its ``.py`` files is a task, sorted by name, or where there is none, each program or text
+          with an ending of `trimtab.sessions.task_files.LANGUAGES`; hidden files and ``__init__.py`` are left out. The
+          id is the file's name without its ending, the prompt a program's module docstring or a general one.
+        * One such file, as in a folder.
         * A ``.jsonl`` or ``.jsonl.gz`` file with one object a line: ``id`` (or ``task_id``), ``prompt``, ``artefact``
           (or ``code``, ``text``, ``program``; the first that is there), and optionally ``language``, by default
           ``python``. All other keys are kept in ``meta``. Empty lines are skipped.
@@ -77,16 +85,16 @@ def load_tasks(source: str | Path) -> tuple[Task, ...]:
         return load_folder(path)
     if not path.exists():
         raise InputError(f"there is no file or folder of tasks at {text!r}: {_accepted()}")
-    if path.suffix == ".py":
-        return load_programs((path,), f"the task file {text!r}")
     if path.name.endswith((".jsonl", ".jsonl.gz")):
         return load_jsonl(path)
+    if path.suffix.lower() in LANGUAGES:
+        return load_files((path,), f"the task file {text!r}")
     raise InputError(f"cannot tell what kind of tasks {text!r} holds from its name: {_accepted()}")
 
 
 def _accepted() -> str:
     return (
-        "give 'builtin', 'builtin:ID,ID', a folder of .py files, one .py file, or a .jsonl or .jsonl.gz file "
+        "give 'builtin', 'builtin:ID,ID', a folder of programs or texts, one such file, or a .jsonl or .jsonl.gz file "
         "with id, prompt and artefact on each line"
     )
 

@@ -248,7 +248,7 @@ def _sessions(
             if t and record.status == "failed":
                 states[s, t] = states[s, record.base]
             else:
-                values = {score.objective: score.value for score in record.scores}
+                values = record.values
                 states[s, t] = [np.nan if values[name] is None else values[name] for name in space.names]
         decision = one[-1].meta["decision"]
         used[s], keep[s], asked[s] = one[-1].index, decision["keep"], decision["action"] == "ask"
