@@ -52,7 +52,9 @@ def run(
     ] = None,
     strategies: Annotated[str | None, _option("Names of the strategies to run, in order.", "NAME,NAME")] = None,
     strategy_files: Annotated[str | None, _option("TOML files that define more strategies.", "FILE,FILE")] = None,
-    tasks: Annotated[str | None, _option("Tasks: 'builtin', a folder of programs or texts, or a JSONL file.", "SOURCE")] = None,
+    tasks: Annotated[
+        str | None, _option("Tasks: 'builtin', a folder of programs or texts, or a JSONL file.", "SOURCE")
+    ] = None,
     sessions: Annotated[int | None, _option("Sessions per strategy, spread over the tasks.", "N")] = None,
     iterations: Annotated[int | None, _option("Iterations per session, the starting artefact aside.", "N")] = None,
     concurrency: Annotated[int | None, _option("Sessions at work at the same time.", "N")] = None,

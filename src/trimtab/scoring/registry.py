@@ -5,13 +5,27 @@ from __future__ import annotations
 from trimtab.core.objectives import Objective
 from trimtab.errors import InputError
 from trimtab.plugins import SCORERS, made, plugin
-from trimtab.scoring.base import Scorer
+from trimtab.scoring.base import AnyScorer, Judge, Scorer
 
-__all__ = ["get_scorer", "scorer_label"]
+__all__ = ["get_any_scorer", "get_scorer", "scorer_label"]
 
 
 def get_scorer(name: str) -> Scorer:
-    """Return the scorer called `name`.
+    """Return the scorer called `name`, which scores at once.
+
+    Raises
+    ------
+    InputError
+        If there is none, it cannot be used, or it is a judge, which has to be waited for.
+    """
+    found = get_any_scorer(name)
+    if isinstance(found, Judge):
+        raise InputError(f"the scorer {name!r} is a judge, which is asked in sessions only: use it with trimtab run")
+    return found
+
+
+def get_any_scorer(name: str) -> AnyScorer:
+    """Return the scorer or judge called `name`.
 
     Raises
     ------
@@ -19,7 +33,12 @@ def get_scorer(name: str) -> Scorer:
         If there is none, or it cannot be used.
     """
     one = plugin(SCORERS, name)
-    found: Scorer = made(one, ("name", "objectives", "score"))
+    found: AnyScorer = made(one, ("name", "objectives"))
+    if not isinstance(found, Judge) and not hasattr(found, "score"):
+        raise InputError(
+            f"the scorer {name!r} of {one.origin} is unusable: {one.value} makes a {type(found).__name__}, "
+            "which has neither score, as a scorer, nor judge and aclose, as a judge"
+        )
     if found.name != name:
         raise InputError(
             f"the scorer {name!r} of {one.origin} calls itself {found.name!r:.80}: both should be the same"

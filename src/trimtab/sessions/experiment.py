@@ -14,7 +14,7 @@ from pathlib import Path
 from trimtab.errors import InputError, StoreError
 from trimtab.providers.base import Provider
 from trimtab.providers.registry import get_provider
-from trimtab.scoring.registry import get_scorer
+from trimtab.scoring.registry import get_any_scorer
 from trimtab.sessions.config import RunConfig
 from trimtab.sessions.limits import Meter
 from trimtab.sessions.plan import Plan, agreed_settings, is_run, make_plan
@@ -33,7 +33,7 @@ INTERRUPTED = 130
 
 def plan_of(config: RunConfig) -> Plan:
     """Lay out the run that `config` describes; see `trimtab.sessions.plan.make_plan`."""
-    scorers = [get_scorer(name) for name in config.scorers]
+    scorers = [get_any_scorer(name) for name in config.scorers]
     return make_plan(config, load_tasks(config.tasks), strategies_of(config), scorers)
 
 
@@ -121,7 +121,7 @@ async def _run(
     on_stopping: Callable[[], None] | None,
 ) -> Outcome:
     stop = asyncio.Event()
-    scorers = [get_scorer(name) for name in config.scorers]
+    scorers = [get_any_scorer(name) for name in config.scorers]
     try:
         with _signals(stop, on_stopping), _rare_collections():
             return await run_sessions(

@@ -25,7 +25,7 @@ from trimtab.estimation.fit import fit
 from trimtab.estimation.results import Fit
 from trimtab.providers.base import Provider
 from trimtab.providers.registry import get_provider
-from trimtab.scoring.registry import get_scorer
+from trimtab.scoring.registry import get_any_scorer
 from trimtab.sessions.config import RunConfig
 from trimtab.sessions.plan import Plan, make_plan
 from trimtab.sessions.runner import run_sessions
@@ -180,7 +180,7 @@ def trial(
             )
             for arm in chosen
         }
-        scorers = [get_scorer(name) for name in config.scorers]
+        scorers = [get_any_scorer(name) for name in config.scorers]
         alone = make_plan(config.model_copy(update={"policy": "", "fit": ""}), training, strategies, scorers)
         for arm in chosen:  # before anything takes time
             pilot_of(settings[arm].model_copy(update={"fit": ""}), alone.space, names)
@@ -225,7 +225,7 @@ async def _ran(plan: Plan, provider: Provider, config: RunConfig) -> Store:
     """Run a plan to its end in memory."""
     store = MemoryStore()
     store.set_experiment(Experiment("trial", plan.space, plan.settings))
-    scorers = [get_scorer(name) for name in config.scorers]
+    scorers = [get_any_scorer(name) for name in config.scorers]
     outcome = await run_sessions(plan, store, provider, scorers, concurrency=config.concurrency, timeout=config.timeout)
     if outcome.ended != "complete":
         raise TrimtabError(f"the trial cannot go on: {outcome.reason}")
