@@ -17,6 +17,7 @@ of a ``TrimtabError`` and nothing else: a user never sees a traceback for their 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any, Literal
 
 __all__ = ["EmbeddingError", "FitError", "InputError", "ProviderError", "SourceError", "StoreError", "TrimtabError"]
 
@@ -66,12 +67,36 @@ class ProviderError(TrimtabError):
         What happened, in one sentence. It must never hold a key or a header.
     fatal
         True where another attempt cannot help (bad key, unknown model, nobody listening), so that a run should end.
+    again
+        Whether the same request may succeed later: ``"no"``, ``"passing"`` where the fault may be gone by then, or
+        ``"busy"`` where the endpoint has more to do than it can and should also be asked less at a time.
+    suspect
+        True where an endpoint that has never answered is not what it was taken for: then, and where it lasts, it is
+        fatal.
+    retry_after
+        Seconds for which the endpoint asked to be left alone.
     usage
         Tokens that were charged for all the same, as far as the endpoint reported any: ``prompt_tokens``,
         ``completion_tokens`` and ``cached_tokens``.
+    meta
+        What the record of the failed iteration should hold about it, as JSON values.
     """
 
-    def __init__(self, message: str, *, fatal: bool = False, usage: Mapping[str, int] | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        fatal: bool = False,
+        again: Literal["no", "passing", "busy"] = "no",
+        suspect: bool = False,
+        retry_after: float | None = None,
+        usage: Mapping[str, int] | None = None,
+        meta: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__(message)
         self.fatal = fatal
+        self.again = again
+        self.suspect = suspect
+        self.retry_after = retry_after
         self.usage = dict(usage or {})
+        self.meta = dict(meta or {})

@@ -24,6 +24,7 @@ class Served:
     url: str
     bodies: list[dict[str, Any]] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
 
 
 def completion_body(completion: Completion, **choice: Any) -> dict[str, Any]:
@@ -53,6 +54,7 @@ def chat(answer: Callable[[Request], Completion]) -> Callable[[dict[str, Any]], 
             temperature=body.get("temperature"),
             max_tokens=body.get("max_tokens"),
             seed=body.get("seed", 0),
+            stop=tuple(body.get("stop") or ()),
         )
         return 200, {"Content-Type": "application/json"}, json.dumps(completion_body(answer(request))).encode()
 
@@ -70,6 +72,7 @@ def serving(handle: Callable[[dict[str, Any]], Reply]) -> Iterator[Served]:
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             served.keys.append(self.headers.get("Authorization", ""))
+            served.headers.append({name.lower(): value for name, value in self.headers.items()})
             if self.path != "/v1/chat/completions":
                 status, headers, data = 404, {"Content-Type": "text/html"}, b"<html>no such page</html>"
             else:

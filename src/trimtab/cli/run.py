@@ -71,8 +71,21 @@ def run(
         float | None, _option("Sampling temperature. By default the provider's own.", "NUMBER")
     ] = None,
     max_tokens: Annotated[int | None, _option("Longest answer in tokens. By default the provider's own.", "N")] = None,
-    timeout: Annotated[
-        float | None, _option("Seconds to wait for one answer before it counts as failed.", "SECONDS")
+    stop: Annotated[
+        list[str] | None,
+        _option("Texts at which an answer ends, four at most. Provider openai.", "TEXT"),
+    ] = None,
+    timeout: Annotated[float | None, _option("Seconds that one attempt at an answer may take.", "SECONDS")] = None,
+    retries: Annotated[
+        int | None, _option("How often a request is sent again after a fault that may pass. Provider openai.", "N")
+    ] = None,
+    adaptive: Annotated[
+        bool | None,
+        typer.Option(
+            help="Whether the requests under way, at most concurrency, follow what the endpoint bears. "
+            "Provider openai.",
+            show_default=False,
+        ),
     ] = None,
     policy: Annotated[
         str | None,

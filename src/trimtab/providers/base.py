@@ -33,6 +33,8 @@ class Request:
         Longest answer, None for the endpoint's default.
     seed
         63-bit seed of this very request: an embedded provider is a pure function of the request because of it.
+    stop
+        Texts at which the answer ends; none of them is part of it.
     """
 
     messages: tuple[Message, ...]
@@ -40,6 +42,7 @@ class Request:
     temperature: float | None = None
     max_tokens: int | None = None
     seed: int = 0
+    stop: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,10 @@ class Completion:
         Those of the prompt that the endpoint had in its own cache, which some charge less for.
     wasted
         Tokens of attempts at this answer that were charged for and gave nothing usable, by the same names.
+    attempts
+        How often the request was sent until this answer came.
+    masked
+        How many times a key of ours was found in the answer and replaced by ``***``.
     """
 
     text: str
@@ -65,10 +72,16 @@ class Completion:
     completion_tokens: int | None = None
     cached_tokens: int | None = None
     wasted: Mapping[str, int] = field(default_factory=dict)
+    attempts: int = 1
+    masked: int = 0
 
 
 class Provider(Protocol):
-    """Turns a request into a completion; raises ``ProviderError`` where it cannot."""
+    """Turns a request into a completion; raises ``ProviderError`` where it cannot.
+
+    A run gives every answer up after its timeout. A provider that bounds each of its attempts itself, and may take
+    longer in all, has an attribute ``bounds_attempts`` that is true.
+    """
 
     name: str
 
@@ -90,7 +103,11 @@ class ProviderSettings:
     model, base_url
         Name of the model, and address of the endpoint; empty where not given.
     timeout
-        Seconds to wait for one answer.
+        Seconds that one attempt at an answer may take.
+    retries
+        How often a request is sent again after a fault that may pass.
+    concurrency, adaptive
+        Most requests under way, and whether their number follows what the endpoint bears.
     options
         What else the user gave, as texts: ``provider_options`` of a run.
     """
@@ -99,3 +116,6 @@ class ProviderSettings:
     base_url: str = ""
     timeout: float = 120.0
     options: Mapping[str, str] = field(default_factory=dict)
+    retries: int = 6
+    concurrency: int = 16
+    adaptive: bool = True

@@ -24,9 +24,10 @@ def rewriter(settings: ProviderSettings) -> Provider:
 def openai(settings: ProviderSettings) -> Provider:
     """Any OpenAI-compatible chat endpoint."""
     _no_options("openai", settings)
+    from trimtab.providers.endpoint import Endpoint
     from trimtab.providers.openai import OpenAIProvider
 
-    return OpenAIProvider(settings.model, base_url=settings.base_url, timeout=settings.timeout)
+    return Endpoint(OpenAIProvider(settings), settings)
 
 
 def _no_options(name: str, settings: ProviderSettings) -> None:

@@ -1,16 +1,22 @@
 """Provider ``openai``: any OpenAI-compatible chat endpoint, hosted or local, through the ``openai`` package.
 
 The key is read from ``OPENAI_API_KEY`` by this module alone. It is held in the client and nowhere else: not in the
-settings, the store, a log or an error.
+settings, the store, a log or an error; and where a server sends it back, it is masked.
+
+Each request is sent once. `trimtab.providers.endpoint` sends it again where that may help, and bounds the time.
 """
 
 from __future__ import annotations
 
+import json
 import os
 from typing import TYPE_CHECKING, Any
 
 from trimtab.errors import InputError, ProviderError
-from trimtab.providers.base import Completion, Request
+from trimtab.providers.base import Completion, ProviderSettings, Request
+from trimtab.providers.http import check_address, http_client
+from trimtab.providers.masking import Mask, clean_key
+from trimtab.providers.refusals import Refusals
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -19,9 +25,11 @@ __all__ = ["KEY_VARIABLE", "OpenAIProvider"]
 
 KEY_VARIABLE = "OPENAI_API_KEY"
 
+_ADDRESS_VARIABLE = "OPENAI_BASE_URL"
+_HEADERS_VARIABLE = "OPENAI_CUSTOM_HEADERS"
+_OWN_ADDRESS = "https://api.openai.com/v1"
 _NO_KEY = "none"
-_LONGEST_SAID = 200
-_RETRIES = 2
+_LONGEST_NAME = 200
 
 
 class OpenAIProvider:
@@ -29,178 +37,172 @@ class OpenAIProvider:
 
     Parameters
     ----------
-    model
-        Name of the model as the endpoint knows it; a request may name another.
-    base_url
-        Address of the endpoint, as in ``http://127.0.0.1:8000/v1``; empty for OpenAI's own.
-    timeout
-        Seconds to wait for one answer.
-    retries
-        How often the client tries again after a refusal that may pass (429, 5xx, a lost connection).
+    settings
+        Their model, as the endpoint knows it; a request may name another. Where their address is empty, it is the one
+        in ``OPENAI_BASE_URL``, or OpenAI's own.
 
     Raises
     ------
     InputError
-        If no model is named, or OpenAI's own endpoint is meant and there is no key.
+        If no model is named, the address or the key cannot be one, or OpenAI's own endpoint is meant without a key.
     """
 
     name = "openai"
 
-    def __init__(self, model: str, *, base_url: str = "", timeout: float = 120.0, retries: int = _RETRIES) -> None:
-        if not model:
+    def __init__(self, settings: ProviderSettings) -> None:
+        if not settings.model:
             raise InputError("provider openai needs the name of a model: give --model NAME")
-        key = os.environ.get(KEY_VARIABLE, "")
-        if not key and not base_url:
+        self.model = settings.model
+        self.base_url = settings.base_url or os.environ.get(_ADDRESS_VARIABLE, "")
+        if self.base_url:
+            origin = "base_url" if settings.base_url else f"the environment variable {_ADDRESS_VARIABLE}"
+            check_address(self.base_url, origin)
+        key = clean_key(os.environ.get(KEY_VARIABLE, ""), KEY_VARIABLE)
+        if not key and not self.base_url:
             raise InputError(
                 f"OpenAI's own endpoint needs a key in the environment variable {KEY_VARIABLE}; "
                 "for another endpoint give --base-url URL"
             )
-        self.model = model
-        self.base_url = base_url
         self._key = key
-        self._timeout = timeout
-        self._retries = retries
+        self._mask = Mask([key, *_custom_values()])
+        self._refusals = Refusals(
+            where=self.where,
+            address=self.base_url or _OWN_ADDRESS,
+            path="/chat/completions",
+            key_variable=KEY_VARIABLE,
+            has_key=bool(key),
+            mask=self._mask,
+            timeout=settings.timeout,
+        )
+        self._settings = settings
         self._client: AsyncOpenAI | None = None
 
     def __repr__(self) -> str:
         return f"OpenAIProvider(model={self.model!r}, base_url={self.base_url!r})"
 
-    def _connected(self) -> AsyncOpenAI:
-        if self._client is None:
-            from openai import AsyncOpenAI
-
-            self._client = AsyncOpenAI(
-                api_key=self._key or _NO_KEY,
-                base_url=self.base_url or None,
-                timeout=self._timeout,
-                max_retries=self._retries,
-            )
-        return self._client
+    @property
+    def where(self) -> str:
+        """The endpoint in a few words, as the subject of a sentence."""
+        return f"the endpoint {self.base_url}" if self.base_url else "OpenAI's endpoint"
 
     async def complete(self, request: Request) -> Completion:
         """Answer one request; ``ProviderError`` where the endpoint does not."""
-        from openai import OpenAIError
+        import openai
 
         model = request.model or self.model
-        options: dict[str, Any] = {"model": model, "seed": request.seed}
-        if request.temperature is not None:
-            options["temperature"] = request.temperature
-        if request.max_tokens is not None:
-            options["max_tokens"] = request.max_tokens
-        messages: Any = [{"role": message.role, "content": message.content} for message in request.messages]
         try:
-            response = await self._connected().chat.completions.create(messages=messages, **options)
-        except OpenAIError as error:
-            raise self._explained(error, model) from None
-        except Exception as error:  # what the package lets through when a response is not what it claims to be
-            raise ProviderError(f"{self._where} sent an answer that cannot be read ({type(error).__name__})") from None
-        return self._completion(response, model)
+            response = await self._connected().chat.completions.with_raw_response.create(**_options(request, model))
+            data = response.http_response.content
+        except Exception as error:  # the package lets through whatever a response that is none sets off
+            failure = self._refusals.of(error, openai, model)
+        else:
+            return self._read(data, response.http_response.headers.get("content-type", ""), model)
+        # Outside of the handler, so that no traceback leads to the request and its headers.
+        raise failure
 
     async def aclose(self) -> None:
         """Close the connections."""
         if self._client is not None:
             await self._client.close()
             self._client = None
+            self._mask.release()
 
-    @property
-    def _where(self) -> str:
-        return f"the endpoint {self.base_url}" if self.base_url else "OpenAI's endpoint"
+    def _connected(self) -> AsyncOpenAI:
+        if self._client is None:
+            from openai import AsyncOpenAI
 
-    def _completion(self, response: Any, model: str) -> Completion:
-        """Read a response whose shape the package does not check."""
-        choices = getattr(response, "choices", None)
-        if not isinstance(choices, list):
-            raise ProviderError(
-                f"{self._where} sent no chat completion; is {self.base_url or 'this'} the address that ends in /v1?"
+            client = http_client(self._settings.timeout, self._settings.concurrency)
+            self._client = AsyncOpenAI(
+                api_key=self._key or _NO_KEY,
+                base_url=self.base_url or _OWN_ADDRESS,
+                timeout=client.timeout,
+                max_retries=0,
+                http_client=client,
             )
+            self._mask.guard("openai", "httpx2", "httpcore2")
+        return self._client
+
+    def _read(self, data: bytes, content_type: str, model: str) -> Completion:
+        """Read a response, of whose shape nothing is taken for granted."""
+        try:
+            body = json.loads(data)
+        except (ValueError, RecursionError):
+            body = None
+        if body is None:
+            raise self._unreadable(data, content_type)
+        choices = body.get("choices") if isinstance(body, dict) else None
+        if not isinstance(choices, list):
+            error = body.get("error") if isinstance(body, dict) else None
+            if isinstance(error, dict) and isinstance(error.get("code"), int) and 400 <= error["code"] < 600:
+                raise self._refusals.of_status(error["code"], body, {}, model)
+            raise self._refusals.no_chat("JSON that is no chat completion")
+        usage = _usage(body.get("usage"))
         if not choices:
-            raise ProviderError(f"{self._where} sent a completion without any choice")
-        reason = str(getattr(choices[0], "finish_reason", None) or "stop")[:_LONGEST_SAID]
-        message = getattr(choices[0], "message", None)
-        text = getattr(message, "content", None)
+            raise ProviderError(f"{self.where} sent a completion without any choice", again="passing", usage=usage)
+        choice = choices[0] if isinstance(choices[0], dict) else {}
+        message = choice.get("message")
+        message = message if isinstance(message, dict) else {}
+        reason = self._refusals.safe(str(choice.get("finish_reason") or "stop"))
         if reason == "content_filter":
-            raise ProviderError("the endpoint's content filter withheld the answer")
+            raise ProviderError("the endpoint's content filter withheld the answer", usage=usage)
+        text = message.get("content")
         if not isinstance(text, str):
-            refusal = getattr(message, "refusal", None)
-            said = f": {self._safe(refusal)}" if isinstance(refusal, str) and refusal else ""
-            raise ProviderError(f"the model {model} gave no text (finish reason {self._safe(reason)}){said}")
-        usage = getattr(response, "usage", None)
-        answered_by = getattr(response, "model", None)
+            refusal = message.get("refusal")
+            said = f": {self._refusals.safe(refusal)}" if isinstance(refusal, str) and refusal else ""
+            raise ProviderError(f"the model {model} gave no text (finish reason {reason}){said}", usage=usage)
+        name = body.get("model")
         return Completion(
-            text=text,
-            model=answered_by[:_LONGEST_SAID] if isinstance(answered_by, str) else model,
+            text=self._mask.hide(text),
+            model=self._mask.hide(name)[:_LONGEST_NAME] if isinstance(name, str) else model,
             finish_reason=reason,
-            prompt_tokens=_count(getattr(usage, "prompt_tokens", None)),
-            completion_tokens=_count(getattr(usage, "completion_tokens", None)),
+            prompt_tokens=usage.get("prompt_tokens"),
+            completion_tokens=usage.get("completion_tokens"),
+            cached_tokens=usage.get("cached_tokens"),
+            masked=self._mask.count(text),
         )
 
-    def _explained(self, error: Exception, model: str) -> ProviderError:
-        import openai
-
-        where = self._where
-        if isinstance(error, openai.APITimeoutError):
-            return ProviderError(f"{where} gave no answer within {self._timeout:g} s")
-        if isinstance(error, openai.APIResponseValidationError):
-            return ProviderError(f"{where} sent an answer that cannot be read")
-        if isinstance(error, openai.APIConnectionError):
-            refused = _is_refused(error)
-            if refused:
-                address = where.removeprefix("the endpoint ")
-                text = f"nobody is listening at {address}: start the server, or check the address"
-            else:
-                text = f"the connection to {where} failed"
-            return ProviderError(text, fatal=refused)
-        if not isinstance(error, openai.APIStatusError):
-            return ProviderError(f"{where} failed: {self._safe(str(error))}")
-        status = error.status_code
-        said = self._safe(_server_message(error))
-        if status == 401:
-            # Servers quote keys in this message, so nothing of it is repeated.
-            key = "the key in OPENAI_API_KEY" if self._key else "a request without a key: set OPENAI_API_KEY"
-            return ProviderError(f"{where} refused {key} (401)", fatal=True)
-        if status == 403:
-            return ProviderError(f"{where} denied access to the model {model} (403){said}", fatal=True)
-        if status == 404:
-            return ProviderError(
-                f"{where} knows no model {model!r}, or is not the right address (404){said}", fatal=True
-            )
-        if status == 429:
-            exhausted = getattr(error, "code", None) == "insufficient_quota"
-            what = "says that the quota is used up" if exhausted else "asked to slow down, again after every retry"
-            return ProviderError(f"{where} {what} (429){said}", fatal=exhausted)
-        if status >= 500:
-            return ProviderError(f"{where} failed with status {status}{said}")
-        return ProviderError(f"{where} refused the request with status {status}{said}")
-
-    def _safe(self, text: str) -> str:
-        """Return a server's words on one line, short, and without the key."""
-        if self._key:
-            text = text.replace(self._key, "***")
-        line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-        return line if len(line) <= _LONGEST_SAID else line[:_LONGEST_SAID] + "..."
+    def _unreadable(self, data: bytes, content_type: str) -> ProviderError:
+        """Return the error for a body that is no JSON: broken, or something else altogether."""
+        if not data.strip():
+            return ProviderError(f"{self.where} sent an empty answer", again="passing")
+        if not data.lstrip().startswith((b"{", b"[")):
+            kind = self._refusals.safe(content_type.split(";")[0]) or "something"
+            return self._refusals.no_chat(f"{kind} in place of a chat completion")
+        try:
+            data.decode()
+        except UnicodeDecodeError:
+            return ProviderError(f"{self.where} sent an answer that is not valid UTF-8", again="passing")
+        return ProviderError(f"{self.where} sent an answer that is no complete JSON", again="passing")
 
 
-def _server_message(error: Any) -> str:
-    body = getattr(error, "body", None)
-    inner = body.get("error", body) if isinstance(body, dict) else body
-    message = inner.get("message") if isinstance(inner, dict) else inner
-    return f": {message}" if isinstance(message, str) and message.strip() else ""
+def _options(request: Request, model: str) -> dict[str, Any]:
+    options: dict[str, Any] = {
+        "model": model,
+        "seed": request.seed,
+        "messages": [{"role": message.role, "content": message.content} for message in request.messages],
+    }
+    if request.temperature is not None:
+        options["temperature"] = request.temperature
+    if request.max_tokens is not None:
+        options["max_tokens"] = request.max_tokens
+    if request.stop:
+        options["stop"] = list(request.stop)
+    return options
 
 
-def _is_refused(error: BaseException) -> bool:
-    """Tell whether nobody was listening, or the host has no address, rather than a connection that broke."""
-    import socket
-
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, ConnectionRefusedError | socket.gaierror):
-            return True
-        text = str(seen).lower()
-        if "connection attempts failed" in text or "name or service not known" in text or "refused" in text:
-            return True
-        seen = seen.__cause__ or seen.__context__
-    return False
+def _custom_values() -> list[str]:
+    """Return the values of the headers that the package takes from the environment: keys of gateways are among them."""
+    values = [line.partition(":")[2].strip() for line in os.environ.get(_HEADERS_VARIABLE, "").split("\n")]
+    return [part for value in values for part in (value, value.rpartition(" ")[2])]
 
 
-def _count(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63 else None
+def _usage(usage: object) -> dict[str, int]:
+    """Return the counts of tokens that make sense, by name."""
+    told = usage if isinstance(usage, dict) else {}
+    details = told.get("prompt_tokens_details")
+    counts = {
+        "prompt_tokens": told.get("prompt_tokens"),
+        "completion_tokens": told.get("completion_tokens"),
+        "cached_tokens": details.get("cached_tokens") if isinstance(details, dict) else None,
+    }
+    return {name: n for name, n in counts.items() if isinstance(n, int) and not isinstance(n, bool) and 0 <= n < 2**63}

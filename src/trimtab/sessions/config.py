@@ -56,6 +56,12 @@ def _number(value: object) -> object:
     return value
 
 
+def _texts(value: object) -> object:
+    """Take one text as it is: commas and blanks are part of it."""
+    return (value,) if isinstance(value, str) else value
+
+
+Texts = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], NoDecode, BeforeValidator(_texts)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 Pairs = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_pairs)]
 Paths = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_split)]
@@ -105,8 +111,17 @@ class RunConfig(BaseSettings):
         None, ge=0, le=10, allow_inf_nan=False, description="Sampling temperature. By default the provider's own."
     )
     max_tokens: Count | None = Field(None, ge=1, description="Longest answer in tokens. By default the provider's own.")
+    stop: Texts = Field((), max_length=4, description="Texts at which an answer ends, four at most. Provider openai.")
     timeout: Real = Field(
-        120.0, gt=0, allow_inf_nan=False, description="Seconds to wait for one answer before it counts as failed."
+        120.0, gt=0, allow_inf_nan=False, description="Seconds that one attempt at an answer may take."
+    )
+    retries: Count = Field(
+        6, ge=0, le=100, description="How often a request is sent again after a fault that may pass. Provider openai."
+    )
+    adaptive: bool = Field(
+        True,
+        description="Whether the requests under way, at most concurrency, follow what the endpoint bears. "
+        "Provider openai.",
     )
     policy: str = Field(
         "", description="Policy that steers, as NAME[:OPTION=VALUE,...]. By default every strategy is run on its own."
@@ -207,7 +222,9 @@ class RunConfig(BaseSettings):
     def provider_settings(self) -> ProviderSettings:
         """What the provider is made from."""
         options = dict(text.split("=", 1) for text in self.provider_options)
-        return ProviderSettings(self.model, self.base_url, self.timeout, options)
+        return ProviderSettings(
+            self.model, self.base_url, self.timeout, options, self.retries, self.concurrency, self.adaptive
+        )
 
     @property
     def file(self) -> str:

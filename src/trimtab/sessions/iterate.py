@@ -38,6 +38,7 @@ def request_for(plan: Plan, session: PlannedSession, current: str, t: int, befor
         model=plan.model,
         temperature=plan.temperature,
         max_tokens=plan.max_tokens,
+        stop=plan.stop,
         seed=stream_seed(plan.seed, session.strategy.name, session.task.id, session.replicate, t),
     )
 
@@ -153,5 +154,7 @@ def _details(completion: Completion) -> dict[str, Any]:
         "completion_tokens": completion.completion_tokens,
         "cached_tokens": completion.cached_tokens,
         "wasted": dict(completion.wasted) or None,
+        "attempts": completion.attempts if completion.attempts > 1 else None,
+        "masked": completion.masked or None,
     }
     return {name: clean(v) if isinstance(v, str) else v for name, v in details.items() if v not in (None, "")}

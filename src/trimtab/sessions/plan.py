@@ -70,6 +70,8 @@ class Plan:
         What steered sessions may use.
     history, history_limit
         What requests show of their session before, see `trimtab.sessions.history`, and how many characters of it.
+    stop
+        Texts at which answers end.
     """
 
     sessions: tuple[PlannedSession, ...]
@@ -83,6 +85,7 @@ class Plan:
     strategies: tuple[Strategy, ...] = ()
     history: str = "none"
     history_limit: int = 0
+    stop: tuple[str, ...] = ()
 
     @property
     def steered(self) -> bool:
@@ -141,6 +144,7 @@ def make_plan(
         model=config.model or config.provider,
         temperature=config.temperature,
         max_tokens=config.max_tokens,
+        stop=config.stop,
         strategies=tuple(strategies),
         history=config.history,
         history_limit=config.history_limit,
@@ -153,6 +157,7 @@ def make_plan(
             "max_tokens": config.max_tokens,
             "history": config.history,
             "history_limit": None if config.history == "none" else config.history_limit,
+            "stop": list(config.stop),
             "seed": config.seed,
             "scorers": [scorer.name for scorer in scorers],
             "objectives": [str(objective) for objective in space],
@@ -205,13 +210,14 @@ _MEANING = (
     "provider_options",
     "temperature",
     "max_tokens",
+    "stop",
     "seed",
     "scorers",
     "objectives",
     "history",
     "history_limit",
 )
-_ALWAYS_WAS = {"history": "none", "history_limit": None}
+_ALWAYS_WAS: Mapping[str, object] = {"history": "none", "history_limit": None, "provider_options": [], "stop": []}
 """What the runs of former versions did, where they had no such setting."""
 
 
@@ -235,9 +241,7 @@ def agreed_settings(stored: Mapping[str, Any], new: Mapping[str, Any], url: str)
         raise StoreError(f"the store {url} holds imported data, not a run; choose another --out or --store")
     before = {**_ALWAYS_WAS, **stored}
     differing = [
-        f"{name} ({before.get(name)!r} there, {new[name]!r} now)"
-        for name in _MEANING
-        if (before.get(name) or None) != (new[name] or None)
+        f"{name} ({before.get(name)!r} there, {new[name]!r} now)" for name in _MEANING if before.get(name) != new[name]
     ]
     differing += differing_steering(stored, new)
     there, here = stored["fingerprints"], new["fingerprints"]

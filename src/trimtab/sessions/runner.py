@@ -268,8 +268,9 @@ class _Run:
         session, current, t = step.session, step.current, step.t
         began = time.perf_counter()
         request = request_for(self.plan, session, current, t, step.before)
+        bounded = getattr(self.provider, "bounds_attempts", False)
         try:
-            async with asyncio.timeout(self.patience):
+            async with asyncio.timeout(None if bounded else self.patience):
                 completion = await self.provider.complete(request)
         except TimeoutError:
             record = failed(session, t, current, f"no answer within {self.patience:g} s", self.plan.space)
@@ -278,7 +279,7 @@ class _Run:
                 self._end(error)
                 return None
             wasted = {"wasted": error.usage} if error.usage else {}
-            record = failed(session, t, current, str(error), self.plan.space, meta=wasted)
+            record = failed(session, t, current, str(error), self.plan.space, meta={**error.meta, **wasted})
         except Exception as error:  # a fault in the provider itself: no answer of a model, so nothing to record
             self._end(ProviderError(f"the provider broke with {type(error).__name__}: {error}", fatal=True))
             return None

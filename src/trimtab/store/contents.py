@@ -8,8 +8,8 @@ from trimtab.store.codec import encode_json
 
 __all__ = ["TIMING_KEYS", "contents"]
 
-TIMING_KEYS = ("seconds",)
-"""Keys of an iteration's ``meta`` that say how long something took, and so differ between equal runs."""
+TIMING_KEYS = ("seconds", "attempts")
+"""Keys of an iteration's ``meta`` that say what an answer took to come, and so differ between equal runs."""
 
 
 def contents(store: Store) -> list[tuple[object, ...]]:

@@ -97,6 +97,9 @@ def rewrite(request: Request, *, failure_rate: float = DEFAULT_FAILURE_RATE) -> 
         text = _edited_text(found, rng)
     else:
         text, finish = _answer(found, system, request, failure_rate, rng)
+    stops = [place for stop in request.stop if (place := text.find(stop)) >= 0]
+    if stops:
+        text, finish = text[: min(stops)], "stop"
     if request.max_tokens is not None and estimate_tokens(text) > request.max_tokens:
         text, finish = text[: 4 * max(0, request.max_tokens)], "length"
     return Completion(

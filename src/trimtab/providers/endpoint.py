@@ -1,0 +1,136 @@
+"""An endpoint that is asked by many sessions at once: a limit, attempts, and an end where nothing more will come."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from dataclasses import replace
+from typing import Protocol
+
+from trimtab.errors import ProviderError
+from trimtab.providers.base import Completion, Provider, ProviderSettings, Request
+from trimtab.providers.limit import Limit
+from trimtab.providers.retrying import LONGEST_WAIT, tried
+
+__all__ = ["Endpoint", "Remote"]
+
+OUTAGE = 10
+"""Requests in a row that are given up before the endpoint counts as out of order."""
+
+
+class Remote(Provider, Protocol):
+    """A provider that sends each request once and says what may pass; see ``ProviderError``."""
+
+    @property
+    def where(self) -> str:
+        """The endpoint in a few words, as the subject of a sentence."""
+        ...
+
+
+class Endpoint:
+    """Asks a provider under a limit, each attempt bounded in time, again and again where a fault may pass.
+
+    A request waits for its turn without being timed, and holds its place only while it is under way, not while it waits
+    to be sent again. Until the endpoint has answered for the first time, one request at a time is under way (with an
+    adaptive limit), so that a wrong address or key costs one request.
+
+    Parameters
+    ----------
+    provider
+        What is asked.
+    settings
+        Their timeout, retries, concurrency and adaptive count here. The timeout is that of one attempt, from sending
+        the request to the last byte of the answer.
+    """
+
+    bounds_attempts = True
+
+    def __init__(self, provider: Remote, settings: ProviderSettings) -> None:
+        self.name = provider.name
+        self.provider = provider
+        self.timeout = settings.timeout
+        self.retries = settings.retries
+        self.limit = Limit(settings.concurrency, adaptive=settings.adaptive)
+        self._proven = False
+        self._given_up = 0
+
+    def __repr__(self) -> str:
+        return f"Endpoint({self.provider!r})"
+
+    async def complete(self, request: Request) -> Completion:
+        """Answer one request.
+
+        Raises
+        ------
+        ProviderError
+            If no attempt succeeds. It is fatal where further requests would fail as well: the endpoint has never
+            answered, is gone, asks to be left alone for longer than a run waits, or gave up 10 requests in a row.
+        """
+        failures: list[ProviderError] = []
+
+        async def attempt() -> Completion:
+            try:
+                return await self._once(request)
+            except ProviderError as error:
+                failures.append(error)
+                raise
+
+        try:
+            completion = await tried(attempt, seed=request.seed, retries=self.retries, worth=self._worth)
+        except ProviderError as error:
+            failure = self._final(error, failures)
+        else:
+            self._given_up = 0
+            return replace(completion, attempts=len(failures) + 1, wasted=_wasted(failures)) if failures else completion
+        if failure.fatal:
+            self.limit.give_up(failure)
+        raise failure
+
+    async def aclose(self) -> None:
+        """Close the provider."""
+        await self.provider.aclose()
+
+    async def _once(self, request: Request) -> Completion:
+        async with self.limit.slot() as slot:
+            try:
+                async with asyncio.timeout(self.timeout):
+                    completion = await self.provider.complete(request)
+            except TimeoutError:
+                error = ProviderError(f"{self.provider.where} gave no answer within {self.timeout:g} s", again="busy")
+            except ProviderError as failed:
+                error = failed
+            else:
+                slot.outcome = "answered"
+                self._proven = True
+                return completion
+            if error.again == "busy":
+                slot.outcome = "refused"
+        raise error
+
+    def _worth(self, error: ProviderError) -> bool:
+        return error.again != "no" and not error.fatal and (self._proven or not error.suspect)
+
+    def _final(self, error: ProviderError, failures: list[ProviderError]) -> ProviderError:
+        """Return what to say at the end of all attempts, and whether it is the end of the run."""
+        said, lasted = str(error), self._worth(error)
+        if len(failures) > 1:
+            said += f", at the last of {len(failures)} attempts"
+        fatal = error.fatal or (error.suspect and (lasted or not self._proven))
+        if lasted and not fatal:
+            self._given_up += 1
+            if not self._proven:
+                said, fatal = f"{said}; it has not answered a single request", True
+            elif (error.retry_after or 0) > LONGEST_WAIT:
+                fatal = True
+            elif self._given_up >= OUTAGE:
+                said, fatal = f"{said}; the {self._given_up - 1} requests before it went the same way", True
+        attempts = {"attempts": len(failures)} if len(failures) > 1 else {}
+        return ProviderError(said, fatal=fatal, usage=_wasted(failures), meta={**error.meta, **attempts})
+
+
+def _wasted(failures: list[ProviderError]) -> dict[str, int]:
+    """Return the tokens that failed attempts were charged for, as far as the endpoint named them."""
+    tokens: Counter[str] = Counter()
+    for error in failures:
+        tokens.update(error.usage)
+    return dict(tokens)
