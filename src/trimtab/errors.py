@@ -8,6 +8,7 @@
     │   └── EmbeddingError  a discrete model without a continuous-time one behind it; ``condition`` says why
     ├── FitError          the data cannot be fitted at all
     ├── StoreError        a store that refuses a write or holds something unexpected
+    │   └── LeaseError      a write to a session that somebody else works on by now
     └── ProviderError     a model endpoint that did not answer; ``fatal`` where trying again cannot help
 
 A message says what was required, what was received, and what to do about it. The command line prints the message
@@ -19,7 +20,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-__all__ = ["EmbeddingError", "FitError", "InputError", "ProviderError", "SourceError", "StoreError", "TrimtabError"]
+__all__ = [
+    "EmbeddingError",
+    "FitError",
+    "InputError",
+    "LeaseError",
+    "ProviderError",
+    "SourceError",
+    "StoreError",
+    "TrimtabError",
+]
 
 
 class TrimtabError(Exception):
@@ -56,6 +66,10 @@ class FitError(TrimtabError):
 
 class StoreError(TrimtabError):
     """A store that refuses a write, or whose contents are not what this version expects."""
+
+
+class LeaseError(StoreError):
+    """A write to a session by somebody who no longer holds it: nothing was written."""
 
 
 class ProviderError(TrimtabError):

@@ -25,6 +25,7 @@ SPACE = ObjectiveSpace(["security", "latency:0:inf:min"])
 
 def fill(store: Store) -> None:
     """Write one of everything that a store can hold."""
+    store.remember("0" * 64, {"text": "x = '\x00\x10'", "tokens": 3})
     store.set_experiment(Experiment("golden", SPACE, {"seed": 7, "fingerprints": {}, "note": "ü\x00"}))
     store.add_sessions(
         [
@@ -36,7 +37,9 @@ def fill(store: Store) -> None:
     evidence = (Evidence("eval", -2.5, 3, "calls eval"), Evidence("whole", 1.0))
     store.extend(
         [
-            Iteration("EF/a/0", 0, "EF", "x = 1\n", (Score("security", 3.5), Score("latency", 0.1)), extraction="start"),
+            Iteration(
+                "EF/a/0", 0, "EF", "x = 1\n", (Score("security", 3.5), Score("latency", 0.1)), extraction="start"
+            ),
             Iteration(
                 "EF/a/0",
                 1,
@@ -85,7 +88,9 @@ def main() -> None:
     if sys.argv[1:]:
         dump = ["pg_dump", "--no-owner", "--inserts", "--dbname", sys.argv[1].replace("+psycopg", "")]
         text = subprocess.run(dump, check=True, capture_output=True, text=True).stdout
-        (folder / f"{name}.sql").write_text(text, encoding="utf-8")
+        # Left out: comments, and what only psql understands.
+        lines = [line for line in text.splitlines() if line and not line.startswith(("--", "\\"))]
+        (folder / f"{name}.sql").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

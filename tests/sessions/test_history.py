@@ -22,7 +22,7 @@ from trimtab.sessions.task import Task
 from trimtab.store.base import Experiment, Store
 from trimtab.store.contents import contents
 from trimtab.store.memory import MemoryStore
-from trimtab.store.sql import SqlStore
+from trimtab.store.open import open_store
 
 TASK = Task("task", "Do it.", "def f(x):\n    return x\n")
 SCORERS = [get_scorer("python-static")]
@@ -149,7 +149,7 @@ def test_a_run_that_was_broken_off_anywhere_sends_the_same(history: str, policy:
         sent = [request.messages for request in parts.requests]
         del sent[writes - 1]  # asked again, because its answer was not stored
         assert sent == [request.messages for request in whole.requests]
-    store = store_for(plan, SqlStore(f"sqlite:///{tmp_path}/s.db", create=True))
+    store = store_for(plan, open_store(f"sqlite:///{tmp_path}/s.db", create=True))
     assert contents(run(plan, ScriptedProvider(answers), store)) == expected
     store.close()
 

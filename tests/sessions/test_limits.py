@@ -26,7 +26,7 @@ from trimtab.sessions.task import Task
 from trimtab.store.base import Experiment, Store
 from trimtab.store.contents import contents
 from trimtab.store.memory import MemoryStore
-from trimtab.store.sql import SqlStore
+from trimtab.store.open import open_store
 
 TASKS = [Task(f"task{i}", "Do it.", f"def f{i}(x):\n    return x\n") for i in range(3)]
 SCORERS = [get_scorer("python-static")]
@@ -177,7 +177,7 @@ def test_a_budget_in_money_counts_earlier_runs_and_a_larger_one_goes_on(tmp_path
     plan = plan_for()
     whole = store_for(plan)
     assert run(plan, whole, ScriptedProvider(answer)).ended == "complete"
-    store = store_for(plan, SqlStore(f"sqlite:///{tmp_path}/s.db", create=True))
+    store = store_for(plan, open_store(f"sqlite:///{tmp_path}/s.db", create=True))
     each, seen = 0.0006, []
     for budget in (5.5 * each, 5.5 * each, 12.2 * each, 1.0):
         provider = ScriptedProvider(answer)

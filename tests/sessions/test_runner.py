@@ -26,7 +26,7 @@ from trimtab.sessions.task import Task
 from trimtab.store.base import Experiment, Store
 from trimtab.store.contents import contents
 from trimtab.store.memory import MemoryStore
-from trimtab.store.sql import SqlStore
+from trimtab.store.open import open_store
 
 TASKS = tuple(Task(f"task{i}", "Do it.", f"def f{i}(x):\n    return x\n") for i in range(3))
 STRATEGIES = load_strategies(["EF", "SF"])
@@ -111,7 +111,7 @@ def test_the_result_does_not_depend_on_completion_order(tmp_path: Path) -> None:
     plan = plan_for(sessions=4, iterations=4)
     results = []
     for concurrency in (1, 5, 100):
-        store = store_for(plan, SqlStore(f"sqlite:///{tmp_path}/{concurrency}.db", create=True))
+        store = store_for(plan, open_store(f"sqlite:///{tmp_path}/{concurrency}.db", create=True))
         run(plan, store, TinyProvider(), concurrency=concurrency)
         results.append(contents(store))
         store.close()

@@ -23,7 +23,7 @@ from trimtab.store.base import Experiment, Store
 from trimtab.store.contents import contents
 from trimtab.store.load import load
 from trimtab.store.memory import MemoryStore
-from trimtab.store.sql import SqlStore
+from trimtab.store.open import open_store
 
 TASKS = tuple(Task(f"task{i}", "Do it.", f"def f{i}(x):\n    return x\n") for i in range(3))
 SCORERS = [get_scorer("python-static")]
@@ -133,7 +133,7 @@ def test_a_finished_run_asks_nothing_and_more_sessions_add_to_it() -> None:
 def test_a_policy_that_starts_anew_gives_the_model_the_first_program(tmp_path: Path) -> None:
     plan = plan_for("best_of_n:strategy=EF", sessions=1)
     provider = ScriptedProvider(lambda r: fenced(f"def g(x):\n    return x + {r.seed % 97}\n"))
-    for store in (store_for(plan), store_for(plan, SqlStore(f"sqlite:///{tmp_path}/s.db", create=True))):
+    for store in (store_for(plan), store_for(plan, open_store(f"sqlite:///{tmp_path}/s.db", create=True))):
         run(plan, store, provider)
         assert all(TASKS[0].artefact in request.messages[-1].content for request in provider.requests)
         records = list(store.iterations())

@@ -17,10 +17,11 @@ from trimtab.store.contents import contents
 from trimtab.store.lock import exclusive
 from trimtab.store.open import open_store
 from trimtab.store.sql import SqlStore
+from trimtab.store.sqlite import SqliteDatabase
 
 
 def made(path: Path) -> str:
-    store = SqlStore(f"sqlite:///{path}", create=True)
+    store = open_store(f"sqlite:///{path}", create=True)
     store.set_experiment(experiment())
     store.add_sessions([session()])
     store.append(iteration())
@@ -89,7 +90,7 @@ def test_a_newer_format_is_refused(tmp_path: Path) -> None:
     connection.execute("UPDATE meta SET value = '999' WHERE name = 'schema_version'")
     connection.commit()
     connection.close()
-    with pytest.raises(StoreError, match="has the store format 999, but this version of trimtab reads format 1"):
+    with pytest.raises(StoreError, match="has the store format 999, but this version of trimtab reads format 2"):
         open_store(url)
 
 
@@ -143,7 +144,7 @@ def test_a_locked_store_says_so(tmp_path: Path) -> None:
     url = made(tmp_path / "a.db")
     other = sqlite3.connect(tmp_path / "a.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    store = SqlStore(url, busy_timeout=0.05)
+    store = SqlStore(SqliteDatabase(url, create=False, busy_timeout=0.05))
     with pytest.raises(StoreError, match="locked by another process"):
         store.append(iteration(index=1))
     assert len(list(store.iterations())) == 1  # readers are not disturbed
@@ -165,7 +166,7 @@ def test_a_damaged_store_says_so(tmp_path: Path) -> None:
 
 def test_a_store_in_a_folder_that_cannot_be_written_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     url = made(tmp_path / "a.db")
-    monkeypatch.setattr("trimtab.store.sql.os.access", lambda *_: False)
+    monkeypatch.setattr("trimtab.store.sqlite.os.access", lambda *_: False)
     store = open_store(url)
     assert len(list(store.iterations())) == 1
     with pytest.raises(StoreError, match="can only be read"):

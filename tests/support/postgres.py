@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -76,11 +77,11 @@ class PostgresServer:
 
     def stop(self) -> None:
         """End the server at once."""
-        self.process.terminate()
+        self.process.send_signal(signal.SIGINT)  # without waiting for anybody to disconnect
         try:
             self.process.wait(10)
         except subprocess.TimeoutExpired:
-            self.process.send_signal(3)  # SIGQUIT: the server then leaves without tidying up
+            self.process.send_signal(signal.SIGQUIT)  # without tidying up
             self.process.wait(10)
 
 

@@ -21,6 +21,7 @@ from trimtab.plugins import PROVIDERS, plugins
 from trimtab.providers.base import ProviderSettings
 from trimtab.sessions.limits import read_deadline
 from trimtab.sessions.spending import Price, price_of
+from trimtab.store.open import require_lasting
 
 __all__ = ["CONFIG_FILE", "RunConfig", "Setting", "load_config", "option_of", "settings_table", "variable_of"]
 
@@ -214,8 +215,8 @@ class RunConfig(BaseSettings):
         for name in ("strategies", "scorers"):
             if not getattr(self, name):
                 raise ValueError(f"{name} should name at least one, but is empty")
-        if self.store and not self.store.startswith("sqlite:///"):
-            raise ValueError(f"store should be a URL that lasts, as in sqlite:///folder/file.db, but is {self.store!r}")
+        if self.store:
+            require_lasting(self.store)
         return self
 
     @property

@@ -24,7 +24,6 @@ from trimtab.sessions.tasks import load_tasks
 from trimtab.store.base import Experiment, Store
 from trimtab.store.lock import exclusive
 from trimtab.store.open import open_store
-from trimtab.store.sqlite import path_of
 
 __all__ = ["plan_of", "run_experiment", "strategies_of"]
 
@@ -75,7 +74,7 @@ def run_experiment(
     store = open_store(config.store_url, create=True)
     try:
         with exclusive(config.store_url):
-            store = _agreeing(store, plan)
+            _agree(store, plan)
             return asyncio.run(_run(config, plan, store, provider, listener, on_stopping))
     finally:
         store.close()
@@ -88,28 +87,29 @@ def _make_folder(path: Path) -> None:
         raise InputError(f"the output folder {path} cannot be made: {error.strerror}; choose another --out") from error
 
 
-def _agreeing(store: Store, plan: Plan) -> Store:
-    """Return `store` with the settings of `plan`, if the two agree.
+def _agree(store: Store, plan: Plan) -> None:
+    """Give `store` the settings of `plan`, if the two agree, in one step that no other process comes between.
 
     A store where no answer has arrived yet, say because the model's name was wrong, holds nothing that a new run would
     not make again: it is started over instead of refused.
     """
-    stored = store.experiment()
-    settings = dict(plan.settings)
-    if stored is not None:
-        try:
+
+    def agreed(stored: Experiment | None) -> Experiment:
+        settings = dict(plan.settings)
+        if stored is not None:
             settings = agreed_settings(stored.settings, settings, store.url)
-        except StoreError:
-            if not is_run(stored.settings) or any(last.index for last in store.last_iterations().values()):
-                raise
-            store.close()
-            path = path_of(store.url)
-            for ending in ("", "-wal", "-shm"):
-                path.with_name(path.name + ending).unlink(missing_ok=True)
-            store, stored = open_store(store.url, create=True), None
-    if stored is None or stored.settings != settings:
-        store.set_experiment(Experiment(f"run on {plan.model}", plan.space, settings))
-    return store
+            if settings == stored.settings:
+                return stored
+        return Experiment(f"run on {plan.model}", plan.space, settings)
+
+    try:
+        store.revise(agreed)
+    except StoreError:
+        stored = store.experiment()
+        if stored is None or not is_run(stored.settings) or any(store.heads().values()):
+            raise
+        store.start_over()
+        store.revise(agreed)
 
 
 async def _run(

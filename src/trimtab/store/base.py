@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from trimtab.core.objectives import ObjectiveSpace
 from trimtab.core.records import Iteration, Session
 from trimtab.core.trajectories import Trajectories
+from trimtab.store.leases import Lease
 
 __all__ = ["Experiment", "Store"]
 
@@ -45,6 +46,14 @@ class Store(Protocol):
         """Write or replace the experiment's name, objectives and settings."""
         ...
 
+    def revise(self, change: Callable[[Experiment | None], Experiment]) -> Experiment:
+        """Replace the experiment by what `change` makes of it, while nobody else can; nothing if that raises."""
+        ...
+
+    def start_over(self) -> None:
+        """Forget all but the answers; ``StoreError`` if a session has gone beyond t = 0 or somebody works on one."""
+        ...
+
     def add_sessions(self, sessions: Iterable[Session]) -> int:
         """Add the sessions whose id is not there yet, and return how many were new."""
         ...
@@ -53,8 +62,16 @@ class Store(Protocol):
         """Return all sessions, in the order they were added."""
         ...
 
-    def append(self, iteration: Iteration) -> None:
-        """Add one iteration with its scores; ``StoreError`` if its session is unknown or its index is there already."""
+    def append(self, iteration: Iteration, *, owner: str = "", last: bool = False) -> None:
+        """Add one iteration with its scores; ``StoreError`` if its session is unknown or its index is there already.
+
+        Parameters
+        ----------
+        owner
+            Who adds it: ``LeaseError``, and nothing written, unless they hold a lease on the session. "" asks for none.
+        last
+            End that lease with it.
+        """
         ...
 
     def extend(self, iterations: Iterable[Iteration]) -> None:
@@ -69,8 +86,12 @@ class Store(Protocol):
         """Yield the meta of every iteration, by session, then index, without its texts and scores."""
         ...
 
-    def last_iterations(self) -> dict[str, Iteration]:
-        """Return each started session's iteration of highest index, by session id: where a run goes on."""
+    def last_iterations(self, sessions: Iterable[str] | None = None) -> dict[str, Iteration]:
+        """Return the iteration of highest index of each started session, or of those named, by session id."""
+        ...
+
+    def heads(self) -> dict[str, int]:
+        """Return the highest index of each started session, by session id: `last_iterations` without the texts."""
         ...
 
     def iterations(self, session_id: str | None = None) -> Iterator[Iteration]:
@@ -83,6 +104,38 @@ class Store(Protocol):
         Repeats of a score stay apart as its judgements, and their mean is the score; those that failed or are unscored
         are absent, and the score itself is so only where no repeat is ok.
         """
+        ...
+
+    def claim(self, owner: str, sessions: Iterable[str], seconds: float) -> list[str]:
+        """Take leases on those of the sessions that nobody alive holds, and return which of them `owner` holds now.
+
+        Parameters
+        ----------
+        owner
+            From `trimtab.store.leases.new_owner`.
+        seconds
+            How long, by the clock of the database. `renew` puts the end off.
+        """
+        ...
+
+    def renew(self, owner: str, seconds: float) -> set[str]:
+        """Put off the end of all leases of `owner`, and return the sessions that it still holds."""
+        ...
+
+    def release(self, owner: str, sessions: Iterable[str] | None = None) -> None:
+        """End the leases of `owner` on the sessions, or all of them."""
+        ...
+
+    def leases(self) -> list[Lease]:
+        """Return who holds which session, expired leases among them."""
+        ...
+
+    def cached(self, key: str) -> Mapping[str, Any] | None:
+        """Return the answer that was remembered under `key`, None where there is none."""
+        ...
+
+    def remember(self, key: str, answer: Mapping[str, Any]) -> None:
+        """Keep an answer, as JSON values, under `key`; one that is there already stays."""
         ...
 
     def close(self) -> None:

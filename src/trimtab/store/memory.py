@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from trimtab.core.records import Iteration, Session
 from trimtab.core.trajectories import Trajectories
-from trimtab.errors import SourceError, StoreError
+from trimtab.errors import LeaseError, SourceError, StoreError
 from trimtab.store.base import Experiment
 from trimtab.store.codec import (
     Row,
@@ -25,6 +26,7 @@ from trimtab.store.codec import (
     first_restarts,
     no_iteration,
 )
+from trimtab.store.leases import Lease, is_gone
 from trimtab.store.stored import StoredColumns, chosen_objectives, trajectories_of
 
 __all__ = ["MemoryStore"]
@@ -42,7 +44,9 @@ class MemoryStore:
         self._experiment: tuple[str, str, str] | None = None
         self._sessions: dict[str, Row] = {}
         self._iterations: dict[str, dict[int, tuple[Row, list[Row]]]] = {}
-        self._lock = threading.Lock()
+        self._leases: dict[str, tuple[str, float]] = {}
+        self._answers: dict[str, str] = {}
+        self._lock = threading.RLock()
 
     def experiment(self) -> Experiment | None:
         """Return the experiment, or None if the store is new."""
@@ -53,8 +57,26 @@ class MemoryStore:
 
     def set_experiment(self, experiment: Experiment) -> None:
         """Write or replace the experiment's name, objectives and settings."""
-        settings = encode_json(experiment.settings, "the settings")
-        self._experiment = (experiment.name, encode_space(experiment.space), settings)
+        self.revise(lambda _: experiment)
+
+    def revise(self, change: Callable[[Experiment | None], Experiment]) -> Experiment:
+        """Replace the experiment by what `change` makes of it, while nobody else can; nothing if that raises."""
+        with self._lock:
+            wanted = change(self.experiment())
+            settings = encode_json(wanted.settings, "the settings")
+            self._experiment = (wanted.name, encode_space(wanted.space), settings)
+            return wanted
+
+    def start_over(self) -> None:
+        """Forget all but the answers; ``StoreError`` if a session has gone beyond t = 0 or somebody works on one."""
+        with self._lock:
+            if any(lease.alive for lease in self.leases()):
+                raise StoreError(f"another run is at work on the store {self.url}: wait, or choose another store")
+            if any(self.heads().values()):
+                raise StoreError(f"the store {self.url} holds iterations already, so it was not started over")
+            self._experiment = None
+            for kept in (self._leases, self._iterations, self._sessions):
+                kept.clear()
 
     def add_sessions(self, sessions: Iterable[Session]) -> int:
         """Add the sessions whose id is not there yet, and return how many were new."""
@@ -69,9 +91,17 @@ class MemoryStore:
         """Return all sessions, in the order they were added."""
         return [decode_session(row) for row in list(self._sessions.values())]
 
-    def append(self, iteration: Iteration) -> None:
+    def append(self, iteration: Iteration, *, owner: str = "", last: bool = False) -> None:
         """Add one iteration with its scores; ``StoreError`` if its session is unknown or its index is there already."""
-        self.extend((iteration,))
+        with self._lock:
+            if owner and self._leases.get(iteration.session_id, ("",))[0] != owner:
+                raise LeaseError(
+                    f"session {iteration.session_id!r} was taken over by another process, because this one did not "
+                    "renew its lease in time; nothing was written"
+                )
+            self.extend((iteration,))
+            if last:
+                self.release(owner, [iteration.session_id])
 
     def extend(self, iterations: Iterable[Iteration]) -> None:
         """Add many iterations in one step: all or none."""
@@ -107,13 +137,20 @@ class MemoryStore:
             for _, (row, _) in sorted(self._iterations.get(session_id, {}).items()):
                 yield json.loads(row["meta"])
 
-    def last_iterations(self) -> dict[str, Iteration]:
-        """Return each started session's iteration of highest index, by session id: where a run goes on."""
+    def last_iterations(self, sessions: Iterable[str] | None = None) -> dict[str, Iteration]:
+        """Return the iteration of highest index of each started session, or of those named, by session id."""
         experiment = self.experiment()
         space = experiment.space if experiment else None
         with self._lock:
-            last = {i: self._iterations[i][max(self._iterations[i])] for i in self._sessions if i in self._iterations}
+            heads = self.heads()
+            wanted = [i for i in (heads if sessions is None else sessions) if i in heads]
+            last = {i: self._iterations[i][heads[i]] for i in wanted}
         return {session_id: decode_iteration(session_id, *found, space) for session_id, found in last.items()}
+
+    def heads(self) -> dict[str, int]:
+        """Return the highest index of each started session, by session id: `last_iterations` without the texts."""
+        with self._lock:
+            return {i: max(self._iterations[i]) for i in self._sessions if i in self._iterations}
 
     def iterations(self, session_id: str | None = None) -> Iterator[Iteration]:
         """Yield iterations by session, then index, of one session or of all."""
@@ -153,6 +190,51 @@ class MemoryStore:
             restarts=first_restarts((key, row["iteration"], row["meta"]) for key, row, _ in stored),
         )
         return trajectories_of(columns, space, self.url)
+
+    def claim(self, owner: str, sessions: Iterable[str], seconds: float) -> list[str]:
+        """Take leases on those of the sessions that nobody alive holds, and return which of them `owner` holds now."""
+        now, got = time.monotonic(), []
+        with self._lock:
+            for session_id in sessions:
+                if session_id not in self._sessions:
+                    raise StoreError(f"session {session_id!r} is not in the store; add it before its iterations")
+                holder, expires = self._leases.get(session_id, (owner, 0.0))
+                if holder == owner or expires < now or is_gone(holder):
+                    self._leases[session_id] = owner, now + seconds
+                    got.append(session_id)
+        return got
+
+    def renew(self, owner: str, seconds: float) -> set[str]:
+        """Put off the end of all leases of `owner`, and return the sessions that it still holds."""
+        with self._lock:
+            held = {session_id for session_id, (holder, _) in self._leases.items() if holder == owner}
+            self._leases.update(dict.fromkeys(held, (owner, time.monotonic() + seconds)))
+        return held
+
+    def release(self, owner: str, sessions: Iterable[str] | None = None) -> None:
+        """End the leases of `owner` on the sessions, or all of them."""
+        with self._lock:
+            for session_id in list(self._leases if sessions is None else sessions):
+                if self._leases.get(session_id, ("",))[0] == owner:
+                    del self._leases[session_id]
+
+    def leases(self) -> list[Lease]:
+        """Return who holds which session, expired leases among them."""
+        now = time.monotonic()
+        with self._lock:
+            held = [
+                (session_id, *self._leases[session_id]) for session_id in self._sessions if session_id in self._leases
+            ]
+        return [Lease(session_id, owner, expires - now) for session_id, owner, expires in held]
+
+    def cached(self, key: str) -> Mapping[str, Any] | None:
+        """Return the answer that was remembered under `key`, None where there is none."""
+        body = self._answers.get(key)
+        return None if body is None else dict(json.loads(body))
+
+    def remember(self, key: str, answer: Mapping[str, Any]) -> None:
+        """Keep an answer, as JSON values, under `key`; one that is there already stays."""
+        self._answers.setdefault(key, encode_json(answer, "an answer"))
 
     def close(self) -> None:
         """Do nothing: the contents go with the object."""

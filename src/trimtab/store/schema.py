@@ -7,9 +7,14 @@
     session     key (order of arrival), id, task, strategy, replicate, model
     iteration   (session_key, iteration), strategy, status, texts
     score       (session_key, iteration, objective, repeat), value, status, evidence
+    lease       session_key, who works on the session and until when
+    answer      key of a request, what a provider answered to it
 
 Iterations are addressed by (session_key, iteration) and not by a number of their own, so that an iteration and its
 scores can be written in bulk without asking the database for keys in between.
+
+A change of these tables is a new `VERSION`, a step in ``migrations/versions`` that leads there from the one before, and
+a store written by ``tests/golden/make_store.py``.
 """
 
 from __future__ import annotations
@@ -29,10 +34,21 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-__all__ = ["APPLICATION", "VERSION", "experiment", "iteration", "meta", "metadata", "score", "session"]
+__all__ = [
+    "APPLICATION",
+    "VERSION",
+    "answer",
+    "experiment",
+    "iteration",
+    "lease",
+    "meta",
+    "metadata",
+    "score",
+    "session",
+]
 
 APPLICATION = "trimtab"
-VERSION = 1
+VERSION = 2
 
 metadata = MetaData()
 
@@ -96,4 +112,21 @@ score = Table(
     ForeignKeyConstraint(["session_key", "iteration"], ["iteration.session_key", "iteration.iteration"]),
     # Clustered by its key in SQLite: one tree to write instead of two, and scores lie in the order they are read.
     sqlite_with_rowid=False,
+)
+
+lease = Table(
+    "lease",
+    metadata,
+    Column("session_key", _Key, ForeignKey("session.key"), primary_key=True, autoincrement=False),
+    Column("owner", Text, nullable=False),
+    Column("expires", Double, nullable=False),  # seconds since 1970 by the clock of the database
+    Index("lease_owner", "owner"),
+)
+
+answer = Table(
+    "answer",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("body", Text, nullable=False),
+    Column("recorded_at", Double, nullable=False),
 )

@@ -1,23 +1,21 @@
-"""A store in a SQL database: SQLite, through portable SQLAlchemy Core."""
+"""A store in a SQL database, SQLite or PostgreSQL, through portable SQLAlchemy Core."""
 
 from __future__ import annotations
 
 import json
-import os
-import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from itertools import count
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, FromClause, and_, func, insert, inspect, select
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy import ColumnElement, Connection, FromClause, and_, func, insert, select
+from sqlalchemy.exc import IntegrityError
 
 from trimtab.core.records import RESTARTED, Iteration, Session
 from trimtab.core.trajectories import Trajectories
 from trimtab.errors import SourceError, StoreError
-from trimtab.store import schema
+from trimtab.store import schema, sql_leases
 from trimtab.store.base import Experiment
 from trimtab.store.codec import (
     Row,
@@ -33,109 +31,61 @@ from trimtab.store.codec import (
     first_restarts,
     no_iteration,
 )
-from trimtab.store.sqlite import WRITING, engine_for, explain, path_of, require_database, require_place
+from trimtab.store.database import Database
+from trimtab.store.format import prepare
+from trimtab.store.leases import Lease
 from trimtab.store.stored import StoredColumns, chosen_objectives, trajectories_of
 
 __all__ = ["SqlStore"]
 
 _BLOCK = 200  # sessions read at once: few enough to stay small in memory, many enough to be quick
+_NAMES = 5_000  # sessions named in one query; databases allow some tens of thousands
 
 
 class SqlStore:
-    """One experiment in a SQLite file. See `trimtab.store.base.Store` for what each method promises.
+    """One experiment in a SQL database. See `trimtab.store.base.Store` for what each method promises.
 
     Parameters
     ----------
-    url
-        ``sqlite:///relative/file.db`` or ``sqlite:////absolute/file.db``.
+    database
+        Where it is. It is closed with the store.
     create
-        Make the file where there is none. Otherwise a missing file is an error and nothing is created.
-    busy_timeout
-        Seconds to wait for another process that is writing.
+        Make the store where there is none, and bring one of an older format up to date. Otherwise nothing is changed
+        by opening it, and a store that is not there is an error.
 
     Raises
     ------
     SourceError
         If there is nothing to read, or it is no store.
     StoreError
-        If the file cannot be made, is locked, belongs to another program, or was written by a newer version.
+        If it cannot be made, is locked, belongs to another program, or was written by a newer version.
     """
 
-    def __init__(self, url: str, *, create: bool = False, busy_timeout: float = 10.0) -> None:
-        self.url = url
-        self.path = path_of(url)
-        if create:
-            require_place(self.path)
-        else:
-            require_database(self.path)
-        wal = self.path.with_name(self.path.name + "-wal")
-        fixed = not create and not os.access(self.path.parent, os.W_OK) and not wal.exists()
-        self._engine = engine_for(self.path, busy_timeout=busy_timeout, immutable=fixed)
+    def __init__(self, database: Database, *, create: bool = False) -> None:
+        self.url = database.url
+        self._database = database
         self._keys: dict[str, int] = {}
         self._experiment: Experiment | None = None
         try:
-            self._check_schema(create)
+            self._format = prepare(database, create)
         except BaseException:
-            self._engine.dispose()
+            database.close()
             raise
 
-    def _check_schema(self, create: bool) -> None:
-        with self._reading() as connection:
-            tables = set(inspect(connection).get_table_names())
-        if not tables and create:
-            with self._writing() as connection:
-                # Looked at again inside the write lock: two processes may both have found an empty file.
-                if not inspect(connection).get_table_names():
-                    schema.metadata.create_all(connection, checkfirst=False)
-                    facts = {"application": schema.APPLICATION, "schema_version": str(schema.VERSION)}
-                    rows = [{"name": name, "value": value} for name, value in facts.items()]
-                    connection.execute(insert(schema.meta), rows)
-            tables = set(schema.metadata.tables)
-        if not tables:
-            raise SourceError(f"{self.path} is a SQLite database without any table: it holds no store")
-        found: dict[str, str] = {}
-        if "meta" in tables:
-            with self._reading() as connection:
-                columns = {column["name"] for column in inspect(connection).get_columns("meta")}
-                if columns == {"name", "value"}:
-                    found = {row.name: row.value for row in connection.execute(select(schema.meta))}
-        if found.get("application") != schema.APPLICATION:
-            raise StoreError(
-                f"{self.path} is a SQLite database of another program (tables {', '.join(sorted(tables)[:5])}), "
-                "not a trimtab store; choose another file"
-            )
-        version = found.get("schema_version", "")
-        if version != str(schema.VERSION):
-            raise StoreError(
-                f"{self.path} has the store format {version or 'unknown'}, but this version of trimtab reads format "
-                f"{schema.VERSION}; use a version of trimtab that is at least as new as the one that wrote it"
-            )
+    def _present(self) -> bool:
+        """Tell whether the store has all tables of the present format."""
+        return self._format == schema.VERSION
 
-    @contextmanager
-    def _reading(self) -> Iterator[Connection]:
-        try:
-            with self._engine.connect() as connection, connection.begin():
-                yield connection
-        except (DBAPIError, sqlite3.Error) as error:
-            raise explain(error, self.url) from error
-
-    @contextmanager
-    def _writing(self) -> Iterator[Connection]:
-        try:
-            with self._engine.connect() as connection:
-                connection.execution_options(**WRITING)
-                with connection.begin():
-                    yield connection
-        except (DBAPIError, sqlite3.Error) as error:
-            raise explain(error, self.url) from error
+    def _require_present(self) -> None:
+        if not self._present():
+            raise StoreError(
+                f"the store {self.url} has the older format {self._format} and was opened for reading: "
+                "give it to trimtab run or import, which bring it up to date"
+            )
 
     def experiment(self) -> Experiment | None:
         """Return the experiment, or None if the store is new."""
-        with self._reading() as connection:
-            row = connection.execute(select(schema.experiment)).one_or_none()
-        if row is None:
-            return None
-        self._experiment = Experiment(row.name, decode_space(row.objectives), json.loads(row.settings))
+        self._experiment = self._database.read(_experiment)
         return self._experiment
 
     def _known_experiment(self) -> Experiment | None:
@@ -143,17 +93,43 @@ class SqlStore:
 
     def set_experiment(self, experiment: Experiment) -> None:
         """Write or replace the experiment's name, objectives and settings."""
+        self.revise(lambda _: experiment)
+
+    def revise(self, change: Callable[[Experiment | None], Experiment]) -> Experiment:
+        """Replace the experiment by what `change` makes of it, while nobody else can; nothing if that raises."""
         table = schema.experiment
-        row = {
-            "key": 1,
-            "name": experiment.name,
-            "objectives": encode_space(experiment.space),
-            "settings": encode_json(experiment.settings, "the settings"),
-        }
-        with self._writing() as connection:
-            connection.execute(table.delete())
-            connection.execute(insert(table), row)
+
+        def replaced(connection: Connection) -> Experiment:
+            found = _experiment(connection)
+            wanted = change(found)
+            if wanted != found:
+                row = {
+                    "key": 1,
+                    "name": wanted.name,
+                    "objectives": encode_space(wanted.space),
+                    "settings": encode_json(wanted.settings, "the settings"),
+                }
+                connection.execute(table.delete())
+                connection.execute(insert(table), row)
+            return wanted
+
         self._experiment = None
+        return self._database.write(replaced, alone=True)
+
+    def start_over(self) -> None:
+        """Forget all but the answers; ``StoreError`` if a session has gone beyond t = 0 or somebody works on one."""
+        self._require_present()
+
+        def emptied(connection: Connection) -> None:
+            if not sql_leases.is_idle(self._database, connection):
+                raise StoreError(f"another run is at work on the store {self.url}: wait, or choose another store")
+            if connection.scalar(select(func.max(schema.iteration.c.iteration))):
+                raise StoreError(f"the store {self.url} holds iterations already, so it was not started over")
+            for table in (schema.lease, schema.score, schema.iteration, schema.session, schema.experiment):
+                connection.execute(table.delete())
+
+        self._database.write(emptied, alone=True)
+        self._keys, self._experiment = {}, None
 
     def add_sessions(self, sessions: Iterable[Session]) -> int:
         """Add the sessions whose id is not there yet, and return how many were new."""
@@ -161,36 +137,42 @@ class SqlStore:
         for session in sessions:
             wanted.setdefault(session.id, encode_session(session))
         table = schema.session
-        with self._writing() as connection:
+
+        def added(connection: Connection) -> int:
             known = set(connection.scalars(select(table.c.id)))
             rows = [row for session_id, row in wanted.items() if session_id not in known]
             if rows:
                 connection.execute(insert(table), rows)
-        return len(rows)
+            return len(rows)
+
+        return self._database.write(added, alone=True)
 
     def sessions(self) -> list[Session]:
         """Return all sessions, in the order they were added."""
         table = schema.session
-        with self._reading() as connection:
-            rows = connection.execute(select(table).order_by(table.c.key)).mappings().all()
+        query = select(table).order_by(table.c.key)
+        rows = self._database.read(lambda connection: connection.execute(query).mappings().all())
         return [decode_session(row) for row in rows]
 
     def _session_key(self, session_id: str) -> int:
         if session_id not in self._keys:
             query = select(schema.session.c.id, schema.session.c.key)
-            with self._reading() as connection:
-                self._keys = {row.id: row.key for row in connection.execute(query)}
+            found = self._database.read(lambda connection: connection.execute(query).all())
+            self._keys = {row.id: row.key for row in found}
         try:
             return self._keys[session_id]
         except KeyError:
             raise StoreError(f"session {session_id!r} is not in the store; add it before its iterations") from None
 
-    def append(self, iteration: Iteration) -> None:
+    def append(self, iteration: Iteration, *, owner: str = "", last: bool = False) -> None:
         """Add one iteration with its scores; ``StoreError`` if its session is unknown or its index is there already."""
-        self.extend((iteration,))
+        self._add((iteration,), owner, last)
 
     def extend(self, iterations: Iterable[Iteration]) -> None:
         """Add many iterations in one transaction: all or none."""
+        self._add(iterations)
+
+    def _add(self, iterations: Iterable[Iteration], owner: str = "", last: bool = False) -> None:
         experiment = self._known_experiment()
         space = experiment.space if experiment else None
         now = time.time()
@@ -209,11 +191,22 @@ class SqlStore:
             scores.extend(judged)
         if not rows:
             return
+        attempts = count()
+
+        def added(connection: Connection) -> None:
+            # The connection may have been lost after the commit and before its confirmation.
+            if next(attempts) and _holds(connection, rows[0]):
+                return
+            if owner:
+                sql_leases.hold(connection, owner, rows[0]["session_key"], places[0][0])
+            connection.execute(insert(schema.iteration), rows)
+            if scores:
+                connection.execute(insert(schema.score), scores)
+            if last:
+                sql_leases.released(connection, owner, [rows[0]["session_key"]])
+
         try:
-            with self._writing() as connection:
-                connection.execute(insert(schema.iteration), rows)
-                if scores:
-                    connection.execute(insert(schema.score), scores)
+            self._database.write(added)
         except StoreError as error:
             if isinstance(error.__cause__, IntegrityError):
                 raise self._duplicate(places) from error
@@ -221,58 +214,80 @@ class SqlStore:
 
     def _duplicate(self, places: list[tuple[str, int]]) -> StoreError:
         table = schema.iteration
-        seen: set[tuple[str, int]] = set()
-        with self._reading() as connection:
+
+        def found(connection: Connection) -> StoreError:
+            seen: set[tuple[str, int]] = set()
             for session_id, index in places:
                 at = and_(table.c.session_key == self._keys[session_id], table.c.iteration == index)
                 stored = connection.execute(select(table.c.iteration).where(at)).first() is not None
                 if stored or (session_id, index) in seen:
                     return StoreError(f"session {session_id!r} has an iteration {index} already; nothing was written")
                 seen.add((session_id, index))
-        return StoreError("an iteration or one of its scores is there already; nothing was written")
+            return StoreError("an iteration or one of its scores is there already; nothing was written")
+
+        return self._database.read(found)
 
     def amend(self, session_id: str, index: int, more: Mapping[str, Any]) -> None:
         """Set keys of a stored iteration's meta; ``StoreError`` if there is no such iteration."""
         table = schema.iteration
         at = and_(table.c.session_key == self._session_key(session_id), table.c.iteration == index)
-        with self._writing() as connection:
-            meta = connection.scalar(select(table.c.meta).where(at))
+
+        def changed(connection: Connection) -> None:
+            meta = connection.scalar(select(table.c.meta).where(at).with_for_update())
             if meta is None:
                 raise no_iteration(session_id, index)
             connection.execute(table.update().where(at).values(meta=amended(meta, more)))
 
+        self._database.write(changed)
+
     def metas(self) -> Iterator[Mapping[str, Any]]:
         """Yield the meta of every iteration, by session, then index, without its texts and scores."""
         rows = schema.iteration.c
-        with self._reading() as connection:
-            found = connection.scalars(select(rows.meta).order_by(rows.session_key, rows.iteration))
-            yield from map(json.loads, found)
+        query = select(rows.meta).order_by(rows.session_key, rows.iteration)
+        yield from map(json.loads, self._database.read(lambda connection: list(connection.scalars(query))))
 
-    def last_iterations(self) -> dict[str, Iteration]:
-        """Return each started session's iteration of highest index, by session id: where a run goes on."""
+    def last_iterations(self, sessions: Iterable[str] | None = None) -> dict[str, Iteration]:
+        """Return the iteration of highest index of each started session, or of those named, by session id."""
         table = schema.iteration
-        last = (
-            select(table.c.session_key, func.max(table.c.iteration).label("iteration"))
-            .group_by(table.c.session_key)
-            .subquery()
+        highest = select(table.c.session_key, func.max(table.c.iteration).label("iteration")).group_by(
+            table.c.session_key
         )
-        with self._reading() as connection:
-            records = self._read(connection, last=last)
-        return {record.session_id: record for record in records}
+        parts = [highest]
+        if sessions is not None:
+            keys = [self._session_key(session_id) for session_id in sessions]
+            blocks = [keys[at : at + _NAMES] for at in range(0, len(keys), _NAMES)]
+            parts = [highest.where(table.c.session_key.in_(block)) for block in blocks]
+        found = [record for part in parts for record in self._last(part.subquery())]
+        return {record.session_id: record for record in found}
+
+    def _last(self, last: FromClause) -> list[Iteration]:
+        def read(connection: Connection) -> list[Iteration]:
+            return self._read(connection, last=last)
+
+        return self._database.read(read)
+
+    def heads(self) -> dict[str, int]:
+        """Return the highest index of each started session, by session id: `last_iterations` without the texts."""
+        rows, sessions = schema.iteration.c, schema.session.c
+        highest = select(rows.session_key, func.max(rows.iteration).label("t")).group_by(rows.session_key).subquery()
+        query = select(sessions.id, highest.c.t).join(highest, highest.c.session_key == sessions.key)
+        return {row[0]: row[1] for row in self._database.read(lambda connection: connection.execute(query).all())}
 
     def iterations(self, session_id: str | None = None) -> Iterator[Iteration]:
         """Yield iterations by session, then index, of one session or of all."""
         table = schema.session
-        with self._reading() as connection:
-            query = select(table.c.key).order_by(table.c.key)
-            if session_id is not None:
-                query = query.where(table.c.id == session_id)
-            keys = list(connection.scalars(query))
+        query = select(table.c.key).order_by(table.c.key)
+        if session_id is not None:
+            query = query.where(table.c.id == session_id)
+        keys = self._database.read(lambda connection: list(connection.scalars(query)))
         for start in range(0, len(keys), _BLOCK):
-            block = keys[start : start + _BLOCK]
-            with self._reading() as connection:
-                records = self._read(connection, between=(block[0], block[-1]))
-            yield from records
+            yield from self._between(keys[start], keys[min(start + _BLOCK, len(keys)) - 1])
+
+    def _between(self, first: int, last: int) -> list[Iteration]:
+        def read(connection: Connection) -> list[Iteration]:
+            return self._read(connection, between=(first, last))
+
+        return self._database.read(read)
 
     def _read(
         self, connection: Connection, *, last: FromClause | None = None, between: tuple[int, int] | None = None
@@ -311,22 +326,70 @@ class SqlStore:
                 scores.session_key, scores.iteration, scores.objective, scores.repeat, scores.status, scores.value
             ).order_by(scores.session_key, scores.iteration, scores.objective, scores.repeat),
         )
-        columns: list[Any] = []
-        with self._reading() as connection:
+        restarted = select(rows.session_key, rows.iteration, rows.meta).where(rows.meta.contains(f'"{RESTARTED}":'))
+
+        def read(connection: Connection) -> StoredColumns:
+            columns: list[Any] = []
             for query in queries:
                 # Straight from the driver: a third of the time would go into result objects that nobody looks at.
-                cursor = connection.connection.cursor()
-                cursor.execute(str(query.compile(connection)))
-                fetched = cursor.fetchall()
+                result = connection.exec_driver_sql(str(query.compile(connection)))
+                fetched = result.cursor.fetchall()
                 columns.extend(zip(*fetched, strict=True) if fetched else [()] * len(query.selected_columns))
-            restarted = select(rows.session_key, rows.iteration, rows.meta).where(rows.meta.contains(f'"{RESTARTED}":'))
             found = connection.execute(restarted.order_by(rows.session_key, rows.iteration))
             restarts = first_restarts((row.session_key, row.iteration, row.meta) for row in found)
-        return trajectories_of(replace(StoredColumns(*columns), restarts=restarts), space, self.url)
+            return replace(StoredColumns(*columns), restarts=restarts)
+
+        return trajectories_of(self._database.read(read), space, self.url)
+
+    def claim(self, owner: str, sessions: Iterable[str], seconds: float) -> list[str]:
+        """Take leases on those of the sessions that nobody alive holds, and return which of them `owner` holds now."""
+        self._require_present()
+        keys = {self._session_key(session_id): session_id for session_id in sessions}
+        got = self._database.write(lambda c: sql_leases.claimed(self._database, c, owner, keys, seconds))
+        return [session_id for key, session_id in keys.items() if key in got]
+
+    def renew(self, owner: str, seconds: float) -> set[str]:
+        """Put off the end of all leases of `owner`, and return the sessions that it still holds."""
+        got = self._database.write(lambda c: sql_leases.renewed(self._database, c, owner, seconds))
+        return {session_id for session_id, key in self._keys.items() if key in got}
+
+    def release(self, owner: str, sessions: Iterable[str] | None = None) -> None:
+        """End the leases of `owner` on the sessions, or all of them."""
+        keys = None if sessions is None else [self._session_key(session_id) for session_id in sessions]
+        self._database.write(lambda c: sql_leases.released(c, owner, keys))
+
+    def leases(self) -> list[Lease]:
+        """Return who holds which session, expired leases among them."""
+        return self._database.read(lambda c: sql_leases.held(self._database, c)) if self._present() else []
+
+    def cached(self, key: str) -> Mapping[str, Any] | None:
+        """Return the answer that was remembered under `key`, None where there is none."""
+        query = select(schema.answer.c.body).where(schema.answer.c.key == key)
+        body = self._database.read(lambda c: c.scalar(query)) if self._present() else None
+        return None if body is None else dict(json.loads(body))
+
+    def remember(self, key: str, answer: Mapping[str, Any]) -> None:
+        """Keep an answer, as JSON values, under `key`; one that is there already stays."""
+        self._require_present()
+        row = {"key": key, "body": encode_json(answer, "an answer"), "recorded_at": time.time()}
+        statement = self._database.insert_or_update(schema.answer).on_conflict_do_nothing()
+        self._database.write(lambda connection: connection.execute(statement, row))
 
     def close(self) -> None:
         """Release the connection."""
-        self._engine.dispose()
+        self._database.close()
+
+
+def _experiment(connection: Connection) -> Experiment | None:
+    row = connection.execute(select(schema.experiment)).one_or_none()
+    return None if row is None else Experiment(row.name, decode_space(row.objectives), json.loads(row.settings))
+
+
+def _holds(connection: Connection, row: Row) -> bool:
+    """Tell whether an iteration is stored that was recorded at the very moment that `row` says."""
+    table = schema.iteration.c
+    at = and_(*(table[name] == row[name] for name in ("session_key", "iteration", "recorded_at")))
+    return connection.execute(select(table.iteration).where(at)).first() is not None
 
 
 def _same_place(one: FromClause, other: FromClause) -> ColumnElement[bool]:

@@ -1,0 +1,1 @@
+"""The steps, one file each, named for the format that it leads to."""

@@ -1,0 +1,66 @@
+"""Leases in a SQL store: each function is part of the transaction that its connection is in."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from sqlalchemy import Connection, delete, literal, or_, select, update
+
+from trimtab.errors import LeaseError
+from trimtab.store.database import Database
+from trimtab.store.leases import Lease, is_gone
+from trimtab.store.schema import lease, session
+
+__all__ = ["claimed", "held", "hold", "is_idle", "released", "renewed"]
+
+
+def claimed(database: Database, connection: Connection, owner: str, keys: Collection[int], seconds: float) -> set[int]:
+    """Give `owner` those of the sessions that nobody alive holds, and return which of `keys` it holds then."""
+    among = lease.c.session_key.in_(keys)
+    others = connection.scalars(select(lease.c.owner).distinct().where(among, lease.c.owner != owner))
+    free = [owner, *(other for other in others if is_gone(other))]
+    until = database.now + seconds
+    wanted = select(session.c.key, literal(owner), until).where(session.c.key.in_(keys)).order_by(session.c.key)
+    statement = database.insert_or_update(lease).from_select(["session_key", "owner", "expires"], wanted)
+    # One statement decides between processes that ask at the same moment: it waits for the other's row, then looks.
+    statement = statement.on_conflict_do_update(
+        index_elements=[lease.c.session_key],
+        set_={"owner": statement.excluded.owner, "expires": statement.excluded.expires},
+        where=or_(lease.c.expires < database.now, lease.c.owner.in_(free)),
+    )
+    connection.execute(statement)
+    return set(connection.scalars(select(lease.c.session_key).where(among, lease.c.owner == owner)))
+
+
+def renewed(database: Database, connection: Connection, owner: str, seconds: float) -> set[int]:
+    """Put off the end of all leases of `owner`, and return which sessions it still holds."""
+    connection.execute(update(lease).where(lease.c.owner == owner).values(expires=database.now + seconds))
+    return set(connection.scalars(select(lease.c.session_key).where(lease.c.owner == owner)))
+
+
+def hold(connection: Connection, owner: str, key: int, session_id: str) -> None:
+    """Keep a session from being taken over until the transaction ends; ``LeaseError`` if it was already."""
+    mine = select(lease.c.session_key).where(lease.c.session_key == key, lease.c.owner == owner)
+    if connection.scalar(mine.with_for_update()) is None:
+        raise LeaseError(
+            f"session {session_id!r} was taken over by another process, because this one did not renew its lease in "
+            "time; nothing was written"
+        )
+
+
+def released(connection: Connection, owner: str, keys: Collection[int] | None) -> None:
+    """End the leases of `owner` on sessions, or all of them."""
+    which = delete(lease).where(lease.c.owner == owner)
+    connection.execute(which if keys is None else which.where(lease.c.session_key.in_(keys)))
+
+
+def held(database: Database, connection: Connection) -> list[Lease]:
+    """Return all leases, in the order of the sessions."""
+    left = lease.c.expires - database.now
+    query = select(session.c.id, lease.c.owner, left).join(session, session.c.key == lease.c.session_key)
+    return [Lease(*row) for row in connection.execute(query.order_by(session.c.key))]
+
+
+def is_idle(database: Database, connection: Connection) -> bool:
+    """Return True where nobody alive holds a session."""
+    return not any(one.alive for one in held(database, connection))
