@@ -169,7 +169,7 @@ def test_ctrl_c_stops_and_the_same_command_goes_on() -> None:
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Stopping: iterations under way may finish." in err
-    assert "Stopped. Everything so far is stored: give the same command again to go on." in err
+    assert "Stopped. Everything so far is stored: trimtab resume o goes on, and so does the same command." in err
     assert "Traceback" not in err
     assert out == ""
     assert len(iterations("o/trimtab.db")) < 10 * 5
@@ -233,7 +233,7 @@ def test_an_endpoint_that_refuses_ends_the_run_with_one_sentence_and_can_go_on(
         failed = trimtab(capsys, *over_http(server, "--out", "o", "--concurrency", "2"))
     assert failed.code == 1
     assert f"Error: the endpoint {server.url} refused the key in OPENAI_API_KEY (401)" in failed.err
-    assert "give the same command again to go on" in failed.err
+    assert "and so does the same command" in failed.err
     assert KEY not in failed.err
     assert len([row for row in iterations("o/trimtab.db") if row[2] > 0]) == 7
 

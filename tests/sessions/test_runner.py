@@ -403,5 +403,9 @@ def test_settings_that_only_add_are_agreed_to() -> None:
     agreed = agreed_settings(plan.settings, more.settings, "")
     assert (agreed["sessions"], agreed["iterations"]) == (5, 3)
     assert list(agreed["strategies"]) == ["EF", "SF", "FF"]
-    assert agreed_settings(agreed, plan.settings, "") == agreed
-    assert agreed_settings(agreed, more.settings, "") == agreed
+    for one in (plan, more):
+        again = agreed_settings(agreed, one.settings, "")
+        assert {**again, "config": None} == {**agreed, "config": None}
+        given = again["config"]
+        assert (given["sessions"], given["iterations"], given["strategies"]) == (5, 3, ["EF", "SF", "FF"])
+    assert (agreed["config"]["concurrency"], again["config"]["concurrency"]) == (1, 1)

@@ -18,16 +18,25 @@ __all__ = [
     "RepeatColumn",
     "SessionColumn",
     "Source",
+    "Store",
     "StrategyColumn",
     "ValueColumn",
     "columns",
     "judgements_of",
     "read",
+    "store_at",
 ]
 
 Source = Annotated[
     str,
     typer.Argument(help="A store (sqlite:///FILE) or a .csv, .parquet, .jsonl or .jsonl.gz file.", show_default=False),
+]
+Store = Annotated[
+    str | None,
+    typer.Argument(
+        help="Output folder of a run, database file or store URL. By default the store that trimtab run would use.",
+        show_default=False,
+    ),
 ]
 Objectives = Annotated[
     list[str] | None,
@@ -96,6 +105,39 @@ def judgements_of(options: list[str] | None) -> dict[str, list[str]] | None:
             raise InputError(f"--judgements needs each objective once, as NAME=COLUMN,COLUMN, but got {option!r}")
         found[name.strip()] = [column.strip() for column in listed.split(",")]
     return found or None
+
+
+def store_at(place: str | None) -> str:
+    """Return the URL of the store at `place`: a URL, a run's output folder, or a database file.
+
+    Parameters
+    ----------
+    place
+        If None, the store that ``trimtab run`` would use.
+
+    Raises
+    ------
+    SourceError
+        If there is nothing there.
+    """
+    from pathlib import Path
+
+    from trimtab.errors import SourceError
+
+    if place is None:
+        from trimtab.sessions.config import load_config
+
+        return load_config().store_url
+    if "://" in place:
+        return place
+    path = Path(place)
+    file = path / "trimtab.db" if path.is_dir() else path
+    if not file.exists():
+        what = "the folder holds no trimtab.db" if path.is_dir() else "there is no such file or folder"
+        raise SourceError(
+            f"no store at {place!r}: {what}; give the output folder of a run, a database file, or a store URL"
+        )
+    return f"sqlite:///{file}"
 
 
 def read(

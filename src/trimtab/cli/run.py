@@ -236,7 +236,8 @@ def _leave_early(outcome: Outcome, settings: RunConfig) -> None:
     """Leave with the exit code of a run that did not come to its end, if this is one."""
     from trimtab.cli.output import say
 
-    again = "Everything so far is stored: give the same command again to go on."
+    place = settings.store or settings.out
+    again = f"Everything so far is stored: trimtab resume {place} goes on, and so does the same command."
     if outcome.ended == "error":
         say(f"Error: {outcome.reason}", err=True)
         say(again, err=True)

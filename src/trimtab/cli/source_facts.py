@@ -8,7 +8,7 @@ from typing import Any
 
 __all__ = ["run_settings"]
 
-_APART = ("fingerprints", "imports", "pilot")
+_APART = ("config", "fingerprints", "imports", "pilot")
 
 
 def run_settings(source: str) -> Mapping[str, Any] | None:
@@ -22,6 +22,6 @@ def run_settings(source: str) -> Mapping[str, Any] | None:
         experiment = store.experiment()
     finally:
         store.close()
-    # Fingerprints and the pilot serve resuming, and what imports left out is told elsewhere.
+    # What was given, fingerprints and the pilot serve resuming, and what imports left out is told elsewhere.
     shown = {name: value for name, value in experiment.settings.items() if name not in _APART} if experiment else {}
     return {**shown, "version": version("trimtab")} if shown else None

@@ -13,6 +13,7 @@ from trimtab.core.records import Session
 from trimtab.errors import InputError, StoreError
 from trimtab.scoring.base import AnyScorer
 from trimtab.sessions.config import RunConfig
+from trimtab.sessions.kept import CONFIG, kept_config, merged_config
 from trimtab.sessions.prompts import build_messages
 from trimtab.sessions.steering import differing_steering, steering_settings
 from trimtab.sessions.strategies import Strategy
@@ -170,6 +171,7 @@ def make_plan(
                 "strategies": {strategy.name: _strategy_fingerprint(strategy, tasks) for strategy in strategies},
             },
             **steering_settings(config, space, [strategy.name for strategy in strategies]),
+            CONFIG: kept_config(config, strategies),
         },
     )
 
@@ -264,4 +266,5 @@ def agreed_settings(stored: Mapping[str, Any], new: Mapping[str, Any], url: str)
         "sessions": max(stored["sessions"], new["sessions"]),
         "iterations": max(stored["iterations"], new["iterations"]),
         "fingerprints": {**here, "strategies": {**there["strategies"], **here["strategies"]}},
+        CONFIG: merged_config(stored.get(CONFIG), new[CONFIG]),
     }

@@ -11,6 +11,8 @@ __all__ = ["TIMING_KEYS", "contents"]
 TIMING_KEYS = ("seconds", "attempts")
 """Keys of an iteration's ``meta`` that say what an answer took to come, and so differ between equal runs."""
 
+_GIVEN = "config"  # a run's settings as they were given, which say where and how fast it ran
+
 
 def contents(store: Store) -> list[tuple[object, ...]]:
     """Return everything in `store` as sorted tuples, whatever the order it was written in and however long it took."""
@@ -18,7 +20,8 @@ def contents(store: Store) -> list[tuple[object, ...]]:
     rows: list[tuple[object, ...]] = []
     if experiment is not None:
         objectives = tuple(map(str, experiment.space))
-        rows.append(("experiment", experiment.name, objectives, encode_json(experiment.settings, "the settings")))
+        settings = {name: value for name, value in experiment.settings.items() if name != _GIVEN}
+        rows.append(("experiment", experiment.name, objectives, encode_json(settings, "the settings")))
     rows.extend(
         ("session", s.id, s.task_id, s.strategy, s.replicate, s.model, encode_json(s.meta, "meta"))
         for s in sorted(store.sessions(), key=lambda session: session.id)
