@@ -24,7 +24,7 @@ PROGRAM = "def f(path):\n    return eval(open(path).read())\n"
 SMALL = {"sessions": 3, "iterations": 3, "seed": 4}
 
 
-class Interrupted(Exception):
+class BrokenOffError(Exception):
     pass
 
 
@@ -33,7 +33,8 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("tasks.jsonl").write_text(json.dumps({"id": "reader", "prompt": "Read a file.", "artefact": PROGRAM}) + "\n")
     Path("calm.toml").write_text(
-        "[strategies.calm]\ninstruction = 'Make it simpler.'\n[strategies.SF]\noverride = true\ninstruction = 'Safer!'\n"
+        "[strategies.calm]\ninstruction = 'Make it simpler.'\n"
+        "[strategies.SF]\noverride = true\ninstruction = 'Safer!'\n"
     )
 
 
@@ -42,9 +43,9 @@ def begin(out: str, after: int, **given: object) -> None:
 
     def watch(progress: Progress) -> None:
         if progress.new >= after:
-            raise Interrupted
+            raise BrokenOffError
 
-    with pytest.raises(Interrupted):
+    with pytest.raises(BrokenOffError):
         run_experiment(load_config({**SMALL, "out": out, **given}), listener=watch)
 
 

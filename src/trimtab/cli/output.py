@@ -13,10 +13,12 @@ import sys
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import typer
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
+from rich.text import Text
 
 from trimtab.core.visible import escaped, visible
 from trimtab.errors import InputError
@@ -27,7 +29,10 @@ _PIPE_WIDTH = 118
 
 
 class _Console(Console):
-    """Makes every text visible at last, wherever in a table or paragraph it stands."""
+    """Makes every text visible: strings before they are laid out, and whatever else is written at last."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        return super().render_str(visible(text, lines=True), **options)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         for text, style, control in super().render(renderable, options):

@@ -243,8 +243,8 @@ def _leave_early(outcome: Outcome, settings: RunConfig) -> None:
         say(again, err=True)
         raise typer.Exit(1)
     if outcome.ended == "limit":
-        typer.echo(f"Ended early: {outcome.reason}.", err=True)
-        typer.echo(
+        say(f"Ended early: {outcome.reason}.", err=True)
+        say(
             f"Everything so far is stored: give the same command with another limit to go on. "
             f"Store: {settings.store_url}",
             err=True,

@@ -69,6 +69,7 @@ def serve_model(
     They are stand-ins and no LLMs: 'rewriter-1' edits the Python program in a message, as the provider rewriter does,
     and 'echo' gives it back unchanged. End it with Ctrl-C.
     """
+    from trimtab.cli.output import say
     from trimtab.errors import InputError
 
     try:
@@ -87,18 +88,18 @@ def serve_model(
     address = address_of(listener)
 
     def ready() -> None:
-        typer.echo(f"Serving {', '.join(server.models)} (stand-ins, no LLMs) at {address}/v1")
+        say(f"Serving {', '.join(server.models)} (stand-ins, no LLMs) at {address}/v1")
         first = next(iter(server.models))
-        typer.echo(f"Try: trimtab run --provider openai --model {first} --base-url {address}/v1")
+        say(f"Try: trimtab run --provider openai --model {first} --base-url {address}/v1")
         if not (is_loopback(listener) or key_variable):
-            typer.echo("Anyone who reaches this address may use it: --key-variable NAME asks for a key.", err=True)
+            say("Anyone who reaches this address may use it: --key-variable NAME asks for a key.", err=True)
         sys.stdout.flush()
 
     asyncio.run(_serve(server, lambda: serve_until_signal(server.app(), listener, ready)))
     met = sum(server.met.values())
-    typer.echo(f"Served {server.requests:,} requests, {met:,} of them with a fault")
+    say(f"Served {server.requests:,} requests, {met:,} of them with a fault")
     for kind, count in server.met.most_common():
-        typer.echo(f"  {count:,} x {kind}")
+        say(f"  {count:,} x {kind}")
 
 
 async def _serve(server: ModelServer, serving: Callable[[], Awaitable[None]]) -> None:
