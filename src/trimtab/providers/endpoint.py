@@ -31,8 +31,8 @@ class Endpoint:
     """Asks a provider under a limit, each attempt bounded in time, again and again where a fault may pass.
 
     A request waits for its turn without being timed, and holds its place only while it is under way, not while it waits
-    to be sent again. Until the endpoint has answered for the first time, one request at a time is under way (with an
-    adaptive limit), so that a wrong address or key costs one request.
+    to be sent again. Until the endpoint has answered for the first time, one request is sent and all others wait for
+    what becomes of it, so that a wrong address or key costs one request.
 
     Parameters
     ----------
@@ -52,6 +52,8 @@ class Endpoint:
         self.retries = settings.retries
         self.limit = Limit(settings.concurrency, adaptive=settings.adaptive)
         self._proven = False
+        self._proving = asyncio.Lock()
+        self._ends: list[ProviderError] = []
         self._given_up = 0
 
     def __repr__(self) -> str:
@@ -66,6 +68,20 @@ class Endpoint:
             If no attempt succeeds. It is fatal where further requests would fail as well: the endpoint has never
             answered, is gone, asks to be left alone for longer than a run waits, or gave up 10 requests in a row.
         """
+        if not self._proven:
+            before = len(self._ends)
+            async with self._proving:
+                if len(self._ends) > before:
+                    raise self._ends[-1]
+                if not self._proven:
+                    return await self._complete(request)
+        return await self._complete(request)
+
+    async def aclose(self) -> None:
+        """Close the provider."""
+        await self.provider.aclose()
+
+    async def _complete(self, request: Request) -> Completion:
         failures: list[ProviderError] = []
 
         async def attempt() -> Completion:
@@ -83,12 +99,9 @@ class Endpoint:
             self._given_up = 0
             return replace(completion, attempts=len(failures) + 1, wasted=_wasted(failures)) if failures else completion
         if failure.fatal:
+            self._ends.append(failure)
             self.limit.give_up(failure)
         raise failure
-
-    async def aclose(self) -> None:
-        """Close the provider."""
-        await self.provider.aclose()
 
     async def _once(self, request: Request) -> Completion:
         async with self.limit.slot() as slot:
@@ -112,10 +125,12 @@ class Endpoint:
 
     def _final(self, error: ProviderError, failures: list[ProviderError]) -> ProviderError:
         """Return what to say at the end of all attempts, and whether it is the end of the run."""
+        if error.fatal:
+            return error
         said, lasted = str(error), self._worth(error)
         if len(failures) > 1:
             said += f", at the last of {len(failures)} attempts"
-        fatal = error.fatal or (error.suspect and (lasted or not self._proven))
+        fatal = error.suspect and (lasted or not self._proven)
         if lasted and not fatal:
             self._given_up += 1
             if not self._proven:

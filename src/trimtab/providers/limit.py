@@ -5,8 +5,8 @@ per round trip until the endpoint says for the first time that it is too much, t
 when too much is refused. What counts as refused is a 429, a 503 or a timeout.
 
 Two things differ from TCP. Requests that were sent before a halving do not halve again, so that one burst of refusals
-counts once. And a refusal now and then, at most one in twenty of a round, only suspends the growth: some endpoints
-refuse at random, and halving at each would leave next to nothing of the throughput.
+counts once. And a refusal now and then, at most one in ten, only suspends the growth: some endpoints refuse at random,
+and halving at each would leave next to nothing of the throughput.
 """
 
 from __future__ import annotations
@@ -21,10 +21,13 @@ from typing import Literal
 __all__ = ["Limit", "Slot"]
 
 OPENING = 16
-"""Most requests at a time right after an endpoint's first answer."""
+"""Requests at a time at the beginning, where the ceiling allows as many."""
 
-TOLERATED = 0.05
+TOLERATED = 0.1
 """Share of a round that may be refused without a halving."""
+
+SHORTEST_ROUND = 20
+"""Fewest requests that count as a round: of fewer, one or two refusals would be more than is tolerated."""
 
 
 @dataclass(slots=True)
@@ -49,9 +52,8 @@ class Limit:
     def __init__(self, ceiling: int, *, adaptive: bool = True) -> None:
         self.ceiling = ceiling
         self.adaptive = adaptive
-        self._limit = 1.0 if adaptive else float(ceiling)
+        self._limit = float(min(OPENING, ceiling) if adaptive else ceiling)
         self._doubling = True
-        self._answered = False
         self._epoch = 0
         self._seen = 0
         self._refused = 0
@@ -122,19 +124,16 @@ class Limit:
         if slot.outcome == "unknown":
             return
         self._seen += 1
+        round_trip = max(self._limit, SHORTEST_ROUND)
         if slot.outcome == "refused":
             self._doubling = False
             self._refused += 1
-            if self._refused > TOLERATED * self._limit:
+            if self._refused > TOLERATED * round_trip:
                 self._limit = max(1.0, self._limit / 2)
                 self._epoch += 1
                 self._seen = self._refused = 0
                 return
-        elif not self._answered:
-            self._answered = True
-            if self._doubling:
-                self._limit = float(min(OPENING, self.ceiling))
         elif full and not self._refused:
             self._limit = min(float(self.ceiling), self._limit + (1.0 if self._doubling else 1.0 / self._limit))
-        if self._seen >= self._limit:
+        if self._seen >= round_trip:
             self._seen = self._refused = 0
