@@ -240,7 +240,7 @@ def _leave_early(outcome: Outcome, settings: RunConfig) -> None:
     again = f"Everything so far is stored: trimtab resume {place} goes on, and so does the same command."
     if outcome.ended == "error":
         say(f"Error: {outcome.reason}", err=True)
-        say(again, err=True)
+        say("No answer came, and nothing is stored." if outcome.empty else again, err=True)
         raise typer.Exit(1)
     if outcome.ended == "limit":
         say(f"Ended early: {outcome.reason}.", err=True)

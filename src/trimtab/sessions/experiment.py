@@ -16,6 +16,7 @@ from trimtab.providers.base import Provider
 from trimtab.providers.registry import get_provider
 from trimtab.scoring.registry import get_any_scorer
 from trimtab.sessions.config import RunConfig
+from trimtab.sessions.leftovers import Leftovers
 from trimtab.sessions.limits import Meter
 from trimtab.sessions.plan import Plan, agreed_settings, is_run, make_plan
 from trimtab.sessions.runner import Listener, Outcome, run_sessions
@@ -69,13 +70,18 @@ def run_experiment(
     plan = plan_of(config)
     # Before the store, so that a missing key leaves no store behind. Providers start nothing until they are asked.
     provider = get_provider(config.provider, config.provider_settings)
+    leftovers = Leftovers.of(config)
     if not config.store:
         _make_folder(config.out)
     store = open_store(config.store_url, create=True)
     try:
         with exclusive(config.store_url):
             _agree(store, plan)
-            return asyncio.run(_run(config, plan, store, provider, listener, on_stopping))
+            outcome = asyncio.run(_run(config, plan, store, provider, listener, on_stopping))
+            if outcome.ended == "error" and not any(store.heads().values()):
+                store.close()
+                leftovers.remove()
+            return outcome
     finally:
         store.close()
 

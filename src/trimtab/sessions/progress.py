@@ -81,6 +81,12 @@ class Outcome:
     reason: str = ""
     failures: tuple[tuple[str, int], ...] = ()
     asked: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def empty(self) -> bool:
+        """True where the store holds no iteration but starting artefacts."""
+        return not (self.progress.iterations_done or self.progress.iterations_beyond)
+
     spent_in_all: Spending | None = None
 
 
