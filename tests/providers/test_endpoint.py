@@ -154,6 +154,13 @@ def test_an_answer_in_between_ends_an_outage() -> None:
     assert sum(isinstance(one, ProviderError) for one in came) > OUTAGE
 
 
+def test_refusals_alone_are_an_outage() -> None:
+    remote = Remote(lambda number, _: failing())
+    came, _ = asked(remote, 500)
+    assert [error.fatal for error in came] == [False] * (OUTAGE - 1) + [True] * (501 - OUTAGE)
+    assert remote.calls == OUTAGE
+
+
 def test_refusals_of_single_requests_are_no_outage() -> None:
     remote = Remote(lambda number, _: failing() if number else Completion("yes"))
     came, _ = asked(remote, 1, *[1] * 3 * OUTAGE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -62,8 +63,10 @@ def chat(answer: Callable[[Request], Completion]) -> Callable[[dict[str, Any]], 
 
 
 @contextmanager
-def serving(handle: Callable[[dict[str, Any]], Reply]) -> Iterator[Served]:
-    """Serve ``POST /v1/chat/completions`` with `handle` until the context ends."""
+def serving(
+    handle: Callable[[dict[str, Any]], Reply], path: str = "/v1/chat/completions", tls: ssl.SSLContext | None = None
+) -> Iterator[Served]:
+    """Serve ``POST`` requests to `path` with `handle` until the context ends."""
     served = Served("")
 
     class Handler(BaseHTTPRequestHandler):
@@ -73,7 +76,7 @@ def serving(handle: Callable[[dict[str, Any]], Reply]) -> Iterator[Served]:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             served.keys.append(self.headers.get("Authorization", ""))
             served.headers.append({name.lower(): value for name, value in self.headers.items()})
-            if self.path != "/v1/chat/completions":
+            if self.path != path:
                 status, headers, data = 404, {"Content-Type": "text/html"}, b"<html>no such page</html>"
             else:
                 served.bodies.append(body)
@@ -95,7 +98,9 @@ def serving(handle: Callable[[dict[str, Any]], Reply]) -> Iterator[Served]:
         request_queue_size = 128
 
     server = Server(("127.0.0.1", 0), Handler)
-    served.url = f"http://127.0.0.1:{server.server_address[1]}/v1"
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+    served.url = f"{'https' if tls else 'http'}://127.0.0.1:{server.server_address[1]}/v1"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     try:

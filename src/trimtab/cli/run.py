@@ -162,6 +162,8 @@ def carry_out(settings: RunConfig) -> None:
     with ProgressDisplay(console) as display:
         outcome = run_experiment(settings, listener=display.update, on_stopping=display.stopping)
     progress = outcome.progress
+    if outcome.ended == "error" and outcome.empty:
+        _leave_early(outcome, settings)
     console.print(
         f"{_counted(progress.new, 'new iteration')} in {duration(progress.seconds)} ({per_second(progress.rate)}/s), "
         f"{progress.failures:,} of them failed; {progress.iterations_done:,} of {progress.iterations:,} are stored"

@@ -131,9 +131,9 @@ class Endpoint:
         if len(failures) > 1:
             said += f", at the last of {len(failures)} attempts"
         fatal = error.suspect and (lasted or not self._proven)
-        if lasted and not fatal:
+        if not fatal and (lasted or not self._proven):
             self._given_up += 1
-            if not self._proven:
+            if lasted and not self._proven:
                 said, fatal = f"{said}; it has not answered a single request", True
             elif (error.retry_after or 0) > LONGEST_WAIT:
                 fatal = True

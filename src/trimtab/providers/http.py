@@ -31,13 +31,16 @@ class BodyError(Exception):
         Of the response.
     size
         Bytes it was said to have, None where it was not said.
+    always
+        True where the next response will be like it.
     """
 
-    def __init__(self, what: str, status: int, size: int | None = None) -> None:
+    def __init__(self, what: str, status: int, size: int | None = None, *, always: bool = False) -> None:
         super().__init__(what)
         self.what = what
         self.status = status
         self.size = size
+        self.always = always
 
 
 def check_address(address: str, origin: str) -> None:
@@ -54,7 +57,10 @@ def check_address(address: str, origin: str) -> None:
     except ValueError:
         raise InputError(f"{origin} should look like http://host:port/v1, but cannot be read as an address") from None
     if parts.username or parts.password or parts.query:
-        raise InputError(f"{origin} should hold no user, password or query: put the key into its environment variable")
+        raise InputError(
+            f"{origin} should hold no user, password or query, because it is stored and shown: "
+            "keys go into the environment, as OPENAI_API_KEY"
+        )
     if not usable:
         raise InputError(f"{origin} should look like http://host:port/v1, but is {address!r}")
 
@@ -94,7 +100,7 @@ def http_client(timeout: float, concurrency: int) -> httpx2.AsyncClient:
             what = f"an answer of {int(size):,} bytes, more than the {MAX_BODY_BYTES:,} that are read"
             raise BodyError(what, response.status_code, int(size))
         if response.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
-            raise BodyError("a compressed answer, although it was asked for none", response.status_code)
+            raise BodyError("a compressed answer, although it was asked for none", response.status_code, always=True)
         if isinstance(response.stream, httpx2.AsyncByteStream):
             response.stream = Bounded(response.stream, response.status_code)
 

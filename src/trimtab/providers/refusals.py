@@ -132,7 +132,7 @@ class Refusals:
         if error.status >= 300:
             return self.of_status(error.status, None, {}, model)
         meta = {} if error.size is None else {"body_bytes": error.size}
-        return ProviderError(f"{self.where} sent {error.what}", meta=meta)
+        return ProviderError(f"{self.where} sent {error.what}", suspect=error.always, meta=meta)
 
     def _of_connection(self, error: Exception) -> ProviderError:
         import httpx2

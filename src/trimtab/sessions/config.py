@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
@@ -19,6 +18,7 @@ from pydantic_settings.sources import InitSettingsSource
 from trimtab.errors import InputError
 from trimtab.plugins import PROVIDERS, plugins
 from trimtab.providers.base import ProviderSettings
+from trimtab.providers.http import check_address
 from trimtab.sessions.limits import read_deadline
 from trimtab.sessions.spending import Price, price_of
 from trimtab.store.open import require_lasting
@@ -180,14 +180,8 @@ class RunConfig(BaseSettings):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        address = urlsplit(self.base_url)
-        if self.base_url and (address.scheme not in ("http", "https") or not address.hostname):
-            raise ValueError(f"base_url should look like http://host:port/v1, but is {self.base_url!r}")
-        if address.username or address.password or address.query:
-            raise ValueError(
-                "base_url should hold no user, password or query, because it is stored: "
-                "put the key into the environment variable OPENAI_API_KEY"
-            )
+        if self.base_url:
+            check_address(self.base_url, "base_url")
         for text in self.provider_options:
             name, equals, _ = text.partition("=")
             if not equals or not name.strip():
