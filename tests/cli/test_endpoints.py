@@ -150,7 +150,7 @@ def test_an_endpoint_that_fails_later_keeps_what_there_is(capsys) -> None:
     assert ran.code == 1
     assert "denied access to the model m (403): enough" in ran.err
     assert "2 of 6 are stored" in ran.err
-    assert "give the same command again to go on" in ran.err
+    assert "trimtab resume deep/er goes on" in ran.err
     store = open_store("sqlite:///deep/er/trimtab.db")
     assert sum(record.index > 0 for record in store.iterations()) == 2
     store.close()
