@@ -14,7 +14,9 @@ from trimtab.providers.rewriter.edits import Edit
 from trimtab.providers.rewriter.failures import DEFAULT_FAILURE_RATE, draw_failure, slip
 from trimtab.providers.rewriter.fences import Found, fence_for, find_program
 from trimtab.providers.rewriter.instruction import affinities_of
-from trimtab.providers.rewriter.program import MAX_SOURCE, Program
+from trimtab.providers.rewriter.phrases import opening
+from trimtab.providers.rewriter.program import Program
+from trimtab.providers.rewriter.prose.answer import answer_text, find_text
 from trimtab.providers.rewriter.selection import DEFAULT_TEMPERATURE, change_program
 
 __all__ = ["MODEL", "estimate_tokens", "instruction_parts", "rewrite"]
@@ -48,6 +50,7 @@ _REFUSALS = (
     "I am not able to help with changing this program without knowing more about where it runs.",
 )
 _NO_PROGRAM = "I could not find a program in your message. Please send the code in a fenced block."
+_NO_PYTHON = "I could not parse this program, so I return it as it is."
 
 
 def estimate_tokens(text: str) -> int:
@@ -81,20 +84,28 @@ def rewrite(request: Request, *, failure_rate: float = DEFAULT_FAILURE_RATE) -> 
     Parameters
     ----------
     request
-        Messages as for a chat model. The program is the last block of the last user message that parses as Python.
-        The seed is the random stream.
+        Messages as for a chat model. What is edited stands in the last user message: the text below a heading
+        ``## Current text``, else the last block that parses as Python, else the last block of text. The seed is the
+        random stream.
     failure_rate
-        Probability that the answer is truncated, broken, prose only, or the program unchanged.
+        Probability that the answer is truncated, broken, without program or text, or leaves it unchanged.
     """
     rng = stream(request.seed, "rewriter")
     system = "\n".join(message.content for message in request.messages if message.role == "system")
     user = next((message.content for message in reversed(request.messages) if message.role == "user"), "")
-    found = find_program(user)
+    prose = find_text(user)
+    found = None if prose is not None and prose.headed else find_program(user)
+    if found is not None and found.tree is not None:
+        prose = None
     finish = "stop"
-    if found is None:
+    if prose is not None:
+        parts = instruction_parts(system, prose.around)
+        text, finish = answer_text(prose, parts, _temperature(request), failure_rate, rng)
+    elif found is None:
         text = _NO_PROGRAM
     elif found.tree is None:
-        text = _edited_text(found, rng)
+        fence = fence_for(found.text)
+        text = f"{_NO_PYTHON}\n\n{fence}{found.language}\n{found.text}\n{fence}"
     else:
         text, finish = _answer(found, system, request, failure_rate, rng)
     stops = [place for stop in request.stop if (place := text.find(stop)) >= 0]
@@ -111,6 +122,10 @@ def rewrite(request: Request, *, failure_rate: float = DEFAULT_FAILURE_RATE) -> 
     )
 
 
+def _temperature(request: Request) -> float:
+    return DEFAULT_TEMPERATURE if request.temperature is None else request.temperature
+
+
 def _answer(
     found: Found, system: str, request: Request, failure_rate: float, rng: np.random.Generator
 ) -> tuple[str, str]:
@@ -121,30 +136,19 @@ def _answer(
     source = found.text
     edits: tuple[Edit, ...] = ()
     if program is not None and failure != "unchanged":
-        temperature = DEFAULT_TEMPERATURE if request.temperature is None else request.temperature
         wanted = affinities_of(instruction_parts(system, found.around))
-        change = change_program(program, wanted, temperature, rng)
+        change = change_program(program, wanted, _temperature(request), rng)
         source, edits = change.source, change.edits
     if failure == "syntax":
         source = slip(source, rng)
     if failure == "truncated":
         kept = source[: int(len(source) * rng.uniform(0.3, 0.9))]
-        return f"{_opening(edits, rng)}\n\n```python\n{kept}", "length"
+        return f"{opening(_OPENINGS, edits, 'program', rng)}\n\n```python\n{kept}", "length"
     return _layout(source, edits, program, rng), "stop"
 
 
-def _opening(edits: tuple[Edit, ...], rng: np.random.Generator) -> str:
-    opening = str(rng.choice(_OPENINGS))
-    if not edits:
-        return "I looked for something to improve and left the program as it is."
-    done = [f"{edit.summary[0].upper()}{edit.summary[1:]}" for edit in edits]
-    if rng.random() < 0.5:
-        return opening + "\n\n" + "\n".join(f"- {summary}." for summary in done)
-    return f"{opening} {'. '.join(done)}."
-
-
 def _layout(source: str, edits: tuple[Edit, ...], program: Program | None, rng: np.random.Generator) -> str:
-    parts = [_opening(edits, rng)]
+    parts = [opening(_OPENINGS, edits, "program", rng)]
     example = _example(program) if rng.random() < 0.08 else ""
     if example:
         parts.append(f"It is used like this:\n\n```python\n{example}\n```\n\nThe whole program:")
@@ -169,25 +173,3 @@ def _example(program: Program | None) -> str:
         return ""
     given = ", ".join(argument.arg for argument in functions[0].args.args)
     return f"print({functions[0].name}({given}))"
-
-
-_WORDS = (
-    (r"\butilize\b", "use"),
-    (r"\bin order to\b", "to"),
-    (r"\bvery \b", ""),
-    (r"[ \t]+$", ""),
-    (r"\n{3,}", "\n\n"),
-)
-
-
-def _edited_text(found: Found, rng: np.random.Generator) -> str:
-    """Return an answer to text that is no Python program: prose lightly edited, broken code as it was."""
-    text = found.text
-    prose = found.language not in ("python", "py", "python3") and len(text) <= MAX_SOURCE
-    if prose:
-        for pattern, new in _WORDS:
-            if rng.random() < 0.7:
-                text = re.sub(pattern, new, text, flags=re.MULTILINE)
-    opening = "I went over the text." if prose else "I could not parse this program, so I return it as it is."
-    fence = fence_for(text)
-    return f"{opening}\n\n{fence}{found.language}\n{text}\n{fence}"

@@ -19,18 +19,20 @@ __all__ = [
     "LARGEST",
     "LINE_BUDGET",
     "LONGEST",
+    "MORE_TRIES",
     "MOST_EDITS",
     "Change",
     "change_program",
     "edit_count",
     "opportunities",
+    "sharpened",
 ]
 
 DEFAULT_TEMPERATURE = 0.7
 #: Most edits in one answer.
 MOST_EDITS = 6
 #: How often a model that found nothing to do looks again before it returns the program as it is.
-_MORE_TRIES = 3
+MORE_TRIES = 3
 #: Non-blank lines from which on additions become rarer and removals likelier.
 LINE_BUDGET = 90
 #: No change makes a program longer than this many lines, or adds to one that already is.
@@ -80,7 +82,7 @@ class _Urn:
 
     def __init__(self, sites: dict[str, Sequence[Any]], wanted: Affinities, length: int, temperature: float) -> None:
         self._tau = min(3.0, max(0.2, temperature / DEFAULT_TEMPERATURE))
-        self._shares = _sharpened([wanted.families[family] for family in FAMILIES], self._tau)
+        self._shares = sharpened([wanted.families[family] for family in FAMILIES], self._tau)
         self._weighed: dict[Family, list[tuple[Edit, float]]] = {family: [] for family in FAMILIES}
         for edit in EDITS:
             found = len(sites.get(edit.name, ()))
@@ -98,11 +100,11 @@ class _Urn:
         total = sum(weight for _, weight in weighed)
         if not rng.random() < total / (total + 1):
             return None
-        shares = _sharpened([weight for _, weight in weighed], self._tau)
+        shares = sharpened([weight for _, weight in weighed], self._tau)
         return weighed.pop(int(rng.choice(len(weighed), p=shares)))[0]
 
 
-def _sharpened(weights: Sequence[float], tau: float) -> Any:
+def sharpened(weights: Sequence[float], tau: float) -> Any:
     """Return probabilities proportional to w^(1 / tau)."""
     logits = np.log(np.maximum(weights, 1e-12)) / tau
     raised = np.exp(logits - logits.max())
@@ -144,7 +146,7 @@ def change_program(program: Program, wanted: Affinities, temperature: float, rng
     done: list[Edit] = []
     source = program.source
     wished = edit_count(temperature, rng)
-    for attempt in range(wished + _MORE_TRIES):
+    for attempt in range(wished + MORE_TRIES):
         if attempt >= wished and done:
             break
         edit = urn.draw(rng)

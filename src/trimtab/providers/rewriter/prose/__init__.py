@@ -1,0 +1,1 @@
+"""The rewriter's text mode: prose, plans and answers instead of programs."""
