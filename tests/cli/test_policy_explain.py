@@ -48,8 +48,9 @@ def test_a_steered_run_says_what_it_does_and_what_came_of_it(capsys) -> None:
     done = trimtab(capsys, "run", *options, "--policy", "predictive", "--floor", "security>=9.9", "--sessions", "3")
     assert done.code == 0, done.err
     assert "policy predictive over strategies EF, SF: at most 3 sessions x 3 iterations, seed 4" in done.err
-    assert "The policy has steered 3 sessions to the end, did without" in done.err
-    assert "and ended 3 sessions to ask a human\n  3 x no iterate meets security>=9.9@0.05" in done.err
+    assert "The policy has steered 3 sessions to the end and did without" in done.err
+    assert "3 sessions set aside (--resume-paused goes on where iterations are left):" in done.err
+    assert "  3 x no iterate meets security>=9.9@0.05" in done.err
     assert list(json.loads(Path("o/fit.json").read_text())["strategies"]) != ["predictive"]
     page = Path("o/report.html").read_text()
     assert "predictive" in page

@@ -154,18 +154,18 @@ def test_a_session_that_no_iterate_satisfies_asks_a_human_and_is_counted() -> No
     plan = plan_for(floor=("security>=9.9",), sessions=4)
     store = store_for(plan)
     outcome = run(plan, store)
-    ((reason, count),) = outcome.asked
+    ((reason, count),) = outcome.aside
     assert count == 4
     assert "no iterate meets security>=9.9" in reason
     assert all(decisions(store, s.id)[-1]["action"] == "ask" for s in store.sessions())
-    assert run(plan, store).asked == outcome.asked
+    assert run(plan, store).aside == outcome.aside
 
 
 def test_triggers_ask_or_stop_or_warn() -> None:
     plan = plan_for("schedule:schedule=EF", sessions=4, trigger=("security<9.9",), iterations=2)
     store = store_for(plan)
     outcome = run(plan, store)
-    assert outcome.asked == (("security is past 9.9", 4),)
+    assert outcome.aside == (("security is past 9.9", 4),)
     assert (outcome.progress.new, outcome.progress.iterations) == (0, 0)
     assert store.trajectories().n_rows == 4
     for action, length in (("stop", 1), ("warn", 3)):

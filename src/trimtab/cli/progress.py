@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -20,6 +22,7 @@ EVERY = 5.0
 """Seconds between lines where there is no terminal."""
 
 _REFRESH = 0.1
+_MOST_SAID = 20
 
 
 def duration(seconds: float | None) -> str:
@@ -47,6 +50,7 @@ class ProgressDisplay:
         self._console = console
         self._every = every if not console.is_terminal else _REFRESH
         self._shown: Progress | None = None
+        self._said = self._held = 0
         self._last: Progress | None = None
         self._at = -math.inf
         self._bars = Bars(
@@ -75,9 +79,27 @@ class ProgressDisplay:
         """Show `progress`, if the last showing is long enough ago."""
         self._last = progress
         now = time.monotonic()
-        if now - self._at >= self._every:
+        if not self._held and now - self._at >= self._every:
             self._at = now
             self._show(progress)
+
+    def say(self, sentence: str) -> None:
+        """Print a sentence above the bar; after `_MOST_SAID` of them only that there are more."""
+        self._said += 1
+        if self._said <= _MOST_SAID:
+            self._console.print(sentence)
+        elif self._said == _MOST_SAID + 1:
+            self._console.print("More fires than is shown here: all of it is stored, and counted at the end.")
+
+    @contextmanager
+    def still(self) -> Iterator[Console]:
+        """Show nothing else for as long as somebody reads and writes here; gives where to print."""
+        self._bars.stop()
+        self._held += 1
+        try:
+            yield self._console
+        finally:
+            self._held -= 1
 
     def stopping(self) -> None:
         """Say that a stop was asked for."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,7 +12,9 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from trimtab.cli.progress import ProgressDisplay
     from trimtab.sessions.config import RunConfig
+    from trimtab.sessions.desk import Clerk
     from trimtab.sessions.runner import Outcome, Progress
 
 __all__ = ["carry_out", "run"]
@@ -95,7 +99,10 @@ def run(
     ] = None,
     fit: Annotated[
         str | None,
-        _option("What the policy knows at first: a fit, a file of models, or 'reference'. By default nothing.", "FILE"),
+        _option(
+            "What policy and triggers know at first: a fit, a file of models, or 'reference'. By default nothing.",
+            "FILE",
+        ),
     ] = None,
     utility: Annotated[
         str | None, _option("What the policy wants: 'weighted', 'worst', 'product' or 'hypervolume'.", "NAME")
@@ -108,7 +115,21 @@ def run(
     ] = None,
     cost: Annotated[float | None, _option("Utility points that an iteration costs the policy.", "NUMBER")] = None,
     trigger: Annotated[
-        str | None, _option("Conditions at which the policy calls a human, as in security<2.", "TRIGGER,TRIGGER")
+        str | None,
+        _option("Conditions to watch for, and what to do then, as in security<2:ask.", "TRIGGER,TRIGGER"),
+    ] = None,
+    webhook: Annotated[
+        str | None, _option("Address that triggers with :webhook call. It is never stored.", "URL")
+    ] = None,
+    webhook_artefact: Annotated[
+        bool | None, typer.Option("--webhook-artefact", help="Tell the webhook the artefact in force as well.")
+    ] = None,
+    answers: Annotated[
+        int | None,
+        _option("Port of this machine at which questions are answered over HTTP; 0 takes one.", "PORT"),
+    ] = None,
+    resume_paused: Annotated[
+        bool | None, typer.Option("--resume-paused", help="Go on with the sessions that are set aside.")
     ] = None,
     history: Annotated[
         str | None,
@@ -160,7 +181,10 @@ def carry_out(settings: RunConfig) -> None:
     console = output.console(stderr=True)
     _announce(console, settings)
     with ProgressDisplay(console) as display:
-        outcome = run_experiment(settings, listener=display.update, on_stopping=display.stopping)
+        clerks = _clerks(settings, display)
+        outcome = run_experiment(
+            settings, listener=display.update, on_stopping=display.stopping, clerks=clerks, say=display.say
+        )
     progress = outcome.progress
     if outcome.ended == "error" and outcome.empty:
         _leave_early(outcome, settings)
@@ -169,16 +193,28 @@ def carry_out(settings: RunConfig) -> None:
         f"{progress.failures:,} of them failed; {progress.iterations_done:,} of {progress.iterations:,} are stored"
     )
     _say_spending(console, outcome, settings)
-    for reason, count in outcome.failures[:_REASONS]:
-        console.print(f"  {count:,} x {reason}")
-    if len(outcome.failures) > _REASONS:
-        console.print(f"  and {_counted(len(outcome.failures) - _REASONS, 'other reason')}")
+    _say_most(console, outcome.failures)
     if settings.policy:
         _say_steering(console, outcome, settings)
+    if outcome.fired:
+        console.print("Triggers fired:")
+        _say_most(console, outcome.fired)
+    if outcome.aside:
+        aside = sum(count for _, count in outcome.aside)
+        console.print(f"{_counted(aside, 'session')} set aside (--resume-paused goes on where iterations are left):")
+        _say_most(console, outcome.aside)
     _leave_early(outcome, settings)
     if beyond := _beyond(progress):
         console.print(beyond)
     _results(settings)
+
+
+def _say_most(console: Console, reasons: Sequence[tuple[str, int]]) -> None:
+    """List the most frequent reasons."""
+    for reason, count in reasons[:_REASONS]:
+        console.print(f"  {count:,} x {reason}")
+    if len(reasons) > _REASONS:
+        console.print(f"  and {_counted(len(reasons) - _REASONS, 'other reason')}")
 
 
 def _counted(count: int, noun: str) -> str:
@@ -193,6 +229,16 @@ def _beyond(progress: Progress) -> str:
         if count
     ]
     return f"The store holds more than was asked for ({', '.join(more)}): all of it is analysed." if more else ""
+
+
+def _clerks(settings: RunConfig, display: ProgressDisplay) -> list[Clerk]:
+    """Return who puts questions to a human: the terminal if there is one, and a server if one is asked for."""
+    from trimtab.cli.asking import at_the_terminal, over_http
+
+    if not settings.may_ask:
+        return []
+    found = [] if settings.answers is None else [over_http(settings.answers, display)]
+    return [*found, at_the_terminal(display)] if sys.stdin.isatty() else found
 
 
 def _announce(console: Console, settings: RunConfig) -> None:
@@ -221,17 +267,13 @@ def _say_spending(console: Console, outcome: Outcome, settings: RunConfig) -> No
 
 
 def _say_steering(console: Console, outcome: Outcome, settings: RunConfig) -> None:
-    """Say how many of the sessions the policy ended before their last iteration, and for whom it called a human."""
-    progress, asked = outcome.progress, sum(count for _, count in outcome.asked)
+    """Say how many sessions the policy steered, and how many iterations it did without."""
+    progress = outcome.progress
     spared = settings.sessions * settings.iterations - progress.iterations
     console.print(
-        f"The policy has steered {_counted(progress.sessions_done, 'session')} to the end, did without "
-        f"{_counted(spared, 'iteration')}, and ended {_counted(asked, 'session')} to ask a human",
+        f"The policy has steered {_counted(progress.sessions_done, 'session')} to the end and did without "
+        f"{_counted(spared, 'iteration')}"
     )
-    for reason, count in outcome.asked[:_REASONS]:
-        console.print(f"  {count:,} x {reason}")
-    if len(outcome.asked) > _REASONS:
-        console.print(f"  and {_counted(len(outcome.asked) - _REASONS, 'other reason')}")
 
 
 def _leave_early(outcome: Outcome, settings: RunConfig) -> None:

@@ -17,7 +17,7 @@ from trimtab.control.knowledge import Knowledge
 from trimtab.control.learning import expected_sums
 from trimtab.control.situation import Situation
 from trimtab.control.track import Track
-from trimtab.control.triggers import Trigger, fired
+from trimtab.control.triggers import QUIET, Fired, Trigger, fired
 from trimtab.errors import InputError
 
 if TYPE_CHECKING:
@@ -109,13 +109,29 @@ class PilotSession:
     def settle(self) -> Decision:
         """Return what to do now, having taken in all scores so far; ``InputError`` before the first."""
         with self._lock:
-            if self._track is None:
-                raise InputError(f"the session {self.key!r} has no scores yet")
+            now = self._stands()
             if self.decision is None:
-                self.decision = self._decide(self._track)
+                self.decision = _triggered(self._pilot.triggers, now, self._chosen(now))
                 if self.decision.action == "stop":
                     self.end()
             return self.decision
+
+    def alarms(self) -> Fired:
+        """Return which of the pilot's triggers fire after the scores so far, and with which probability."""
+        with self._lock:
+            return fired(self._pilot.triggers, self._stands())
+
+    def untriggered(self) -> Decision:
+        """Return what `settle` would decide if no trigger had fired; the session is left as it is."""
+        with self._lock:
+            return self._chosen(self._stands())
+
+    def apart(self) -> PilotSession:
+        """Return a session that stands where this one does, and of which the pilot learns nothing."""
+        with self._lock:
+            made = PilotSession(self._pilot, self.key, self.index, self.known)
+            made._track = self._track
+            return made
 
     def end(self) -> None:
         """Say that the session is over; a decision to stop says so by itself. What it has shown is then known."""
@@ -173,13 +189,15 @@ class PilotSession:
     def _now(self) -> Knowledge:
         return self.known.added(self.sums())
 
-    def _decide(self, track: Track) -> Decision:
-        pilot, now = self._pilot, replace(track.situation(), knowledge=self._now())
+    def _stands(self) -> Situation:
+        if self._track is None:
+            raise InputError(f"the session {self.key!r} has no scores yet")
+        return replace(self._track.situation(), knowledge=self._now())
+
+    def _chosen(self, now: Situation) -> Decision:
         if now.left <= 0:
-            decision = _stopped(now, f"the budget of {now.budget} iterations is spent")
-        else:
-            decision = decide(now, pilot.policy.choose(now))
-        return _triggered(pilot.triggers, now, _without_floor(now, decision))
+            return _without_floor(now, _stopped(now, f"the budget of {now.budget} iterations is spent"))
+        return _without_floor(now, decide(now, self._pilot.policy.choose(now)))
 
     def _read(self, scores: Mapping[str, float | None]) -> Floats:
         space = self._pilot.goal.space
@@ -215,9 +233,11 @@ def _triggered(triggers: Sequence[Trigger], now: Situation, decision: Decision) 
     if found.first[0] < 0:
         return decision
     action, sentence = triggers[found.first[0]].action, found.sentences[0]
-    if action == "warn" or decision.action == "stop":
+    if action in QUIET or decision.action == "stop":
         return replace(decision, trigger=sentence)
-    return replace(decision, action=action, strategy=None, trigger=sentence, reason=sentence)
+    return replace(
+        decision, action="stop" if action == "stop" else "ask", strategy=None, trigger=sentence, reason=sentence
+    )
 
 
 def _without_floor(now: Situation, decision: Decision) -> Decision:

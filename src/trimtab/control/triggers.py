@@ -1,4 +1,4 @@
-"""Triggers: conditions under which a human is warned, asked, or the session stopped (paper, C.2)."""
+"""Triggers: conditions under which a human is told or asked, or the session is set aside or stopped (paper, C.2)."""
 
 from __future__ import annotations
 
@@ -18,15 +18,18 @@ from trimtab.core.plain import exact
 from trimtab.dynamics import spectrum
 from trimtab.errors import InputError
 
-__all__ = ["Action", "Below", "Drift", "Falling", "Fired", "RateAbove", "Trigger", "fired", "read_trigger"]
+__all__ = ["QUIET", "Action", "Below", "Drift", "Falling", "Fired", "RateAbove", "Trigger", "fired", "read_trigger"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
-Action = Literal["warn", "ask", "stop"]
+Action = Literal["warn", "webhook", "ask", "pause", "stop"]
 
-_ACTIONS = ("warn", "ask", "stop")
+QUIET = ("warn", "webhook")
+"""Actions that leave the session to go on."""
+
+_ACTIONS = (*QUIET, "ask", "pause", "stop")
 _DRAWS = 400
 
 
@@ -35,7 +38,10 @@ class Trigger(Protocol):
 
     @property
     def action(self) -> Action:
-        """``"warn"``, ``"ask"`` a human, or ``"stop"``."""
+        """``"warn"``, call a ``"webhook"``, ``"ask"`` a human, ``"pause"`` the session, or ``"stop"`` it.
+
+        Whoever runs the loop does so; a decision knows no webhook, and to it a pause is a question nobody answers yet.
+        """
         ...
 
     def check(self, now: Situation) -> tuple[Bools, Floats]:
@@ -61,8 +67,8 @@ class _Condition:
     def __post_init__(self) -> None:
         if not 0 < self.at < 1 or self.action not in _ACTIONS:
             raise InputError(
-                f"a trigger needs a probability between 0 and 1 and warn, ask or stop, but got at={self.at!r:.80} and "
-                f"action={self.action!r:.80}"
+                f"a trigger needs a probability between 0 and 1 and one of {', '.join(_ACTIONS)}, but got "
+                f"at={self.at!r:.80} and action={self.action!r:.80}"
             )
 
     def _end(self, usual: float = 0.5) -> str:
@@ -237,8 +243,8 @@ class Fired:
     fired, probability
         (S, N).
     first
-        (S,) index of the one that counts, -1 for none: the first in order that asks or stops, and where there is none
-        the first that warns, so that a warning never hides a call for a human.
+        (S,) index of the one that counts, -1 for none: the first in order that asks, pauses or stops, and where there
+        is none the first of the others, so that a warning never hides a call for a human.
     sentences
         (S,) what is the matter; empty for none.
     """
@@ -261,8 +267,8 @@ def fired(triggers: Sequence[Trigger], now: Situation) -> Fired:
     hit, probability = np.zeros((S, N), dtype=bool), np.zeros((S, N))
     for i, trigger in enumerate(triggers):
         hit[:, i], probability[:, i] = trigger.check(now)
-    warns = np.array([trigger.action == "warn" for trigger in triggers], dtype=bool)
-    rank = np.where(hit, np.arange(N) + N * warns, 2 * N)
+    quiet = np.array([trigger.action in QUIET for trigger in triggers], dtype=bool)
+    rank = np.where(hit, np.arange(N) + N * quiet, 2 * N)
     first = rank.argmin(axis=1) if N else np.zeros(S, dtype=np.int64)
     first = np.where(hit.any(axis=1), first, -1)
     sentences = tuple(triggers[i].sentence(float(probability[s, i])) if i >= 0 else "" for s, i in enumerate(first))
@@ -278,8 +284,8 @@ def read_trigger(text: str, space: ObjectiveSpace) -> Trigger:
     """Read a trigger: ``security<2``, ``efficiency falls 30%``, ``rate>1.5`` or ``drift``.
 
     ``@0.8`` after it sets the probability at which it fires (for drift, the chance of a false alarm), and ``:warn``,
-    ``:ask`` or ``:stop`` what it calls for. Of an objective that is minimised it is ``cost>20`` and
-    ``cost rises 30%``.
+    ``:webhook``, ``:ask``, ``:pause`` or ``:stop`` what it calls for. Of an objective that is minimised it is
+    ``cost>20`` and ``cost rises 30%``.
 
     Raises
     ------
@@ -292,8 +298,8 @@ def read_trigger(text: str, space: ObjectiveSpace) -> Trigger:
     Below(at=0.8, action='stop', objective='security', level=2.0)
     """
     needed = (
-        'a trigger is written "NAME<LEVEL", "NAME falls 30%", "rate>1.5" or "drift", then @PROBABILITY and :warn, :ask '
-        f"or :stop if wanted, but got {text!r:.200}"
+        'a trigger is written "NAME<LEVEL", "NAME falls 30%", "rate>1.5" or "drift", then @PROBABILITY and :warn, '
+        f":webhook, :ask, :pause or :stop if wanted, but got {text!r:.200}"
     )
     found = _FORM.fullmatch(text.strip())
     if found is None or (found["action"] or "ask") not in _ACTIONS:

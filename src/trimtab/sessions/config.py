@@ -32,7 +32,7 @@ _PREFIX = "TRIMTAB_"
 _CONFIG_VARIABLE = "TRIMTAB_CONFIG"
 _LONGEST_SHOWN = 80
 _SECRET = re.compile(r"(?i)key|token$|secret|passw|credential")
-_STEERING = ("fit", "utility", "weights", "floor", "cost", "trigger", "round")
+_STEERING = ("utility", "weights", "floor", "cost", "round")
 _TABLES = ("strategy_tables", "prices")
 """Settings that are tables of the file, and neither options nor variables."""
 
@@ -129,7 +129,8 @@ class RunConfig(BaseSettings):
     )
     fit: str = Field(
         "",
-        description="What the policy knows at first: a fit, a file of models, or 'reference'. By default nothing.",
+        description="What policy and triggers know at first: a fit, a file of models, or 'reference'. "
+        "By default nothing.",
     )
     utility: Literal["weighted", "worst", "product", "hypervolume"] = Field(
         "weighted", description="What the policy wants: 'weighted', 'worst', 'product' or 'hypervolume'."
@@ -137,7 +138,13 @@ class RunConfig(BaseSettings):
     weights: Pairs = Field((), description="Weights of the objectives, as NAME=NUMBER, in the utility.")
     floor: Names = Field((), description="Floors that the policy keeps, as NAME>=LEVEL[@ALPHA][:kept|each].")
     cost: Real = Field(0.0, ge=0, allow_inf_nan=False, description="Utility points that an iteration costs the policy.")
-    trigger: Names = Field((), description="Conditions at which the policy calls a human, as in security<2.")
+    trigger: Names = Field((), description="Conditions to watch for, and what to do then, as in security<2:ask.")
+    webhook: str = Field("", repr=False, description="Address that triggers with :webhook call. It is never stored.")
+    webhook_artefact: bool = Field(False, description="Tell the webhook the artefact in force as well.")
+    answers: Count | None = Field(
+        None, ge=0, le=65535, description="Port of this machine at which questions are answered over HTTP; 0 takes one."
+    )
+    resume_paused: bool = Field(False, description="Go on with the sessions that are set aside.")
     round: Count = Field(
         16,
         ge=1,
@@ -191,6 +198,8 @@ class RunConfig(BaseSettings):
                     f"provider_options should hold no {name.strip()}, because they are stored with the run: "
                     "a provider reads its keys from the environment"
                 )
+        if self.fit and not (self.policy or self.trigger):
+            raise ValueError("fit is given, but only a policy or a trigger goes by one: add --policy or --trigger")
         if not self.policy:
             fields = RunConfig.model_fields
             idle = [name for name in _STEERING if getattr(self, name) != fields[name].default]
@@ -198,6 +207,20 @@ class RunConfig(BaseSettings):
                 raise ValueError(f"{idle[0]} is given, but only a policy has one: add --policy NAME")
         elif not self.policy.isprintable() or len(self.policy) > _LONGEST_SHOWN:
             raise ValueError(f"policy should be NAME[:OPTION=VALUE,...], at most {_LONGEST_SHOWN} characters")
+        calls = any(text.replace(" ", "").endswith(":webhook") for text in self.trigger)
+        if calls != bool(self.webhook):
+            raise ValueError(
+                "a trigger calls a webhook, but its address is missing: give --webhook URL, or set TRIMTAB_WEBHOOK"
+                if calls
+                else "webhook is given, but no trigger calls it: end one with :webhook"
+            )
+        address = urlsplit(self.webhook)
+        if self.webhook and (address.scheme not in ("http", "https") or not address.hostname):
+            raise ValueError("webhook should look like http://host:port/path (what was given is not shown)")
+        if self.webhook_artefact and not self.webhook:
+            raise ValueError("webhook_artefact is given, but there is no webhook: add --webhook URL")
+        if self.answers is not None and not (self.policy or self.trigger):
+            raise ValueError("answers is given, but nothing asks: add a --trigger, or a --policy that may ask")
         if self.deadline:
             read_deadline(self.deadline, 0.0)
         if self.budget_usd is not None and price_of(self.prices, self.model or self.provider) is None:
@@ -220,6 +243,12 @@ class RunConfig(BaseSettings):
         return ProviderSettings(
             self.model, self.base_url, self.timeout, options, self.retries, self.concurrency, self.adaptive
         )
+
+    @property
+    def may_ask(self) -> bool:
+        """True where a trigger asks a human, or a policy may."""
+        quiet = (":warn", ":webhook", ":pause", ":stop")
+        return bool(self.policy) or any(not text.replace(" ", "").endswith(quiet) for text in self.trigger)
 
     @property
     def file(self) -> str:

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from trimtab.control.live import PilotSession
 from trimtab.core.records import RESTARTED, Iteration
 from trimtab.errors import StoreError
 from trimtab.providers.base import Message
+from trimtab.sessions.desk import Answer
 from trimtab.sessions.history import Conversation
 from trimtab.sessions.plan import Plan, PlannedSession
+from trimtab.sessions.watch import ANSWERS, EARLIER, Watcher, answered, calls, standing, waiting, was_set_aside
 
 if TYPE_CHECKING:
-    from trimtab.control.live import PilotSession
     from trimtab.control.pilot import Pilot
 
-__all__ = ["Course", "Intake", "PlannedCourse", "SteeredCourse", "Step", "asked", "has_ended"]
-
-
-_CHANCE = re.compile(r" with probability [\d.]+%| in (fewer than )?[\d.]+% of sessions")
+__all__ = ["Course", "Intake", "PlannedCourse", "SteeredCourse", "Step", "has_ended"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +43,33 @@ class Course(Protocol):
     done: int
     """Iterations taken in, the start aside; -1 before the start."""
 
+    latest: Iteration | None
+    """The latest of them, as it is stored."""
+
     def take(self, record: Iteration) -> Iteration:
         """Take in the iteration that was made, and return it as it is to be stored."""
         ...
 
     def next(self) -> Step | None:
-        """Return what is to be made next, None at the end."""
+        """Return what is to be made next, None at the end and where the session waits or is set aside."""
+        ...
+
+    @property
+    def begun(self) -> Iteration:
+        """The latest iteration, where there is one."""
+        ...
+
+    @property
+    def waits(self) -> Literal["", "open", "aside"]:
+        """``"open"`` where it goes on if a human says so, ``"aside"`` where it is set aside; "" otherwise."""
+        ...
+
+    def options(self) -> Sequence[str]:
+        """Return the strategies that a session which waits can go on with, the one it would take first."""
+        ...
+
+    def answer(self, answer: Answer) -> list[dict[str, Any]]:
+        """Take in what is to become of a session that waits, and return all answers as they are to be stored."""
         ...
 
 
@@ -74,29 +93,69 @@ class PlannedCourse:
     ) -> None:
         self._plan, self._session = plan, session
         self._current, self.done = session.task.artefact, -1
+        self.latest: Iteration | None = None
         self._conversation = Conversation(plan, session)
-        self._stored = stored if last is not None and self._conversation.kept else None
+        self._intake: Intake | None = None
+        if plan.watch is not None:
+            self._intake = Intake(PilotSession(plan.watch, session.id, 0, plan.watch.prior))
+            self._watcher = Watcher(plan.watch)
+        self._stored = stored if last is not None and (self._conversation.kept or plan.watch) else None
         if last is not None:
             self._advance(last)
 
     def take(self, record: Iteration) -> Iteration:
         """See `Course`."""
-        self._advance(record)
         self._conversation.take(record)
+        if self._intake is not None:
+            self._intake.take(record)
+            record = self._watcher.mark(record, self._intake.session)
+            self._watcher.take(record)
+        self._advance(record)
         return record
 
     def next(self) -> Step | None:
         """See `Course`."""
-        if self.done >= self._plan.iterations:
+        if self._is_over or self.waits:
             return None
-        if self._stored is not None:
-            for record in self._stored():
-                self._conversation.take(record)
-            self._stored = None
+        self._recall()
         return Step(self._session, self._current, self.done + 1, self._conversation.before(self.done))
 
+    @property
+    def begun(self) -> Iteration:
+        """See `Course`."""
+        return _begun(self.latest)
+
+    @property
+    def waits(self) -> Literal["", "open", "aside"]:
+        """See `Course`."""
+        return "" if self._is_over or self.latest is None else waiting(self.latest)
+
+    def options(self) -> Sequence[str]:
+        """See `Course`."""
+        return [self._session.strategy.name]
+
+    def answer(self, answer: Answer) -> list[dict[str, Any]]:
+        """See `Course`."""
+        self.latest, answers = answered(self.begun, {"action": answer.action, "by": answer.by}, answer.at)
+        if self._intake is not None and self._stored is None:
+            self._watcher.take(self.latest)
+        return answers
+
+    @property
+    def _is_over(self) -> bool:
+        latest = self.latest
+        return self.done >= self._plan.iterations or (latest is not None and standing(latest) == "stop")
+
+    def _recall(self) -> None:
+        for record in () if self._stored is None else self._stored():
+            self._conversation.take(record)
+            if self._intake is not None:
+                self._intake.take(record)
+                self._watcher.take(record)
+        self._stored = None
+
     def _advance(self, record: Iteration) -> None:
-        self.done = record.index
+        self.done, self.latest = record.index, record
         self._current = self._current if record.artefact is None else record.artefact
 
 
@@ -111,17 +170,17 @@ class SteeredCourse:
 
     def __init__(self, plan: Plan, session: PlannedSession, pilot: Pilot, stored: Iterable[Iteration] = ()) -> None:
         self._strategies = {strategy.name: strategy for strategy in plan.strategies}
-        self._session, self._pilot = session, pilot.session(session.id)
+        self._most, self._session, self._pilot = plan.iterations, session, pilot.session(session.id)
         self._intake = Intake(self._pilot)
+        self._watcher = Watcher(pilot)
         self._conversation = Conversation(plan, session)
         self._artefacts: list[str] = []
         self._next: Mapping[str, Any] = {}
         self.done = -1
+        self.latest: Iteration | None = None
         for record in stored:
             self._observe(record)
-            self._next = _decision(record, self._strategies)
-        if self._next and self._next["action"] != "continue":
-            self._pilot.end()
+            self._settle(record)
 
     def take(self, record: Iteration) -> Iteration:
         """See `Course`."""
@@ -129,26 +188,76 @@ class SteeredCourse:
             record = replace(record, meta={**record.meta, RESTARTED: self._next["base"]})
         self._observe(record)
         decision = self._pilot.settle()
-        if decision.action != "continue":
-            self._pilot.end()
-        self._next = decision.to_dict()
         # The start was made by no strategy. It is entered under the one that goes on from it.
         strategy = record.strategy if self.done or decision.strategy is None else decision.strategy
-        return replace(record, strategy=strategy, meta={**record.meta, "decision": self._next})
+        record = replace(record, strategy=strategy, meta={**record.meta, "decision": decision.to_dict()})
+        record = self._watcher.mark(record, self._pilot)
+        if standing(record) == "open" and decision.trigger is not None and not calls(record):
+            chosen = self._pilot.untriggered()
+            if chosen.action != "ask":
+                record, _ = answered(record, {**_kept(chosen.to_dict()), "by": EARLIER})
+        self._settle(record)
+        return record
 
     def next(self) -> Step | None:
         """See `Course`."""
-        if self._next["action"] != "continue":
+        if not self._next or self._next["action"] != "continue":
             return None
         strategy, base = self._strategies[self._next["strategy"]], self._next["base"]
         session, before = replace(self._session, strategy=strategy), self._conversation.before(base)
         return Step(session, self._artefacts[base], self.done + 1, before)
+
+    @property
+    def begun(self) -> Iteration:
+        """See `Course`."""
+        return _begun(self.latest)
+
+    @property
+    def waits(self) -> Literal["", "open", "aside"]:
+        """See `Course`."""
+        return "" if self.latest is None or self.done >= self._most else waiting(self.latest)
+
+    def options(self) -> Sequence[str]:
+        """See `Course`."""
+        first = self._goes_on()["strategy"]
+        return [first, *(name for name in self._strategies if name != first)]
+
+    def answer(self, answer: Answer) -> list[dict[str, Any]]:
+        """See `Course`."""
+        given: dict[str, Any] = {"action": answer.action, "by": answer.by}
+        if answer.action == "continue":
+            given = {**self._goes_on(), **given}
+            given["strategy"] = answer.strategy or given["strategy"]
+        record, answers = answered(self.begun, given, answer.at)
+        self._settle(record)
+        return answers
+
+    def _goes_on(self) -> dict[str, Any]:
+        """Return how the session goes on if a human says that it does: as if no trigger had fired."""
+        chosen = self._pilot.untriggered()
+        if chosen.strategy is not None:
+            return _kept(chosen.to_dict())
+        best = max(chosen.gains, key=lambda name: chosen.gains[name].expected, default="")
+        latest = self.latest.strategy if self.latest is not None else ""
+        strategy = best or (latest if latest in self._strategies else next(iter(self._strategies)))
+        return {"action": "continue", "strategy": strategy, "base": self.done}
 
     def _observe(self, record: Iteration) -> None:
         self._intake.take(record)
         self._conversation.take(record)
         self.done = record.index
         self._artefacts.append("" if record.artefact is None else record.artefact)
+
+    def _settle(self, record: Iteration) -> None:
+        """Take in what was decided and answered after the latest iteration."""
+        self.latest, self._next = record, _decision(record, self._strategies)
+        self._watcher.take(record)
+        if self._next["action"] == "stop":
+            self._pilot.end()
+        elif was_set_aside(record):
+            # Sessions opened later have learned from this one as it was then, whatever it does once it is resumed.
+            self._pilot.end()
+            self._pilot = self._intake.session = self._pilot.apart()
 
 
 class Intake:
@@ -173,33 +282,53 @@ class Intake:
         self.session.take(scores, **made)
 
 
-def has_ended(plan: Plan, last: Iteration | None) -> bool:
-    """Tell whether a session whose last stored iteration is `last` has nothing left to do."""
+def has_ended(plan: Plan, last: Iteration | None, *, resume: bool = False) -> bool:
+    """Tell whether a session whose last stored iteration is `last` has nothing left to do.
+
+    Parameters
+    ----------
+    resume
+        Go on with sessions that are set aside.
+    """
     if last is None:
         return False
-    if not plan.steered:
-        return last.index >= plan.iterations
-    return bool(_decision(last, [strategy.name for strategy in plan.strategies])["action"] != "continue")
-
-
-def asked(record: Iteration) -> str:
-    """Return why a steered session ended by calling a human, in words that sessions share; "" where it did not."""
-    decision = record.meta.get("decision") or {}
-    if decision.get("action") != "ask":
-        return ""
-    # Before a "but" stands why the session would have stopped, with numbers of its own.
-    return _CHANCE.sub("", str(decision["reason"]).rpartition(", but ")[2])
+    if plan.steered:
+        _decision(last, [strategy.name for strategy in plan.strategies])
+    if last.index >= plan.iterations:
+        return True
+    stands = standing(last)
+    return stands == "stop" or (stands == "aside" and not resume)
 
 
 def _decision(record: Iteration, strategies: Collection[str]) -> Mapping[str, Any]:
-    """Return the decision that was taken after an iteration; ``StoreError`` where the store holds no usable one."""
+    """Return what follows an iteration, by the decision taken after it, or by the answer to a question that it was.
+
+    Raises
+    ------
+    StoreError
+        If the store holds no usable one.
+    """
     found = record.meta.get("decision")
-    if isinstance(found, Mapping):
-        action, strategy, base = found.get("action"), found.get("strategy"), found.get("base")
-        goes_on = strategy in strategies and isinstance(base, int) and 0 <= base <= record.index
-        if action in ("stop", "ask") or (action == "continue" and goes_on):
+    if isinstance(found, Mapping) and found.get("action") in ("continue", "stop", "ask"):
+        stands = standing(record)
+        if stands != "go":
+            return {"action": "stop" if stands == "stop" else "ask"}
+        if found.get("action") == "ask":
+            found = record.meta[ANSWERS][-1]
+        strategy, base = found.get("strategy"), found.get("base")
+        if strategy in strategies and isinstance(base, int) and 0 <= base <= record.index:
             return found
     raise StoreError(
         f"session {record.session_id!r} was steered, but the decision after its iteration {record.index} is "
         f"{'not in the store' if found is None else 'none that this run can follow'}"
     )
+
+
+def _begun(latest: Iteration | None) -> Iteration:
+    if latest is None:
+        raise StoreError("a session that has no iteration yet has none that anything could follow")
+    return latest
+
+
+def _kept(decision: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: decision[name] for name in ("action", "strategy", "base")}

@@ -8,20 +8,23 @@ import gc
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from trimtab.errors import InputError, StoreError
 from trimtab.providers.base import Provider
 from trimtab.providers.registry import get_provider
 from trimtab.scoring.registry import get_any_scorer
+from trimtab.sessions.attendance import Attendance
 from trimtab.sessions.config import RunConfig
+from trimtab.sessions.desk import Clerk, Desk
 from trimtab.sessions.leftovers import Leftovers
 from trimtab.sessions.limits import Meter
 from trimtab.sessions.plan import Plan, agreed_settings, is_run, make_plan
 from trimtab.sessions.runner import Listener, Outcome, run_sessions
 from trimtab.sessions.strategies import Strategy, load_strategies, strategies_from_mapping
 from trimtab.sessions.tasks import load_tasks
+from trimtab.sessions.webhook import Webhook
 from trimtab.store.base import Experiment, Store
 from trimtab.store.lock import exclusive
 from trimtab.store.open import open_store
@@ -48,6 +51,8 @@ def run_experiment(
     *,
     listener: Listener | None = None,
     on_stopping: Callable[[], None] | None = None,
+    clerks: Sequence[Clerk] = (),
+    say: Callable[[str], None] | None = None,
 ) -> Outcome:
     """Run what `config` describes into its store, or go on with it there.
 
@@ -59,6 +64,10 @@ def run_experiment(
         Called with the progress after every iteration.
     on_stopping
         Called when a signal has asked for a stop.
+    clerks
+        Who puts questions to a human. Without any, sessions that ask are set aside.
+    say
+        Called with a sentence for each trigger that fires.
 
     Raises
     ------
@@ -74,10 +83,16 @@ def run_experiment(
     if not config.store:
         _make_folder(config.out)
     store = open_store(config.store_url, create=True)
+    attendance = Attendance(
+        Desk(clerks),
+        Webhook(config.webhook, artefact=config.webhook_artefact) if config.webhook else None,
+        config.resume_paused,
+        say or (lambda _: None),
+    )
     try:
         with exclusive(config.store_url):
             _agree(store, plan)
-            outcome = asyncio.run(_run(config, plan, store, provider, listener, on_stopping))
+            outcome = asyncio.run(_run(config, plan, store, provider, attendance, listener, on_stopping))
             if outcome.ended == "error" and not any(store.heads().values()):
                 store.close()
                 leftovers.remove()
@@ -123,6 +138,7 @@ async def _run(
     plan: Plan,
     store: Store,
     provider: Provider,
+    attendance: Attendance,
     listener: Listener | None,
     on_stopping: Callable[[], None] | None,
 ) -> Outcome:
@@ -140,9 +156,12 @@ async def _run(
                 listener=listener,
                 stop=stop,
                 meter=Meter.of(config, plan.model, store),
+                attendance=attendance,
             )
     finally:
         await provider.aclose()
+        if attendance.webhook is not None:
+            await attendance.webhook.aclose()
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from trimtab.core.objectives import ObjectiveSpace
 from trimtab.core.records import Session
@@ -15,9 +15,12 @@ from trimtab.scoring.base import AnyScorer
 from trimtab.sessions.config import RunConfig
 from trimtab.sessions.kept import CONFIG, kept_config, merged_config
 from trimtab.sessions.prompts import build_messages
-from trimtab.sessions.steering import differing_steering, steering_settings
+from trimtab.sessions.steering import differing_steering, steering_settings, watch_of
 from trimtab.sessions.strategies import Strategy
 from trimtab.sessions.task import Task
+
+if TYPE_CHECKING:
+    from trimtab.control.pilot import Pilot
 
 __all__ = ["Plan", "PlannedSession", "agreed_settings", "is_run", "make_plan", "space_of"]
 
@@ -73,6 +76,8 @@ class Plan:
         What requests show of their session before, see `trimtab.sessions.history`, and how many characters of it.
     stop
         Texts at which answers end.
+    watch
+        Has the triggers of a run that no policy steers, and what is known of its dynamics; None if there are none.
     """
 
     sessions: tuple[PlannedSession, ...]
@@ -87,6 +92,7 @@ class Plan:
     history: str = "none"
     history_limit: int = 0
     stop: tuple[str, ...] = ()
+    watch: Pilot | None = None
 
     @property
     def steered(self) -> bool:
@@ -149,6 +155,7 @@ def make_plan(
         strategies=tuple(strategies),
         history=config.history,
         history_limit=config.history_limit,
+        watch=watch_of(config, space, [strategy.name for strategy in strategies]),
         settings={
             "provider": config.provider,
             "model": config.model,

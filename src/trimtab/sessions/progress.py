@@ -70,8 +70,10 @@ class Outcome:
         Where it ended by a limit or in error, which one, in a sentence.
     failures
         Why iterations of this run failed, and how many did, most frequent first.
-    asked
-        Why steered sessions ended by calling a human (in earlier runs too), and how many did, most frequent first.
+    aside
+        Why sessions are set aside (since earlier runs too), and how many are, most frequent first.
+    fired
+        Which triggers fired in this run, and how often, most frequent first.
     spent_in_all
         By the iterations of this run and of earlier ones, where those were counted, see `Meter.of_store`.
     """
@@ -80,14 +82,14 @@ class Outcome:
     ended: Ended
     reason: str = ""
     failures: tuple[tuple[str, int], ...] = ()
-    asked: tuple[tuple[str, int], ...] = ()
+    aside: tuple[tuple[str, int], ...] = ()
+    fired: tuple[tuple[str, int], ...] = ()
+    spent_in_all: Spending | None = None
 
     @property
     def empty(self) -> bool:
         """True where the store holds no iteration but starting artefacts."""
         return not (self.progress.iterations_done or self.progress.iterations_beyond)
-
-    spent_in_all: Spending | None = None
 
 
 Listener = Callable[[Progress], None]

@@ -17,6 +17,7 @@ from trimtab.core.records import Iteration, Session
 from trimtab.errors import InputError, StoreError
 from trimtab.sessions.course import Intake
 from trimtab.sessions.steering import in_rounds, pilot_from, round_size
+from trimtab.sessions.watch import was_set_aside
 from trimtab.store.base import Store
 
 __all__ = ["Explanation", "Moment", "explain"]
@@ -156,6 +157,8 @@ def explain(store: Store, session_id: str) -> Explanation:
             intake = Intake(one)
             for record in store.iterations(one.key):
                 intake.take(record)
+                if was_set_aside(record):
+                    break  # what it did once it was resumed was not known to those after it
             one.end()
         learned += len(part)
     records = list(store.iterations(session_id))

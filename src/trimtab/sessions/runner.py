@@ -10,7 +10,7 @@ import asyncio
 import re
 import time
 from collections import Counter
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -20,12 +20,16 @@ from trimtab.core.records import Iteration
 from trimtab.errors import ProviderError
 from trimtab.providers.base import Provider
 from trimtab.scoring.base import AnyScorer
-from trimtab.sessions.course import Course, PlannedCourse, SteeredCourse, Step, asked, has_ended
+from trimtab.sessions.attendance import Attendance, question_about
+from trimtab.sessions.course import Course, PlannedCourse, SteeredCourse, Step, has_ended
+from trimtab.sessions.crew import Crew, cancel
+from trimtab.sessions.desk import Answer
 from trimtab.sessions.iterate import answered, failed, request_for, start
 from trimtab.sessions.limits import Meter
 from trimtab.sessions.plan import Plan, PlannedSession
 from trimtab.sessions.progress import Ended, Listener, Outcome, Progress
 from trimtab.sessions.steering import in_rounds, pilot_from, round_size
+from trimtab.sessions.watch import ANSWERS, reason_of
 from trimtab.store.base import Store
 
 __all__ = ["Listener", "Outcome", "Progress", "run_sessions"]
@@ -47,6 +51,7 @@ async def run_sessions(
     listener: Listener | None = None,
     stop: asyncio.Event | None = None,
     meter: Meter | None = None,
+    attendance: Attendance | None = None,
     grace: float = GRACE,
 ) -> Outcome:
     """Run the sessions of `plan` that `store` does not hold yet, and go on with those it holds in part.
@@ -64,6 +69,8 @@ async def run_sessions(
         up whole.
     meter
         Counts what iterations take, and ends the run where a limit is reached; by default one without limits.
+    attendance
+        Who is told of triggers that fire, and who is asked; by default nobody, so that sessions that ask are set aside.
 
     Returns
     -------
@@ -75,7 +82,17 @@ async def run_sessions(
     StoreError
         If the store refuses a write.
     """
-    run = _Run(plan, store, provider, tuple(scorers), timeout, listener, stop or asyncio.Event(), meter or Meter())
+    run = _Run(
+        plan,
+        store,
+        provider,
+        tuple(scorers),
+        timeout,
+        listener,
+        stop or asyncio.Event(),
+        meter or Meter(),
+        attendance or Attendance(),
+    )
     return await run.all(concurrency, grace)
 
 
@@ -90,6 +107,7 @@ class _Run:
         listener: Listener | None,
         stop: asyncio.Event,
         meter: Meter,
+        attendance: Attendance,
     ) -> None:
         self.plan = plan
         self.store = store
@@ -99,9 +117,10 @@ class _Run:
         self.listener = listener
         self.stop = stop
         self.meter = meter
+        self.attendance = attendance
         self.fatal: ProviderError | None = None
         self.reasons: Counter[str] = Counter()
-        self.asked: Counter[str] = Counter()
+        self.aside: Counter[str] = Counter()
         self.writer = ThreadPoolExecutor(1, thread_name_prefix="trimtab-writer")
         self.began = time.perf_counter()
         self.progress = Progress(len(plan.sessions), 0, len(plan.sessions) * plan.iterations, 0)
@@ -111,7 +130,7 @@ class _Run:
         store.add_sessions(plan.records())
         last = store.last_iterations()
         done = [max(min(last[s.id].index, plan.iterations), 0) if s.id in last else 0 for s in plan.sessions]
-        ended = [has_ended(plan, last.get(session.id)) for session in plan.sessions]
+        ended = [self._has_ended(last.get(session.id)) for session in plan.sessions]
         planned = dict.fromkeys(session.id for session in plan.sessions)
         self.progress = replace(
             self.progress,
@@ -121,19 +140,28 @@ class _Run:
             sessions_beyond=sum(name not in planned for name in last),
             iterations_beyond=sum(one.index for one in last.values()) - sum(done),
         )
-        self.asked.update(why for name in planned if name in last and (why := asked(last[name])))
+        for session, over in zip(plan.sessions, ended, strict=True):
+            if over:
+                self._note_aside(last[session.id])
         self._tell()
         deadline = self._deadline()
+        clerks = [asyncio.ensure_future(clerk(self.attendance.desk)) for clerk in self.attendance.desk.clerks]
+        self.crew = Crew(self._session, concurrency, self.stop, clerks)
         try:
             for courses in self._rounds(ended, last):
-                await self._round(courses, concurrency, grace)
+                await self.crew.work(courses, grace, self._close)
                 if self.stop.is_set():
                     break
         finally:
             if deadline is not None:
                 deadline.cancel()
+            await cancel(clerks)
             self.writer.shutdown(wait=True)
         return self._outcome()
+
+    def _has_ended(self, last: Iteration | None) -> bool:
+        ended = has_ended(self.plan, last, resume=self.attendance.resume)
+        return ended and not (last is not None and self.attendance.owes(last))
 
     def _outcome(self) -> Outcome:
         meter, reason = self.meter, ""
@@ -149,7 +177,8 @@ class _Run:
             ended,
             reason,
             tuple(self.reasons.most_common()),
-            tuple(self.asked.most_common()),
+            tuple(self.aside.most_common()),
+            tuple(self.attendance.fired.most_common()),
             meter.in_all if meter.limits.budgeted else None,
         )
 
@@ -186,53 +215,54 @@ class _Run:
             ]
             yield [course for course, (_, over) in zip(courses, part, strict=True) if not over]
 
-    async def _round(self, courses: list[tuple[PlannedSession, Course]], concurrency: int, grace: float) -> None:
-        waiting = iter(courses)
-        workers = [asyncio.create_task(self._work(waiting)) for _ in range(min(concurrency, len(courses)))]
-        try:
-            await self._finish(workers, grace)
-        finally:
-            for worker in workers:
-                worker.cancel()
-            await asyncio.gather(*workers, return_exceptions=True)
+    def _close(self) -> None:
+        self.meter.close()
+        self.attendance.desk.close()
 
-    async def _finish(self, workers: list[asyncio.Task[None]], grace: float) -> None:
-        """Wait until all workers are done, one fails, or a stop was asked for and the grace is over."""
-        stopped = asyncio.create_task(self.stop.wait())
-        pending: set[asyncio.Task[None]] = set(workers)
-        try:
-            while pending and not stopped.done():
-                await asyncio.wait([*pending, stopped], return_when=asyncio.FIRST_COMPLETED)
-                pending = {worker for worker in pending if not worker.done()}
-                _raise_first(workers)
-            if pending:
-                self.meter.close()
-                await asyncio.wait(pending, timeout=grace)
-                _raise_first(workers)
-        finally:
-            stopped.cancel()
-
-    async def _work(self, waiting: Iterator[tuple[PlannedSession, Course]]) -> None:
-        for session, course in waiting:
-            await self._session(session, course)
-            if self.stop.is_set():
-                return
-
-    async def _session(self, session: PlannedSession, course: Course) -> None:
-        if course.done < 0:
+    async def _session(self, one: tuple[PlannedSession, Course]) -> None:
+        session, course = one
+        if course.latest is None:
             begun = await self._metered(self._begin(session))
             if begun is None:
                 return
-            await self._take(course, begun)
-        while (step := course.next()) is not None:
-            made = await self._metered(self._iterate(step))
-            if made is None:
-                return
-            record = await self._take(course, made)
-            if record.status == "failed":
-                self.reasons[_kind(record.reason)] += 1
-            self._count(new=1, iterations_done=1, failures=int(record.status == "failed"))
+            await self._take(session, course, begun)
+        else:
+            await self._tell_webhook(session, course.latest)
+        while True:
+            if (step := course.next()) is not None:
+                made = await self._metered(self._iterate(step))
+                if made is None:
+                    return
+                record = await self._take(session, course, made)
+                if record.status == "failed":
+                    self.reasons[_kind(record.reason)] += 1
+                self._count(new=1, iterations_done=1, failures=int(record.status == "failed"))
+            elif course.waits == "open" or (course.waits == "aside" and self.attendance.resume):
+                if not await self._ask(session, course):
+                    return
+            else:
+                break
+        self._note_aside(course.begun)
         self._count(sessions_done=1, iterations=course.done - self.plan.iterations)
+
+    def _note_aside(self, latest: Iteration) -> None:
+        """Count a session that is at its end for now, if that is because it is set aside."""
+        # With all its iterations done there is nothing to go on with; a policy may still have something to ask.
+        if (why := reason_of(latest)) and (self.plan.steered or latest.index < self.plan.iterations):
+            self.aside[why] += 1
+
+    async def _ask(self, session: PlannedSession, course: Course) -> bool:
+        """Have somebody say whether a session goes on, and tell whether anybody did."""
+        latest, desk = course.begun, self.attendance.desk
+        answer = Answer.now("continue", "resumed") if course.waits == "aside" else None
+        if answer is None and desk.clerks:
+            answer = await self.crew.away(desk.ask(question_about(session, latest, course.options())))
+        elif answer is None:
+            answer = Answer("pause", "nobody")
+        if answer is None:
+            return False
+        await self._write(self.store.amend, session.id, latest.index, {ANSWERS: course.answer(answer)})
+        return True
 
     async def _metered(self, making: Coroutine[Any, Any, Iteration | None]) -> Iteration | None:
         """Return what was made, None where nothing more is to be made."""
@@ -255,13 +285,17 @@ class _Run:
             self._end(error)
             return None
 
-    async def _take(self, course: Course, made: Iteration) -> Iteration:
-        """Store what was made, with what was decided after it."""
+    async def _take(self, session: PlannedSession, course: Course, made: Iteration) -> Iteration:
+        """Store what was made, with what was decided after it, and tell whom it concerns."""
         record = course.take(made)
-        await self._keep(record)
-        if why := asked(record):
-            self.asked[why] += 1
+        await self._write(self.store.append, record)
+        self.attendance.notice(record)
+        await self._tell_webhook(session, record)
         return record
+
+    async def _tell_webhook(self, session: PlannedSession, record: Iteration) -> None:
+        if told := await self.attendance.tell(session, record):
+            await self._write(self.store.amend, session.id, record.index, told)
 
     async def _iterate(self, step: Step) -> Iteration | None:
         """Return the next iteration, or None where the provider says that nothing more will come."""
@@ -296,8 +330,8 @@ class _Run:
         self.fatal = self.fatal or error
         self.stop.set()
 
-    async def _keep(self, iteration: Iteration) -> None:
-        writing = asyncio.get_running_loop().run_in_executor(self.writer, self.store.append, iteration)
+    async def _write(self, write: Callable[..., None], *values: object) -> None:
+        writing = asyncio.get_running_loop().run_in_executor(self.writer, write, *values)
         # A commit that has begun is left to end even if the session is given up meanwhile, and nobody then asks how.
         writing.add_done_callback(lambda done: done.cancelled() or done.exception())
         await asyncio.shield(writing)
@@ -316,9 +350,3 @@ class _Run:
 def _kind(reason: str) -> str:
     """Return a reason without the place, which differs from answer to answer."""
     return _PLACE.sub("", reason)
-
-
-def _raise_first(workers: Sequence[asyncio.Task[None]]) -> None:
-    for worker in workers:
-        if worker.done() and not worker.cancelled() and (error := worker.exception()) is not None:
-            raise error

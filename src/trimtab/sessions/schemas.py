@@ -1,4 +1,4 @@
-"""JSON Schemas of this room's documents: ``explanation.schema.json`` and ``trial.schema.json`` beside this file."""
+"""JSON Schemas of this room's documents: the files ``*.schema.json`` beside this one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Literal
 __all__ = ["json_schema"]
 
 
-def json_schema(name: Literal["explanation", "trial"]) -> dict[str, Any]:
+def json_schema(name: Literal["alarm", "explanation", "trial"]) -> dict[str, Any]:
     """Return the JSON Schema (draft 2020-12) of the document ``trimtab.<name>/1``."""
     text = files("trimtab.sessions").joinpath(f"{name}.schema.json").read_text(encoding="utf-8")
     loaded: dict[str, Any] = json.loads(text)

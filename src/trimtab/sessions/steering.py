@@ -20,6 +20,7 @@ __all__ = [
     "read_weights",
     "round_size",
     "steering_settings",
+    "watch_of",
 ]
 
 T = TypeVar("T")
@@ -71,13 +72,28 @@ def pilot_of(config: RunConfig, space: ObjectiveSpace, strategies: Sequence[str]
     )
 
 
+def watch_of(config: RunConfig, space: ObjectiveSpace, strategies: Sequence[str]) -> Pilot | None:
+    """Return a pilot that has the triggers of a run without a policy, None where there are none or a policy has them.
+
+    It steers nothing. Sessions go by its fit, if any, and by their own steps, and never learn from each other.
+
+    Raises
+    ------
+    InputError
+        If the fit or a trigger cannot be used.
+    """
+    if config.policy or not config.trigger:
+        return None
+    return pilot_of(config.model_copy(update={"policy": f"fixed:strategy={strategies[0]}"}), space, strategies)
+
+
 def steering_settings(config: RunConfig, space: ObjectiveSpace, strategies: Sequence[str]) -> dict[str, Any]:
     """Return what a store keeps about the steering of its run, nothing if there is none.
 
     The pilot is kept whole, with what it knew at the start, so that its decisions can be made again from the store.
     """
     if not config.policy:
-        return {}
+        return {"trigger": [*config.trigger], "fit": config.fit} if config.trigger else {}
     values = config.model_dump(mode="json", include={*_GIVEN})
     return {**{name: values[name] for name in _GIVEN}, _PILOT: pilot_of(config, space, strategies).to_dict()}
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from trimtab.core.records import Iteration
 from trimtab.store.base import Store
 from trimtab.store.codec import encode_json
 
 __all__ = ["TIMING_KEYS", "contents"]
 
-TIMING_KEYS = ("seconds", "attempts")
-"""Keys of an iteration's ``meta`` that say what an answer took to come, and so differ between equal runs."""
+TIMING_KEYS = ("seconds", "attempts", "answered_at", "delivered_at")
+"""Keys in an iteration's ``meta`` that say when, or what it took to come, and so differ between equal runs."""
 
 _GIVEN = "config"  # a run's settings as they were given, which say where and how fast it ran
 
@@ -31,7 +33,6 @@ def contents(store: Store) -> list[tuple[object, ...]]:
 
 
 def _iteration_row(record: Iteration) -> tuple[object, ...]:
-    meta = {key: value for key, value in record.meta.items() if key not in TIMING_KEYS}
     return (
         "iteration",
         record.session_id,
@@ -42,6 +43,12 @@ def _iteration_row(record: Iteration) -> tuple[object, ...]:
         record.artefact,
         record.answer,
         record.extraction,
-        encode_json(meta, "meta"),
+        encode_json(_untimed(record.meta), "meta"),
         record.scores,
     )
+
+
+def _untimed(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {key: _untimed(part) for key, part in value.items() if key not in TIMING_KEYS}
+    return [_untimed(part) for part in value] if isinstance(value, list) else value

@@ -51,8 +51,13 @@ class _Server(uvicorn.Server):
         yield
 
 
-def listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int, *, option: str = "--port") -> socket.socket:
     """Return a socket that listens at `host` and `port`; port 0 takes a free one.
+
+    Parameters
+    ----------
+    option
+        By which the port was given.
 
     Raises
     ------
@@ -65,12 +70,12 @@ def listen(host: str, port: int) -> socket.socket:
     except socket.gaierror:
         raise InputError(f"--host must be an address of this machine, but {host!r} is none") from None
     except OverflowError:
-        raise InputError(f"--port must lie in 0..65535, but is {port}") from None
+        raise InputError(f"{option} must lie in 0..65535, but is {port}") from None
     except OSError as error:
         why = os.strerror(error.errno) if error.errno else str(error)
         raise InputError(
             f"nothing can be served at {host}, port {port}: {why.lower()}; "
-            "choose another --port, or --port 0 for a free one"
+            f"choose another {option}, or {option} 0 for a free one"
         ) from None
 
 

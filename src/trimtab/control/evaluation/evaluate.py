@@ -316,7 +316,7 @@ def _notes(
             )
     if called:
         told = ", and the oracle has none" if best is not None else ""
-        notes.append(f"A trigger that asks or stops ends a session; no policy foresees triggers{told}.")
+        notes.append(f"A trigger that asks, pauses or stops ends a session; no policy foresees triggers{told}.")
     if learn:
         notes.append(
             f"What policies know was learned from {learn:,} sessions, one after another, by a pilot that knew nothing "

@@ -23,7 +23,8 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
-_CALLS = {"ask": ASK, "stop": STOP, "warn": 0}
+_CALLS = {"ask": ASK, "pause": ASK, "stop": STOP, "warn": 0, "webhook": 0}
+"""What a trigger's action comes to in a session that no human is at: set aside, it is not gone on with."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,8 +103,8 @@ def steer(
 ) -> Sessions:  # fmt: skip
     """Return sessions of `world` under a policy that knows `knowledge`.
 
-    A trigger that asks or stops ends a session whatever the policy would do; one that warns is only counted. The random
-    numbers of a session depend on `seed` and its place alone, so that policies can be compared pair by pair.
+    A trigger that asks, pauses or stops ends a session whatever the policy would do; one that warns is only counted.
+    The random numbers of a session depend on `seed` and its place alone, so that policies can be compared pair by pair.
     """
     n, space = world.space.n, world.space
     roots = np.stack([semidefinite_cholesky(Q) for Q in world.Q])
