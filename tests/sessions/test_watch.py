@@ -35,7 +35,7 @@ from trimtab.sessions.watch import standing, was_set_aside
 from trimtab.store.base import Experiment, Store
 from trimtab.store.contents import contents
 from trimtab.store.memory import MemoryStore
-from trimtab.store.sql import SqlStore
+from trimtab.store.open import open_store
 
 
 class Says:
@@ -434,7 +434,7 @@ def test_a_run_broken_off_anywhere_tells_and_asks_as_if_it_had_not_been(policy: 
         assert len(again.told) <= len(hook.told) + 1
         assert {one.id for one in asked} == {one.id for one in seen}
         assert len(asked) <= len(seen) + 1
-    store = store_for(plan, SqlStore(f"sqlite:///{tmp_path}/s.db", create=True))
+    store = store_for(plan, open_store(f"sqlite:///{tmp_path}/s.db", create=True))
     go(store, Hook(), [])
     assert contents(store) == expected
     store.close()

@@ -31,6 +31,13 @@ def resume(
     budget_usd: Annotated[float | None, _option("Most that all runs into the store may cost.", "USD")] = None,
     budget_tokens: Annotated[int | None, _option("Most tokens that all runs into the store may take.", "N")] = None,
     deadline: Annotated[str | None, _option("When to end, as for trimtab run.", "WHEN")] = None,
+    webhook: Annotated[str | None, _option("Address that triggers with :webhook call, as before.", "URL")] = None,
+    answers: Annotated[
+        int | None, _option("Port at which questions are answered over HTTP; 0 takes one.", "PORT")
+    ] = None,
+    resume_paused: Annotated[
+        bool | None, typer.Option("--resume-paused", help="Go on with the sessions that are set aside.")
+    ] = None,
     out: Annotated[Path | None, _option("Output folder, if another than before.", "FOLDER")] = None,
 ) -> None:
     """Go on with a run from where it stopped, with the settings it was given then, and report as trimtab run does.

@@ -139,12 +139,18 @@ class RunConfig(BaseSettings):
     floor: Names = Field((), description="Floors that the policy keeps, as NAME>=LEVEL[@ALPHA][:kept|each].")
     cost: Real = Field(0.0, ge=0, allow_inf_nan=False, description="Utility points that an iteration costs the policy.")
     trigger: Names = Field((), description="Conditions to watch for, and what to do then, as in security<2:ask.")
-    webhook: str = Field("", repr=False, description="Address that triggers with :webhook call. It is never stored.")
-    webhook_artefact: bool = Field(False, description="Tell the webhook the artefact in force as well.")
-    answers: Count | None = Field(
-        None, ge=0, le=65535, description="Port of this machine at which questions are answered over HTTP; 0 takes one."
+    webhook: str = Field(
+        "", exclude=True, repr=False, description="Address that triggers with :webhook call. It is never stored."
     )
-    resume_paused: bool = Field(False, description="Go on with the sessions that are set aside.")
+    webhook_artefact: bool = Field(False, exclude=True, description="Tell the webhook the artefact in force as well.")
+    answers: Count | None = Field(
+        None,
+        exclude=True,
+        ge=0,
+        le=65535,
+        description="Port of this machine at which questions are answered over HTTP; 0 takes one.",
+    )
+    resume_paused: bool = Field(False, exclude=True, description="Go on with the sessions that are set aside.")
     round: Count = Field(
         16,
         ge=1,
