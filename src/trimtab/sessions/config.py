@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import difflib
 import os
-import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from pathlib import Path
@@ -18,21 +16,13 @@ from pydantic_settings.sources import InitSettingsSource
 from trimtab.errors import InputError
 from trimtab.plugins import PROVIDERS, plugins
 from trimtab.providers.base import ProviderSettings
-from trimtab.providers.http import check_address
-from trimtab.sessions.limits import read_deadline
-from trimtab.sessions.spending import Price, price_of
-from trimtab.store.open import require_lasting
+from trimtab.sessions.config_checks import check_together
+from trimtab.sessions.config_file import CONFIG_FILE, CONFIG_VARIABLE, read_file, shown
+from trimtab.sessions.spending import Price
 
 __all__ = ["CONFIG_FILE", "RunConfig", "Setting", "load_config", "option_of", "settings_table", "variable_of"]
 
-CONFIG_FILE = "trimtab.toml"
-"""Read from the working folder where no other file is named."""
-
 _PREFIX = "TRIMTAB_"
-_CONFIG_VARIABLE = "TRIMTAB_CONFIG"
-_LONGEST_SHOWN = 80
-_SECRET = re.compile(r"(?i)key|token$|secret|passw|credential")
-_STEERING = ("utility", "weights", "floor", "cost", "round")
 _TABLES = ("strategy_tables", "prices")
 """Settings that are tables of the file, and neither options nor variables."""
 
@@ -193,53 +183,7 @@ class RunConfig(BaseSettings):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        if self.base_url:
-            check_address(self.base_url, "base_url")
-        for text in self.provider_options:
-            name, equals, _ = text.partition("=")
-            if not equals or not name.strip():
-                raise ValueError("provider_options should be NAME=VALUE,..., but one has no name and value")
-            if _SECRET.search(name):
-                raise ValueError(
-                    f"provider_options should hold no {name.strip()}, because they are stored with the run: "
-                    "a provider reads its keys from the environment"
-                )
-        if self.fit and not (self.policy or self.trigger):
-            raise ValueError("fit is given, but only a policy or a trigger goes by one: add --policy or --trigger")
-        if not self.policy:
-            fields = RunConfig.model_fields
-            idle = [name for name in _STEERING if getattr(self, name) != fields[name].default]
-            if idle:
-                raise ValueError(f"{idle[0]} is given, but only a policy has one: add --policy NAME")
-        elif not self.policy.isprintable() or len(self.policy) > _LONGEST_SHOWN:
-            raise ValueError(f"policy should be NAME[:OPTION=VALUE,...], at most {_LONGEST_SHOWN} characters")
-        calls = any(text.replace(" ", "").endswith(":webhook") for text in self.trigger)
-        if calls != bool(self.webhook):
-            raise ValueError(
-                "a trigger calls a webhook, but its address is missing: give --webhook URL, or set TRIMTAB_WEBHOOK"
-                if calls
-                else "webhook is given, but no trigger calls it: end one with :webhook"
-            )
-        address = urlsplit(self.webhook)
-        if self.webhook and (address.scheme not in ("http", "https") or not address.hostname):
-            raise ValueError("webhook should look like http://host:port/path (what was given is not shown)")
-        if self.webhook_artefact and not self.webhook:
-            raise ValueError("webhook_artefact is given, but there is no webhook: add --webhook URL")
-        if self.answers is not None and not (self.policy or self.trigger):
-            raise ValueError("answers is given, but nothing asks: add a --trigger, or a --policy that may ask")
-        if self.deadline:
-            read_deadline(self.deadline, 0.0)
-        if self.budget_usd is not None and price_of(self.prices, self.model or self.provider) is None:
-            raise ValueError(
-                f"budget_usd needs the price of the model {self.model or self.provider}: give it in the configuration "
-                f'file, as a table [prices."{self.model or self.provider}"] with input and output in USD per million '
-                "tokens"
-            )
-        for name in ("strategies", "scorers"):
-            if not getattr(self, name):
-                raise ValueError(f"{name} should name at least one, but is empty")
-        if self.store:
-            require_lasting(self.store)
+        check_together(self)
         return self
 
     @property
@@ -301,7 +245,7 @@ def load_config(options: Mapping[str, Any] | None = None, file: Path | None = No
         If the file cannot be read, or any setting is unknown or unusable: a sentence each, naming where it came from.
     """
     given = {name: value for name, value in (options or {}).items() if value is not None}
-    source, values = _read_file(file)
+    source, values = read_file(file, RunConfig.model_fields["strategies"].default)
     variables = _variables()
     token = _file_values.set(values)
     try:
@@ -321,53 +265,12 @@ def _variables() -> dict[str, str]:
     found = {}
     for variable, value in os.environ.items():
         upper = variable.upper()
-        if not upper.startswith(_PREFIX) or upper == _CONFIG_VARIABLE or not value:
+        if not upper.startswith(_PREFIX) or upper == CONFIG_VARIABLE or not value:
             continue
         if upper not in known:
             raise InputError(f"the environment variable {variable} is no setting of trimtab{_hint(upper, known)}")
         found[known[upper]] = variable
     return found
-
-
-def _read_file(file: Path | None) -> tuple[str, dict[str, Any]]:
-    named = file or (Path(os.environ[_CONFIG_VARIABLE]) if os.environ.get(_CONFIG_VARIABLE) else None)
-    path = named or Path(CONFIG_FILE)
-    if named is None and not path.exists():
-        return str(path), {}
-    try:
-        values = tomllib.loads(path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n"))
-    except FileNotFoundError:
-        raise InputError(f"there is no configuration file {path}") from None
-    except OSError as error:
-        raise InputError(f"the configuration file {path} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"the configuration file {path} must be UTF-8, but byte {error.start} is not") from error
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise InputError(f"the configuration file {path} is not valid TOML: {error}") from error
-    if "strategy_tables" in values:
-        raise InputError(f"{path}: strategies are defined in tables [strategies.NAME]")
-    return str(path), _with_strategies(values, str(path))
-
-
-def _with_strategies(values: dict[str, Any], path: str) -> dict[str, Any]:
-    """Part ``[strategies.NAME]`` tables from the list of names: in the file, both live under ``strategies``."""
-    tables = values.get("strategies")
-    if not isinstance(tables, dict):
-        return values
-    values = {name: value for name, value in values.items() if name != "strategies"}
-    use = tables.get("use")
-    if use is not None and not isinstance(use, dict):
-        tables = {name: table for name, table in tables.items() if name != "use"}
-        values["strategies"] = use
-    else:
-        values["strategies"] = list(dict.fromkeys([*RunConfig.model_fields["strategies"].default, *tables]))
-    for name, table in tables.items():
-        if not isinstance(table, dict):
-            raise InputError(
-                f"{path}: strategies.{name} should be a table [strategies.{name}] with an instruction, "
-                f"but is {_shown(table)}; the names to run go into strategies.use"
-            )
-    return {**values, "strategy_tables": tables}
 
 
 def _sentence(problem: Any, options: Mapping[str, Any], variables: Mapping[str, str], file: str) -> str:
@@ -388,7 +291,7 @@ def _sentence(problem: Any, options: Mapping[str, Any], variables: Mapping[str, 
         return f"{where} is no setting of trimtab{_hint(name, RunConfig.model_fields)}"
     if message.startswith("Input "):
         message = message.removeprefix("Input ")
-    return f"{origin} {message[0].lower()}{message[1:]}, but is {_shown(problem['input'])}"
+    return f"{origin} {message[0].lower()}{message[1:]}, but is {shown(problem['input'])}"
 
 
 def _in_table(problem: Any, where: str) -> str:
@@ -397,12 +300,7 @@ def _in_table(problem: Any, where: str) -> str:
     if problem["type"] == "extra_forbidden":
         return f"{where} is no setting of trimtab{_hint(str(problem['loc'][-1]), Price.model_fields)}"
     message = str(problem["msg"]).removeprefix("Value error, ").removeprefix("Input ")
-    return f"{where} {message[0].lower()}{message[1:]}, but is {_shown(problem['input'])}"
-
-
-def _shown(value: object) -> str:
-    text = repr(str(value)) if isinstance(value, Path) else repr(value)
-    return text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "..."
+    return f"{where} {message[0].lower()}{message[1:]}, but is {shown(problem['input'])}"
 
 
 def _hint(name: str, known: Mapping[str, Any]) -> str:
