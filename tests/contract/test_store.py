@@ -303,6 +303,7 @@ def test_any_number_of_judgements_is_bounded(store: Store) -> None:
 
 
 def test_meta_is_amended_key_by_key_and_read_alone(store: Store, make_store: MakeStore) -> None:
+    began = time.time()
     store.add_sessions([session("other")])
     store.append(iteration(index=0, meta={"a": 1, "b": {"c": "ü\x00"}}))
     store.append(iteration(index=2))
@@ -313,13 +314,16 @@ def test_meta_is_amended_key_by_key_and_read_alone(store: Store, make_store: Mak
     assert first == replace(before[0], meta={"a": 2, "b": {"c": "ü\x00"}, "d": "new"})
     assert others == before[1:]
     assert list(store.metas()) == [record.meta for record in store.iterations()]
+    outlined = [(one.session_id, one.index, one.strategy, one.status, one.reason, one.meta) for one in store.outlines()]
+    assert outlined == [(r.session_id, r.index, r.strategy, r.status, r.reason, r.meta) for r in store.iterations()]
+    assert all(began - 60 < one.recorded_at < time.time() + 60 for one in store.outlines())
     for name, index in (("EF/a/0", 1), ("nobody", 0)):
         with pytest.raises(StoreError, match=r"no iteration \d in the store|not in the store"):
             store.amend(name, index, {"a": 1})
     with pytest.raises(StoreError, match="must be made of JSON values"):
         store.amend("EF/a/0", 0, {"a": object()})
     assert next(iter(store.iterations())) == first
-    assert list(make_store().metas()) == []
+    assert list(make_store().metas()) == list(make_store().outlines()) == []
 
 
 def test_one_owner_at_a_time_holds_a_session(store: Store) -> None:

@@ -17,6 +17,9 @@ __all__ = ["application", "main"]
 _COMMANDS = {
     "run": ("run", "run", "Run sessions, score them, fit, report."),
     "resume": ("resume", "resume", "Go on with a run from where it stopped."),
+    "status": ("status", "status", "Say how far a run is, and how to go on."),
+    "sessions": ("sessions", "sessions", "List the sessions of a store."),
+    "show": ("show", "show", "Show a session, iteration by iteration."),
     "import": ("data", "import_", "Bring recorded sessions into a store."),
     "fit": ("fit", "fit", "Fit and print the dynamics of a source."),
     "audit": ("audit", "audit", "Ask whether it is dynamics, and whether a fit may be believed."),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,9 +12,10 @@ import numpy as np
 from trimtab.control.decision import Decision
 from trimtab.control.live import PilotSession
 from trimtab.control.pilot import Pilot
-from trimtab.core.records import Iteration, Session
+from trimtab.core.records import Iteration
 from trimtab.errors import InputError, StoreError
 from trimtab.sessions.course import Intake
+from trimtab.sessions.inspection import find_session
 from trimtab.sessions.steering import in_rounds, pilot_from, round_size
 from trimtab.sessions.watch import was_set_aside
 from trimtab.store.base import Store
@@ -25,7 +25,6 @@ __all__ = ["Explanation", "Moment", "explain"]
 SCHEMA = "trimtab.explanation/1"
 
 _TOLERANCE = 1e-6  # relative: other processors add up in another order
-_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +146,7 @@ def explain(store: Store, session_id: str) -> Explanation:
     settings = {} if experiment is None else experiment.settings
     pilot = pilot_from(settings, store.url)
     sessions = store.sessions()
-    _require(session_id, sessions)
+    planned = find_session(sessions, session_id)
     learned = 0
     for part in in_rounds(sessions, round_size(settings)):
         opened = [pilot.session(one.id) for one in part]
@@ -164,7 +163,6 @@ def explain(store: Store, session_id: str) -> Explanation:
     records = list(store.iterations(session_id))
     if not records:
         raise InputError(f"the session {session_id!r} has not begun yet: run trimtab run again to go on")
-    planned = next(one for one in sessions if one.id == session_id)
     known = pilot.session(session_id).known
     return Explanation(
         session_id,
@@ -175,15 +173,6 @@ def explain(store: Store, session_id: str) -> Explanation:
         dict(zip(known.strategies, known.steps.tolist(), strict=True)),
         tuple(_moments(pilot, pilot.session(session_id), records)),
     )
-
-
-def _require(session_id: str, sessions: Sequence[Session]) -> None:
-    names = [one.id for one in sessions]
-    if session_id not in names:
-        close = difflib.get_close_matches(session_id, names, n=_SHOWN, cutoff=0.0)
-        raise InputError(
-            f"there is no session {session_id!r:.200}; there are {len(names):,}, such as {', '.join(close)}"
-        )
 
 
 def _moments(pilot: Pilot, session: PilotSession, records: Sequence[Iteration]) -> list[Moment]:

@@ -11,7 +11,7 @@ from trimtab.core.records import Iteration, Session
 from trimtab.core.trajectories import Trajectories
 from trimtab.store.leases import Lease
 
-__all__ = ["Experiment", "Store"]
+__all__ = ["Experiment", "Outline", "Store"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,25 @@ class Experiment:
     name: str
     space: ObjectiveSpace
     settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """One iteration without its texts and scores; see `trimtab.core.records.Iteration`.
+
+    Parameters
+    ----------
+    recorded_at
+        When it was stored, in seconds since 1970 by the clock of who wrote it.
+    """
+
+    session_id: str
+    index: int
+    strategy: str
+    status: str
+    reason: str
+    meta: Mapping[str, Any]
+    recorded_at: float
 
 
 class Store(Protocol):
@@ -84,6 +103,10 @@ class Store(Protocol):
 
     def metas(self) -> Iterator[Mapping[str, Any]]:
         """Yield the meta of every iteration, by session, then index, without its texts and scores."""
+        ...
+
+    def outlines(self) -> Iterator[Outline]:
+        """Yield every iteration by session, then index, without its texts and scores."""
         ...
 
     def last_iterations(self, sessions: Iterable[str] | None = None) -> dict[str, Iteration]:

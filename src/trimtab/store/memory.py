@@ -11,7 +11,7 @@ from typing import Any
 from trimtab.core.records import Iteration, Session
 from trimtab.core.trajectories import Trajectories
 from trimtab.errors import LeaseError, SourceError, StoreError
-from trimtab.store.base import Experiment
+from trimtab.store.base import Experiment, Outline
 from trimtab.store.codec import (
     Row,
     amended,
@@ -108,6 +108,7 @@ class MemoryStore:
         experiment = self.experiment()
         space = experiment.space if experiment else None
         records = [(i.session_id, encode_iteration(i), encode_scores(i, space)) for i in iterations]
+        now = time.time()
         with self._lock:
             new: set[tuple[str, int]] = set()
             for session_id, row, _ in records:
@@ -120,7 +121,7 @@ class MemoryStore:
                     )
                 new.add(at)
             for session_id, row, scores in records:
-                self._iterations.setdefault(session_id, {})[row["iteration"]] = (row, scores)
+                self._iterations.setdefault(session_id, {})[row["iteration"]] = ({**row, "recorded_at": now}, scores)
 
     def amend(self, session_id: str, index: int, more: Mapping[str, Any]) -> None:
         """Set keys of a stored iteration's meta; ``StoreError`` if there is no such iteration."""
@@ -136,6 +137,13 @@ class MemoryStore:
         for session_id in list(self._sessions):
             for _, (row, _) in sorted(self._iterations.get(session_id, {}).items()):
                 yield json.loads(row["meta"])
+
+    def outlines(self) -> Iterator[Outline]:
+        """Yield every iteration by session, then index, without its texts and scores."""
+        for session_id in list(self._sessions):
+            for t, (row, _) in sorted(self._iterations.get(session_id, {}).items()):
+                texts = row["strategy"], row["status"], row["reason"]
+                yield Outline(session_id, t, *texts, json.loads(row["meta"]), row["recorded_at"])
 
     def last_iterations(self, sessions: Iterable[str] | None = None) -> dict[str, Iteration]:
         """Return the iteration of highest index of each started session, or of those named, by session id."""

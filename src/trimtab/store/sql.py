@@ -16,7 +16,7 @@ from trimtab.core.records import RESTARTED, Iteration, Session
 from trimtab.core.trajectories import Trajectories
 from trimtab.errors import SourceError, StoreError
 from trimtab.store import schema, sql_leases
-from trimtab.store.base import Experiment
+from trimtab.store.base import Experiment, Outline
 from trimtab.store.codec import (
     Row,
     amended,
@@ -245,6 +245,17 @@ class SqlStore:
         rows = schema.iteration.c
         query = select(rows.meta).order_by(rows.session_key, rows.iteration)
         yield from map(json.loads, self._database.read(lambda connection: list(connection.scalars(query))))
+
+    def outlines(self) -> Iterator[Outline]:
+        """Yield every iteration by session, then index, without its texts and scores."""
+        rows, sessions = schema.iteration.c, schema.session.c
+        columns = (sessions.id, rows.iteration, rows.strategy, rows.status, rows.reason, rows.meta, rows.recorded_at)
+        query = select(*columns).join(schema.session, sessions.key == rows.session_key)
+        query = query.order_by(rows.session_key, rows.iteration)
+        for name, t, strategy, status, reason, meta, at in self._database.read(
+            lambda connection: connection.execute(query).all()
+        ):
+            yield Outline(name, t, strategy, status, reason, json.loads(meta), at)
 
     def last_iterations(self, sessions: Iterable[str] | None = None) -> dict[str, Iteration]:
         """Return the iteration of highest index of each started session, or of those named, by session id."""

@@ -1,0 +1,136 @@
+"""``trimtab status``: how far the run in a store is, and how to go on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from trimtab.cli.options import Store, store_at
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from rich.console import RenderableType
+
+    from trimtab.sessions.inspection import Overview
+
+__all__ = ["status"]
+
+_REASONS = 5
+
+
+def status(
+    store: Store = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON document (trimtab.status/1) instead.")
+    ] = False,
+) -> None:
+    """Say how far the run in a store is, what failed and what it took, who works on it, and how to go on."""
+    import json
+
+    from rich.console import Group
+
+    from trimtab.cli.output import print_blocks, say_json
+    from trimtab.sessions.inspection import overview
+    from trimtab.store.open import open_store
+
+    url = store_at(store)
+    opened = open_store(url)
+    try:
+        found = overview(opened)
+    finally:
+        opened.close()
+    if as_json:
+        say_json(json.dumps(found.to_dict(), indent=2, ensure_ascii=False, allow_nan=False))
+        return
+    print_blocks(Group(*_blocks(found, store)))
+
+
+def _blocks(found: Overview, place: str | None) -> Iterator[RenderableType]:
+    from rich.text import Text
+
+    from trimtab.estimation.layout import listed, paragraph, plain
+
+    yield Text(plain(f"{found.name or 'nothing yet'}, in {found.url}"), style="bold")
+    if found.is_run:
+        yield from map(paragraph, _settings(found.settings))
+    elif files := [str(one.get("file")) for one in found.settings.get("imports", ())]:
+        yield paragraph(f"imported from {', '.join(files[:_REASONS])}{' and others' if len(files) > _REASONS else ''}")
+    if found.standings:
+        yield _table(found)
+    shown, more = found.reasons[:_REASONS], found.reasons[_REASONS:]
+    lines = [f"{count:,} x {reason}" for reason, count in shown]
+    if more:
+        lines.append(f"{sum(count for _, count in more):,} for {len(more):,} other reasons")
+    yield from listed("Why iterations failed", lines)
+    yield from listed("Now", _now(found, place))
+
+
+def _settings(settings: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what a run was told, in short."""
+    from trimtab.errors import InputError
+    from trimtab.providers.registry import provider_label
+
+    try:
+        provider = provider_label(settings["provider"])
+    except InputError:
+        provider = f"{settings['provider']} (not installed here)"
+    told = [f"provider {provider}"]
+    told += [f"{name} {settings[name]}" for name in ("model", "base_url") if settings.get(name)]
+    yield ", ".join(told)
+    size = f"{settings['sessions']:,} sessions x {settings['iterations']:,} iterations"
+    names = f"strategies {', '.join(settings['strategies'])}"
+    steered = f"policy {settings['policy']} over {names}" if settings.get("policy") else names
+    yield f"{steered} x {size}, tasks {settings['tasks']}, seed {settings['seed']}"
+    yield f"scorers {', '.join(settings['scorers'])}; objectives {', '.join(settings['objectives'])}"
+
+
+def _table(found: Overview) -> RenderableType:
+    from rich.text import Text
+
+    from trimtab.estimation.layout import plain, table
+    from trimtab.sessions.inspection import STATES
+
+    arms = found.by_arm()
+    there = [state for state in STATES if any(one.state == state for one in found.standings)]
+    made = table("", ["policy" if found.settings.get("policy") else "strategy", "sessions", *there, "stored", "failed"])
+    rows = [*arms.items(), ("in all", [*found.standings])] if len(arms) > 1 else [*arms.items()]
+    for arm, of_arm in rows:
+        numbers = [
+            len(of_arm),
+            *(sum(one.state == state for one in of_arm) for state in there),
+            sum(one.stored for one in of_arm),
+            sum(one.failed for one in of_arm),
+        ]
+        made.add_row(Text(plain(arm)), *(f"{number:,}" for number in numbers))
+    return made
+
+
+def _now(found: Overview, place: str | None) -> Iterator[str]:
+    """Yield what was taken, when something last happened, who is at work, and how to go on."""
+    spent = found.spent
+    if spent.tokens or spent.usd:
+        yield f"taken: {spent}"
+    if found.recorded_at is not None:
+        yield f"last stored: {_when(found.recorded_at)}"
+    for host, process, sessions in found.processes:
+        yield f"process {process} on {host} is at work on {sessions:,} session{'' if sessions == 1 else 's'}"
+    given = "" if place is None else f" {place}"
+    if not found.standings:
+        yield "there is nothing in it: trimtab run or trimtab import fill it"
+    elif found.complete:
+        yield f"{'complete: ' if found.is_run else ''}trimtab report {found.url} shows what it says"
+    elif not found.processes:
+        yield f"to go on: trimtab resume{given}"
+
+
+def _when(seconds: float) -> str:
+    """Return a moment, and how long ago it was."""
+    from datetime import UTC, datetime
+
+    ago = max(int(datetime.now(UTC).timestamp() - seconds), 0)
+    units = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
+    length, unit = next(((ago // size, unit) for size, unit in units if ago >= size), (0, "second"))
+    at = datetime.fromtimestamp(seconds, UTC)
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC, {length} {unit}{'' if length == 1 else 's'} ago"

@@ -1,0 +1,274 @@
+"""``trimtab status``, ``sessions`` and ``show``, as a user gives them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from support.cli import trimtab
+from support.records import experiment, iterations, session
+from trimtab.core.objectives import ObjectiveSpace
+from trimtab.core.records import RESTARTED, Evidence, Iteration, Score, Session
+from trimtab.sessions.config import load_config
+from trimtab.sessions.experiment import run_experiment
+from trimtab.sessions.inspection import best_of, overview
+from trimtab.store.base import Experiment
+from trimtab.store.leases import new_owner
+from trimtab.store.memory import MemoryStore
+from trimtab.store.open import open_store
+
+SMALL = {"sessions": 2, "iterations": 3, "seed": 4, "strategies": "EF,SF", "tasks": "builtin:calculator"}
+
+
+@pytest.fixture(autouse=True)
+def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def run(out: str = "trimtab-out", **given: object) -> None:
+    assert run_experiment(load_config({**SMALL, "out": out, **given})).ended == "complete"
+
+
+def made(
+    index: int, security: float | None, artefact: str, status: str = "ok", reason: str = "", **meta: object
+) -> Iteration:
+    score = Score("security", security, "failed" if security is None else "ok", reason)
+    return Iteration(
+        "EF/a/0",
+        index,
+        "EF",
+        artefact,
+        (replace(score, evidence=(Evidence("eval", -2.5, 3, "runs what it is given"),)),),
+        status,  # type: ignore[arg-type]
+        reason,
+        answer=f"answer {index}" if index else None,
+        extraction="start" if index == 0 else "fence",
+        meta=meta,
+    )
+
+
+def small_store(url: str, *records: Iteration, **settings: object) -> None:
+    store = open_store(url, create=True)
+    store.set_experiment(Experiment("small", ObjectiveSpace(["security"]), settings))
+    store.add_sessions([Session("EF/a/0", "a", "EF", 0, "tiny")])
+    store.extend(records)
+    store.close()
+
+
+def test_status_of_a_run_from_beginning_to_end(capsys) -> None:
+    run()
+    done = trimtab(capsys, "status")
+    assert (done.code, done.err) == (0, "")
+    assert "run on rewriter, in sqlite:///trimtab-out/trimtab.db" in done.out
+    assert "provider rewriter (Embedded stand-in for an LLM, not an LLM)" in done.out
+    assert "strategies EF, SF x 2 sessions x 3 iterations, tasks builtin:calculator, seed 4" in done.out
+    lines = [line.split() for line in done.out.splitlines()]
+    assert ["strategy", "sessions", "done", "stored", "failed"] in lines
+    assert any(line[:4] == ["EF", "2", "2", "6"] for line in lines)
+    assert any(line[:5] == ["in", "all", "4", "4", "12"] for line in lines)
+    assert "complete: trimtab report sqlite:///trimtab-out/trimtab.db" in done.out
+    assert "seconds ago" in done.out or "second ago" in done.out
+
+    store = open_store("sqlite:///trimtab-out/trimtab.db", create=True)
+    found = store.experiment()
+    store.set_experiment(replace(found, settings={**found.settings, "iterations": 5}))
+    store.add_sessions([Session("EF/calculator/2", "calculator", "EF", 2)])
+    owner = new_owner()
+    store.claim(owner, ["EF/calculator/0", "EF/calculator/1"], 60)
+    said = trimtab(capsys, "status", "trimtab-out").out
+    assert ["strategy", "sessions", "not", "begun", "under", "way", "stored", "failed"] in map(
+        str.split, said.splitlines()
+    )
+    assert "is at work on 2 sessions" in said
+    assert "to go on" not in said
+    document = json.loads(trimtab(capsys, "status", "trimtab-out", "--json").out)
+    assert document["arms"]["EF"]["under way"] == 2
+    assert document["arms"]["EF"]["not begun"] == 1
+    assert document["processes"][0]["sessions"] == 2
+    store.release(owner)
+    store.close()
+    assert "to go on: trimtab resume trimtab-out/trimtab.db" in trimtab(capsys, "status", "trimtab-out/trimtab.db").out
+
+
+def test_status_counts_failures_by_reason_and_what_was_taken(capsys) -> None:
+    small_store(
+        "sqlite:///s.db",
+        made(0, 1.0, "a"),
+        made(1, None, "a", "failed", "syntax error on line 3 of it", cost_usd=0.25, finish_reason="stop",
+             prompt_tokens=10, completion_tokens=5),
+        made(2, None, "a", "failed", "syntax error on line 4", finish_reason="stop"),
+        made(3, None, "a", "failed"),
+    )  # fmt: skip
+    done = trimtab(capsys, "status", "s.db")
+    assert "2 x syntax error\n" in done.out
+    assert "1 x no reason given" in done.out
+    assert "at least 15 tokens, at least $0.250 (1 answer of unknown usage)" in done.out
+    spent = json.loads(trimtab(capsys, "status", "sqlite:///s.db", "--json").out)["spent"]
+    assert (spent["prompt_tokens"], spent["usd"], spent["of_unknown_usage"]) == (10, 0.25, 1)
+
+
+def test_steered_sessions_stand_where_their_decisions_say() -> None:
+    store = MemoryStore()
+    settings = {"iterations": 5, "fingerprints": {}, "policy": "rules"}
+    store.set_experiment(Experiment("steered", ObjectiveSpace(["security"]), settings))
+    for name, action in (("go", "continue"), ("stop", "stop"), ("ask", "ask"), ("odd", None), ("worse", 7)):
+        store.add_sessions([Session(name, strategy="rules")])
+        store.append(replace(made(0, 1.0, "a", decision={"action": action, "keep": 0}), session_id=name))
+    store.append(replace(made(1, 1.0, "a", decision="nonsense"), session_id="worse"))
+    states = {one.session.id: one.state for one in overview(store).standings}
+    assert states == {"go": "under way", "stop": "done", "ask": "waits", "odd": "under way", "worse": "under way"}
+
+
+def test_sessions_are_listed_and_chosen(capsys) -> None:
+    run()
+    done = trimtab(capsys, "sessions", "--limit", 3)
+    assert done.code == 0, done.err
+    assert "3 of 4 sessions; 1 more with --limit 0. trimtab show SESSION shows one." in done.out
+    every = json.loads(trimtab(capsys, "sessions", "trimtab-out", "--json").out)
+    assert [one["id"] for one in every["sessions"]] == [f"{s}/calculator/{i}" for i in range(2) for s in ("EF", "SF")]
+    store = open_store("sqlite:///trimtab-out/trimtab.db")
+    for one in every["sessions"]:
+        records = list(store.iterations(one["id"]))
+        scored = [r for r in records if r.scores[0].value is not None]
+        assert one["first_scores"]["security"] == records[0].scores[0].value
+        assert one["last_scores"]["security"] == scored[-1].scores[0].value
+        assert (one["status"], one["last"], one["stored"]) == ("done", 3, 3)
+        assert one["best"] == best_of(records, store.experiment().space)
+    store.close()
+    only = trimtab(capsys, "sessions", "--strategy", "SF", "--task", "calculator", "--status", "done", "--limit", 0)
+    assert "2 of 4 sessions. trimtab" in only.out
+    assert "EF/" not in only.out
+    assert "0 of 4 sessions." in trimtab(capsys, "sessions", "--status", "under way").out
+
+
+def test_the_best_iterate_goes_by_scale_direction_and_decision() -> None:
+    space = ObjectiveSpace(["quality:0:10", "cost:0:100:min"])
+
+    def at(index: int, quality: float | None, cost: float, status: str = "ok", **meta: object) -> Iteration:
+        scores = (Score("quality", quality, "ok" if quality is not None else "failed"), Score("cost", cost))
+        return Iteration("s", index, "A", "", scores, status, meta=meta)  # type: ignore[arg-type]
+
+    records = [at(0, 5, 50), at(1, 6, 70), at(2, 5, 30), at(3, 5, 30), at(4, 9, 0, "failed"), at(5, None, 0)]
+    assert best_of(records, space) == 2
+    assert best_of([at(0, 5, 50), at(1, 6, 40, decision={"keep": 0})], space) == 0
+    assert best_of([], space) is None
+    assert best_of(records, ObjectiveSpace(["quality:0:10", "cost:0:inf:min"])) is None
+    assert best_of(records[:2], ObjectiveSpace(["cost:0:inf:min"])) == 0
+
+
+def test_a_session_is_shown_with_scores_changes_and_differences(capsys) -> None:
+    small_store(
+        "sqlite:///s.db",
+        made(0, 1.0, "one\ntwo\nthree"),
+        made(1, 2.5, "one\n2\nthree", prompt_tokens=1000, completion_tokens=5),
+        made(2, None, "one\n2\nthree", "failed", "no code in the answer"),
+        made(3, 2.0, "one\n2\nthree", unchanged=True, decision={"action": "stop", "reason": "no gain", "keep": 1}),
+        replace(made(4, 0.5, "ONE\ntwo\nthree"), meta={RESTARTED: 0}),
+    )
+    done = trimtab(capsys, "show", "EF/a/0", "--store", "s.db")
+    assert (done.code, done.err) == (0, "")
+    lines = [" ".join(line.split()) for line in done.out.splitlines()]
+    assert "task a, strategy EF, model tiny, replicate 0" in lines
+    assert "The best iterate is that of iteration 1." in lines
+    assert "0 start 1.00 0 ok" in lines
+    assert "1 EF 2.50 (+1.50) 1,005 ok" in lines
+    assert "2 EF – 0 failed: no code in the answer" in lines
+    assert "3 EF 2.00 0 ok; nothing changed; then stop: no gain" in lines
+    assert "4 EF from 0 0.50 (-0.50) 0 ok" in lines
+    first, last = lines.index("changes to the artefact of t = 0"), len(lines) - lines[::-1].index("-one")
+    assert lines[first + 1 : first + 6] == ["@@ -1,3 +1,3 @@", "one", "-two", "+2", "three"]
+    assert lines[last - 1 : last + 1] == ["-one", "+ONE"]
+    assert "t = 2" not in lines
+    assert "t = 3" not in lines
+    assert "answer 1" not in done.out
+
+    more = trimtab(
+        capsys, "show", "EF/a/0", "--store", "s.db", "-t", 1, "--evidence", "--answer", "--artefact", "--no-diff"
+    )
+    shown = [" ".join(line.split()) for line in more.out.splitlines()]
+    assert "security: 2.50" in shown
+    assert "eval -2.50 3 runs what it is given" in shown
+    assert "answer 1" in shown
+    assert "+2" not in shown
+    assert not any(line.startswith("4 EF") for line in shown)
+
+    document = json.loads(trimtab(capsys, "show", "EF/a/0", "--store", "s.db", "--json").out)
+    assert [one["base"] for one in document["iterations"]] == [None, 0, 1, 2, 0]
+    assert document["iterations"][1]["artefact"] == "one\n2\nthree"
+    assert document["iterations"][1]["scores"][0]["evidence"][0]["rule"] == "eval"
+
+
+def test_long_texts_are_shortened_unless_all_is_asked_for(capsys) -> None:
+    text = "\n".join(f"line {i}" for i in range(100)) + "\n" + "x" * 500
+    small_store("sqlite:///s.db", made(0, 1.0, "-"), made(1, 1.0, text), made(2, 1.0, "y\n" * 9000))
+    short = trimtab(capsys, "show", "EF/a/0", "--store", "s.db", "--artefact", "-t", 1)
+    assert "61 more lines: --full shows them" in short.out
+    assert "line 99" not in short.out
+    whole = trimtab(capsys, "show", "EF/a/0", "--store", "s.db", "--artefact", "-t", 1, "--full")
+    assert "more lines" not in whole.out
+    assert whole.out.count("x") >= 1000
+    tail = trimtab(capsys, "show", "EF/a/0", "--store", "s.db", "-t", 2, "--full")
+    assert "(only the first 4,000 lines are compared)" in tail.out
+
+
+def test_mistakes_are_one_sentence_and_exit_code_1(capsys) -> None:
+    small_store("sqlite:///s.db", made(0, 1.0, "a"))
+    new = open_store("sqlite:///new.db", create=True)
+    new.close()
+    for arguments, said in (
+        (["show", "EF/a/1", "--store", "s.db"], "there is no session 'EF/a/1'; there are 1, such as EF/a/0"),
+        (["show", "EF/a/0", "--store", "s.db", "-t", "1"], "session 'EF/a/0' has no iteration 1; it has 0 to 0"),
+        (["show", "EF/a/0", "--store", "new.db"], "there is no session 'EF/a/0', because the store holds none yet"),
+        (["show", "EF/a/0"], "there is no store at trimtab-out/trimtab.db"),
+        (["sessions", "s.db", "--task", "b"], "no session has the task 'b'; there are a"),
+        (["sessions", "s.db", "--status", "gone"], "--status is one of 'not begun', 'under way'"),
+        (["sessions", "s.db", "--limit", "-1"], "--limit is a number of sessions, or 0 for all, but got -1"),
+        (["status", "nowhere"], "no store at 'nowhere': there is no such file or folder"),
+    ):
+        done = trimtab(capsys, *arguments)
+        assert (done.code, done.out) == (1, ""), said
+        assert said in done.err
+    empty = trimtab(capsys, "status", "new.db")
+    assert "there is nothing in it: trimtab run or trimtab import fill it" in empty.out
+    assert "0 of 0 sessions." in trimtab(capsys, "sessions", "new.db").out
+
+
+def test_imported_stores_are_shown_too(capsys) -> None:
+    rows = [{"session_id": "s", "iteration": t, "quality": 3 + t, "text": f"x = {t}\n"} for t in range(3)]
+    Path("log.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    assert trimtab(capsys, "import", "log.jsonl", "--store", "sqlite:///i.db").code == 0
+    status = trimtab(capsys, "status", "i.db").out
+    assert "imported from log.jsonl" in status
+    assert "recorded" in status
+    assert "complete:" not in status
+    assert "3.00 → 5.00" in trimtab(capsys, "sessions", "i.db").out
+    assert "+x = 2" in trimtab(capsys, "show", "s", "--store", "i.db").out
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_whatever_a_store_holds_can_be_shown(capsys, tmp_path_factory, data: st.DataObject) -> None:
+    path = tmp_path_factory.mktemp("any") / "s.db"
+    store = open_store(f"sqlite:///{path}", create=True)
+    store.set_experiment(experiment(**data.draw(st.sampled_from([{}, {"imports": [{"file": "\x1b[2J"}]}]))))
+    store.add_sessions([session("\x1b]0;evil\x07", task_id="\u202e", strategy="\x9b2J")])
+    records = data.draw(iterations("\x1b]0;evil\x07"))
+    odd = data.draw(st.sampled_from(["x", -1, 10**20, None, [], 0]))
+    store.extend(replace(record, meta={**record.meta, RESTARTED: odd}) for record in records)
+    store.close()
+    for arguments in (
+        ["status", path],
+        ["sessions", path],
+        ["sessions", path, "--json"],
+        ["show", "\x1b]0;evil\x07", "--store", path, "--evidence", "--answer", "--artefact", "--full"],
+        ["show", "\x1b]0;evil\x07", "--store", path, "--json"],
+    ):
+        done = trimtab(capsys, *arguments)
+        assert done.code == 0, done.err
+        assert not set(done.out) & {"\x1b", "\x07", "\x9b", "\u202e", "\x00", "\x7f"}
+    assert len(json.loads(done.out)["iterations"]) == len(records)
