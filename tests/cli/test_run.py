@@ -112,7 +112,7 @@ def test_a_store_that_holds_more_than_asked_for_is_said_to_be_analysed_whole(cap
     [
         (("--strategies", "XX"), "no strategy is called 'XX'; there are EF, SF, FF, AI"),
         (("--tasks", "nowhere"), "there is no file or folder of tasks at 'nowhere'"),
-        (("--scorers", "taste"), "no scorer is called 'taste'; there are lexical, python-static"),
+        (("--scorers", "taste"), "no scorer is called 'taste'; there are judge, lexical, python-static"),
         (("--objectives", "beauty"), "no scorer gives the objective 'beauty'"),
         (("--provider", "oracle"), "--provider should be one of openai, rewriter"),
         (("--provider", "openai"), "provider openai needs the name of a model"),

@@ -10,6 +10,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -387,3 +388,60 @@ def test_many_requests_share_the_provider() -> None:
 
     with serving(chat(echo)) as server:
         assert asyncio.run(many(server)) == [str(i) for i in range(40)]
+
+
+SCHEMA = {"type": "object", "properties": {"score": {"type": "number"}}, "required": ["score"]}
+
+
+def asking_twice(handle: Callable[[dict[str, Any]], Reply], schemas: list[Any]) -> tuple[Served, list[Any]]:
+    """Ask one provider with each schema in turn, and return the server and what came back."""
+
+    async def all_of(url: str) -> list[Any]:
+        provider, found = provider_at(url), []
+        for schema in schemas:
+            try:
+                found.append((await provider.complete(replace(REQUEST, schema=schema))).text)
+            except ProviderError as error:
+                found.append(str(error))
+        await provider.aclose()
+        return found
+
+    with serving(handle) as served:
+        return served, asyncio.run(all_of(served.url))
+
+
+def test_a_schema_is_sent_strictly() -> None:
+    served, found = asking_twice(chat(lambda _: Completion("{}")), [SCHEMA, None])
+    assert found == ["{}", "{}"]
+    shape = {"name": "answer", "strict": True, "schema": SCHEMA}
+    assert served.bodies[0]["response_format"] == {"type": "json_schema", "json_schema": shape}
+    assert "response_format" not in served.bodies[1]
+
+
+def test_an_endpoint_that_takes_no_schema_is_asked_without_and_that_is_remembered() -> None:
+    def handle(body: dict[str, Any]) -> Reply:
+        if "response_format" in body:
+            return reply({"error": {"message": "unknown field response_format"}}, 400)(body)
+        return chat(lambda _: Completion("{}"))(body)
+
+    served, found = asking_twice(handle, [SCHEMA, SCHEMA])
+    assert found == ["{}", "{}"]
+    assert ["response_format" in body for body in served.bodies] == [True, False, False]
+
+
+def test_where_a_schema_was_taken_a_refusal_is_the_requests_own() -> None:
+    answers = iter(
+        [chat(lambda _: Completion("{}")), reply({"error": {"message": "no"}}, 400), chat(lambda _: Completion("{}"))]
+    )
+    served, found = asking_twice(lambda body: next(answers)(body), [SCHEMA, SCHEMA, SCHEMA])
+    assert found[0] == found[2] == "{}"
+    assert "refused the request with status 400" in found[1]
+    assert all("response_format" in body for body in served.bodies)
+
+
+def test_a_request_refused_with_and_without_its_schema_says_nothing_of_schemas() -> None:
+    answers = iter([reply({}, 400), reply({}, 400), chat(lambda _: Completion("{}"))])
+    served, found = asking_twice(lambda body: next(answers)(body), [SCHEMA, SCHEMA])
+    assert "refused the request with status 400" in found[0]
+    assert found[1] == "{}"
+    assert ["response_format" in body for body in served.bodies] == [True, False, True]

@@ -57,7 +57,7 @@ class Panel:
         if self.raises is not None and context.iteration == 2:
             raise self.raises
         scores = tuple(Score("taste", 1.0 + repeat, repeat=repeat) for repeat in (2, 0, 1))
-        return Judgement(self.judged or scores, {"prompt_tokens": 7})
+        return Judgement(self.judged or scores, ({"prompt_tokens": 7},))
 
     async def aclose(self) -> None:
         pass
@@ -131,7 +131,7 @@ def test_judges_wait_side_by_side_and_keep_their_judgements_apart() -> None:
             ("taste", 2, 3.0),
         ]
         assert record.values == {"length": record.scores[0].value, "taste": 2.0}
-        assert record.meta["panel"] == {"prompt_tokens": 7}
+        assert record.meta["judge"] == [{"prompt_tokens": 7}]
     assert store.trajectories().judgements.shape == (18, 2, 3)
 
 

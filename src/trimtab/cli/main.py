@@ -20,6 +20,7 @@ _COMMANDS = {
     "status": ("status", "status", "Say how far a run is, and how to go on."),
     "sessions": ("sessions", "sessions", "List the sessions of a store."),
     "show": ("show", "show", "Show a session, iteration by iteration."),
+    "presets": ("presets", "presets", "List the domains that are ready to run."),
     "import": ("data", "import_", "Bring recorded sessions into a store."),
     "fit": ("fit", "fit", "Fit and print the dynamics of a source."),
     "audit": ("audit", "audit", "Ask whether it is dynamics, and whether a fit may be believed."),

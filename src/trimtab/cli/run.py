@@ -54,6 +54,14 @@ def run(
             "What else the provider is told, as NAME=VALUE. No keys: they are stored with the run.", "NAME=VALUE,..."
         ),
     ] = None,
+    preset: Annotated[
+        str | None,
+        _option(
+            "Domain whose tasks, strategies, objectives and scorer are used where none are given; 'trimtab presets' "
+            "lists them.",
+            "NAME",
+        ),
+    ] = None,
     strategies: Annotated[str | None, _option("Names of the strategies to run, in order.", "NAME,NAME")] = None,
     strategy_files: Annotated[str | None, _option("TOML files that define more strategies.", "FILE,FILE")] = None,
     tasks: Annotated[
@@ -70,6 +78,12 @@ def run(
     scorers: Annotated[str | None, _option("Names of the scorers.", "NAME,NAME")] = None,
     objectives: Annotated[
         str | None, _option("Objectives to record, of those the scorers give. By default all.", "NAME,NAME")
+    ] = None,
+    judge_model: Annotated[
+        str | None, _option("Name of the model that the scorer 'judge' asks. By default the run's own.", "NAME")
+    ] = None,
+    judge_repeats: Annotated[
+        int | None, _option("How often each iteration is judged by the scorer 'judge'. By default once.", "N")
     ] = None,
     temperature: Annotated[
         float | None, _option("Sampling temperature. By default the provider's own.", "NUMBER")
@@ -242,12 +256,13 @@ def _clerks(settings: RunConfig, display: ProgressDisplay) -> list[Clerk]:
 
 
 def _announce(console: Console, settings: RunConfig) -> None:
+    from trimtab.judging.judge import JUDGE
     from trimtab.providers.registry import provider_label
     from trimtab.scoring.registry import scorer_label
 
     console.print(f"provider: {provider_label(settings.provider)}")
     for scorer in settings.scorers:
-        console.print(f"scorer: {scorer_label(scorer)}")
+        console.print(f"scorer: {scorer_label(scorer)}{_asked(settings) if scorer == JUDGE else ''}")
     strategies = "strategy" if len(settings.strategies) == 1 else "strategies"
     size = f"{_counted(settings.sessions, 'session')} x {_counted(settings.iterations, 'iteration')}"
     arms = f"{strategies} {', '.join(settings.strategies)} x {size}"
@@ -264,6 +279,16 @@ def _say_spending(console: Console, outcome: Outcome, settings: RunConfig) -> No
         console.print(f"  taken: {spent}{told}", markup=False)
     if in_all is not None:
         console.print(f"  with earlier runs: {in_all}", markup=False)
+
+
+def _asked(settings: RunConfig) -> str:
+    """Return which model judges, where, and how often, as the end of a line."""
+    from trimtab.sessions.scorers import judge_endpoint
+
+    provider, endpoint = judge_endpoint(settings)
+    at = f" at {endpoint.base_url}" if endpoint.base_url else ""
+    times = settings.judge_repeats or settings.judge.repeats
+    return f": {endpoint.model} by {provider}{at}, {_counted(times, 'judgement')} of each iteration"
 
 
 def _say_steering(console: Console, outcome: Outcome, settings: RunConfig) -> None:

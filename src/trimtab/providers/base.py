@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 __all__ = ["Completion", "Message", "Provider", "ProviderSettings", "Request"]
 
@@ -35,6 +35,9 @@ class Request:
         63-bit seed of this very request: an embedded provider is a pure function of the request because of it.
     stop
         Texts at which the answer ends; none of them is part of it.
+    schema
+        JSON schema that the answer is to keep to, for providers and endpoints that take one; others ignore it, so that
+        the messages have to ask for the same in words.
     """
 
     messages: tuple[Message, ...]
@@ -43,6 +46,7 @@ class Request:
     max_tokens: int | None = None
     seed: int = 0
     stop: tuple[str, ...] = ()
+    schema: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

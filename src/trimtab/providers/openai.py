@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from trimtab.errors import InputError, ProviderError
@@ -76,6 +77,7 @@ class OpenAIProvider:
         )
         self._settings = settings
         self._client: AsyncOpenAI | None = None
+        self._takes_schema: dict[str, bool] = {}
 
     def __repr__(self) -> str:
         return f"OpenAIProvider(model={self.model!r}, base_url={self.base_url!r})"
@@ -86,10 +88,30 @@ class OpenAIProvider:
         return f"the endpoint {self.base_url}" if self.base_url else "OpenAI's endpoint"
 
     async def complete(self, request: Request) -> Completion:
-        """Answer one request; ``ProviderError`` where the endpoint does not."""
+        """Answer one request; ``ProviderError`` where the endpoint does not.
+
+        Not every endpoint takes a schema. Until one has been taken for a model, a request that is refused for no reason
+        of its own is sent again without; if that is answered, none is sent to this model any more.
+        """
+        model = request.model or self.model
+        takes = None if request.schema is None else self._takes_schema.get(model)
+        if request.schema is None or takes is False:
+            return await self._sent(replace(request, schema=None), model)
+        try:
+            completion = await self._sent(request, model)
+        except ProviderError as error:
+            if takes or not error.suspect or error.again != "no":
+                raise
+        else:
+            self._takes_schema[model] = True
+            return completion
+        completion = await self._sent(replace(request, schema=None), model)
+        self._takes_schema[model] = False
+        return completion
+
+    async def _sent(self, request: Request, model: str) -> Completion:
         import openai
 
-        model = request.model or self.model
         try:
             response = await self._connected().chat.completions.with_raw_response.create(**_options(request, model))
             data = response.http_response.content
@@ -187,6 +209,9 @@ def _options(request: Request, model: str) -> dict[str, Any]:
         options["max_tokens"] = request.max_tokens
     if request.stop:
         options["stop"] = list(request.stop)
+    if request.schema is not None:
+        shape = {"name": "answer", "strict": True, "schema": dict(request.schema)}
+        options["response_format"] = {"type": "json_schema", "json_schema": shape}
     return options
 
 

@@ -6,7 +6,7 @@ A `Scorer` computes; a `Judge` waits for something, such as a model that reads t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from trimtab.core.objectives import Objective
@@ -66,12 +66,13 @@ class Judgement:
     ----------
     scores
         Of each objective one or more, told apart by `Score.repeat`.
-    meta
-        What it took, as JSON values: ``prompt_tokens``, ``completion_tokens``, ``model`` and the like.
+    usage
+        What each answer behind it took, as JSON values: ``model``, ``prompt_tokens``, ``completion_tokens``,
+        ``cached_tokens`` and ``finish_reason``, as far as they are known.
     """
 
     scores: tuple[Score, ...]
-    meta: Mapping[str, Any] = field(default_factory=dict)
+    usage: tuple[Mapping[str, Any], ...] = ()
 
 
 @runtime_checkable

@@ -13,17 +13,21 @@ from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, Valida
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.sources import InitSettingsSource
 
+from trimtab.core.judgements import MOST_JUDGEMENTS
 from trimtab.errors import InputError
+from trimtab.judging.judge import JUDGE
+from trimtab.judging.settings import JudgeSettings
 from trimtab.plugins import PROVIDERS, plugins
 from trimtab.providers.base import ProviderSettings
 from trimtab.sessions.config_checks import check_together
 from trimtab.sessions.config_file import CONFIG_FILE, CONFIG_VARIABLE, read_file, shown
+from trimtab.sessions.preset import preset_defaults
 from trimtab.sessions.spending import Price
 
 __all__ = ["CONFIG_FILE", "RunConfig", "Setting", "load_config", "option_of", "settings_table", "variable_of"]
 
 _PREFIX = "TRIMTAB_"
-_TABLES = ("strategy_tables", "prices")
+_TABLES = ("strategy_tables", "prices", "judge")
 """Settings that are tables of the file, and neither options nor variables."""
 
 _file_values: ContextVar[Mapping[str, Any]] = ContextVar("values of the configuration file", default={})  # noqa: B039 - read only
@@ -87,6 +91,11 @@ class RunConfig(BaseSettings):
     provider_options: Pairs = Field(
         (), description="What else the provider is told, as NAME=VALUE. No keys: they are stored with the run."
     )
+    preset: str = Field(
+        "",
+        description="Domain whose tasks, strategies, objectives and scorer are used where none are given; "
+        "'trimtab presets' lists them.",
+    )
     strategies: Names = Field(("EF", "SF", "FF", "AI"), description="Names of the strategies to run, in order.")
     strategy_files: Paths = Field((), description="TOML files that define more strategies.")
     tasks: str = Field("builtin", description="Tasks: 'builtin', a folder of programs or texts, or a JSONL file.")
@@ -98,6 +107,15 @@ class RunConfig(BaseSettings):
     out: Path = Field(Path("trimtab-out"), description="Output folder.")
     scorers: Names = Field(("python-static",), description="Names of the scorers.")
     objectives: Names = Field((), description="Objectives to record, of those the scorers give. By default all.")
+    judge_model: str = Field(
+        "", description="Name of the model that the scorer 'judge' asks. By default the run's own."
+    )
+    judge_repeats: Count | None = Field(
+        None,
+        ge=1,
+        le=MOST_JUDGEMENTS,
+        description="How often each iteration is judged by the scorer 'judge'. By default once.",
+    )
     temperature: Real | None = Field(
         None, ge=0, le=10, allow_inf_nan=False, description="Sampling temperature. By default the provider's own."
     )
@@ -164,6 +182,9 @@ class RunConfig(BaseSettings):
     prices: dict[str, Price] = Field(
         default_factory=dict, description="Prices in USD per million tokens, as tables [prices.MODEL]."
     )
+    judge: JudgeSettings = Field(
+        default_factory=JudgeSettings, description="The model that judges, and its rubrics, as a table [judge]."
+    )
     strategy_tables: dict[str, Any] = Field(
         default_factory=dict, description="Strategies defined in the file, as tables [strategies.NAME]."
     )
@@ -180,6 +201,17 @@ class RunConfig(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Order the sources, strongest first."""
         return init_settings, env_settings, InitSettingsSource(settings_cls, init_kwargs=dict(_file_values.get()))
+
+    @model_validator(mode="before")
+    @classmethod
+    def _filled(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """Fill in what a preset stands for; strategies of the file are run with those that are there anyway."""
+        filled = {**preset_defaults(given), **given}
+        tables = given.get("strategy_tables")
+        if "strategies" not in given and tables:
+            before = filled.get("strategies", cls.model_fields["strategies"].default)
+            filled["strategies"] = list(dict.fromkeys([*before, *tables]))
+        return filled
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -245,7 +277,7 @@ def load_config(options: Mapping[str, Any] | None = None, file: Path | None = No
         If the file cannot be read, or any setting is unknown or unusable: a sentence each, naming where it came from.
     """
     given = {name: value for name, value in (options or {}).items() if value is not None}
-    source, values = read_file(file, RunConfig.model_fields["strategies"].default)
+    source, values = read_file(file)
     variables = _variables()
     token = _file_values.set(values)
     try:

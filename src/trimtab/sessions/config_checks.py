@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from trimtab.judging.judge import JUDGE
 from trimtab.providers.http import check_address
 from trimtab.sessions.config_file import LONGEST_SHOWN
 from trimtab.sessions.limits import read_deadline
@@ -27,6 +28,7 @@ def check_together(config: RunConfig) -> None:
     _check_steering(config)
     _check_triggers(config)
     _check_limits(config)
+    _check_judge(config)
     for name in ("strategies", "scorers"):
         if not getattr(config, name):
             raise ValueError(f"{name} should name at least one, but is empty")
@@ -87,3 +89,13 @@ def _check_limits(config: RunConfig) -> None:
             f"budget_usd needs the price of the model {model}: give it in the configuration file, as a table "
             f'[prices."{model}"] with input and output in USD per million tokens'
         )
+
+
+def _check_judge(config: RunConfig) -> None:
+    if JUDGE in config.scorers:
+        return
+    idle = [name for name in ("judge_model", "judge_repeats") if getattr(config, name)]
+    if idle:
+        raise ValueError(f"{idle[0]} is given, but no scorer asks a model: add judge to --scorers")
+    if "judge" in config.model_fields_set and "scorers" not in config.model_fields_set:
+        raise ValueError('there is a table [judge], but no scorer uses it: say scorers = ["judge"]')

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +18,13 @@ CONFIG_VARIABLE = "TRIMTAB_CONFIG"
 LONGEST_SHOWN = 80
 
 
-def read_file(file: Path | None, strategies: Iterable[str]) -> tuple[str, dict[str, Any]]:
+def read_file(file: Path | None) -> tuple[str, dict[str, Any]]:
     """Return the path of the configuration file and what it holds; nothing if there is none.
 
     Parameters
     ----------
     file
         By default the one that ``TRIMTAB_CONFIG`` names, or ``trimtab.toml`` in the working folder if any.
-    strategies
-        Names of those that run where the file says of none whether it does.
 
     Raises
     ------
@@ -50,10 +47,10 @@ def read_file(file: Path | None, strategies: Iterable[str]) -> tuple[str, dict[s
         raise InputError(f"the configuration file {path} is not valid TOML: {error}") from error
     if "strategy_tables" in values:
         raise InputError(f"{path}: strategies are defined in tables [strategies.NAME]")
-    return str(path), _with_strategies(values, str(path), strategies)
+    return str(path), _with_strategies(values, str(path))
 
 
-def _with_strategies(values: dict[str, Any], path: str, default: Iterable[str]) -> dict[str, Any]:
+def _with_strategies(values: dict[str, Any], path: str) -> dict[str, Any]:
     """Part ``[strategies.NAME]`` tables from the list of names: in the file, both live under ``strategies``."""
     tables = values.get("strategies")
     if not isinstance(tables, dict):
@@ -63,8 +60,6 @@ def _with_strategies(values: dict[str, Any], path: str, default: Iterable[str]) 
     if use is not None and not isinstance(use, dict):
         tables = {name: table for name, table in tables.items() if name != "use"}
         values["strategies"] = use
-    else:
-        values["strategies"] = list(dict.fromkeys([*default, *tables]))
     for name, table in tables.items():
         if not isinstance(table, dict):
             raise InputError(

@@ -8,20 +8,22 @@ import gc
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from trimtab.errors import InputError, StoreError
 from trimtab.providers.base import Provider
 from trimtab.providers.registry import get_provider
-from trimtab.scoring.registry import get_any_scorer
+from trimtab.scoring.base import AnyScorer
 from trimtab.sessions.attendance import Attendance
 from trimtab.sessions.config import RunConfig
 from trimtab.sessions.desk import Clerk, Desk
 from trimtab.sessions.leftovers import Leftovers
 from trimtab.sessions.limits import Meter
 from trimtab.sessions.plan import Plan, agreed_settings, is_run, make_plan
+from trimtab.sessions.preset import get_preset
 from trimtab.sessions.runner import Listener, Outcome, run_sessions
+from trimtab.sessions.scorers import scorers_of
 from trimtab.sessions.strategies import Strategy, load_strategies, strategies_from_mapping
 from trimtab.sessions.tasks import load_tasks
 from trimtab.sessions.webhook import Webhook
@@ -29,21 +31,22 @@ from trimtab.store.base import Experiment, Store
 from trimtab.store.lock import exclusive
 from trimtab.store.open import open_store
 
-__all__ = ["plan_of", "run_experiment", "strategies_of"]
+__all__ = ["close", "plan_of", "run_experiment", "run_plan", "strategies_of"]
 
 INTERRUPTED = 130
 
 
-def plan_of(config: RunConfig) -> Plan:
+def plan_of(config: RunConfig, scorers: Sequence[AnyScorer] | None = None) -> Plan:
     """Lay out the run that `config` describes; see `trimtab.sessions.plan.make_plan`."""
-    scorers = [get_any_scorer(name) for name in config.scorers]
-    return make_plan(config, load_tasks(config.tasks), strategies_of(config), scorers)
+    used = scorers_of(config) if scorers is None else scorers
+    return make_plan(config, load_tasks(config.tasks), strategies_of(config), used)
 
 
 def strategies_of(config: RunConfig) -> tuple[Strategy, ...]:
     """Return the strategies that `config` names, its own among them."""
     own = strategies_from_mapping(config.strategy_tables, config.file)
-    return load_strategies(config.strategies, config.strategy_files, own)
+    preset = get_preset(config.preset).strategies if config.preset else ()
+    return load_strategies(config.strategies, config.strategy_files, own, preset)
 
 
 def run_experiment(
@@ -76,23 +79,38 @@ def run_experiment(
     StoreError
         If the store cannot be used, is in use by another run, or holds a run with other settings.
     """
-    plan = plan_of(config)
     # Before the store, so that a missing key leaves no store behind. Providers start nothing until they are asked.
     provider = get_provider(config.provider, config.provider_settings)
-    leftovers = Leftovers.of(config)
-    if not config.store:
-        _make_folder(config.out)
-    store = open_store(config.store_url, create=True)
+    scorers = scorers_of(config, provider)
+    plan = plan_of(config, scorers)
     attendance = Attendance(
         Desk(clerks),
         Webhook(config.webhook, artefact=config.webhook_artefact) if config.webhook else None,
         config.resume_paused,
         say or (lambda _: None),
     )
+    return run_plan(config, plan, provider, scorers, attendance, listener=listener, on_stopping=on_stopping)
+
+
+def run_plan(
+    config: RunConfig,
+    plan: Plan,
+    provider: Provider,
+    scorers: Sequence[AnyScorer],
+    attendance: Attendance,
+    *,
+    listener: Listener | None = None,
+    on_stopping: Callable[[], None] | None = None,
+) -> Outcome:
+    """Run a plan into the store of `config`, or go on with it there, as `run_experiment` does; all is closed then."""
+    leftovers = Leftovers.of(config)
+    if not config.store:
+        _make_folder(config.out)
+    store = open_store(config.store_url, create=True)
     try:
         with exclusive(config.store_url):
             _agree(store, plan)
-            outcome = asyncio.run(_run(config, plan, store, provider, attendance, listener, on_stopping))
+            outcome = asyncio.run(_run(config, plan, store, provider, scorers, attendance, listener, on_stopping))
             if outcome.ended == "error" and not any(store.heads().values()):
                 store.close()
                 leftovers.remove()
@@ -138,12 +156,12 @@ async def _run(
     plan: Plan,
     store: Store,
     provider: Provider,
+    scorers: Sequence[AnyScorer],
     attendance: Attendance,
     listener: Listener | None,
     on_stopping: Callable[[], None] | None,
 ) -> Outcome:
     stop = asyncio.Event()
-    scorers = [get_any_scorer(name) for name in config.scorers]
     try:
         with _signals(stop, on_stopping), _rare_collections():
             return await run_sessions(
@@ -159,9 +177,15 @@ async def _run(
                 attendance=attendance,
             )
     finally:
-        await provider.aclose()
-        if attendance.webhook is not None:
-            await attendance.webhook.aclose()
+        await close([provider, *scorers, attendance.webhook])
+
+
+async def close(used: Iterable[object]) -> None:
+    """Close providers and judges, whatever the closing of the others does."""
+    closing = [one.aclose() for one in used if hasattr(one, "aclose")]
+    for done in await asyncio.gather(*closing, return_exceptions=True):
+        if isinstance(done, BaseException):
+            raise done
 
 
 @contextlib.contextmanager

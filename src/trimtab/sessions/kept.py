@@ -16,7 +16,7 @@ CONFIG = "config"
 
 _ANEW = {"store", "strategies", "strategy_files", "strategy_tables"}
 _FILES = ("tasks", "fit", "recording")
-_PACKAGED = ("builtin", "reference")
+_PACKAGED = ("builtin", "preset", "reference")
 """What names a part of the package, even if a file is called like it."""
 
 _URL = "sqlite:///"

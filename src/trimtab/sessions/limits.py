@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from trimtab.core.records import Iteration
 from trimtab.errors import InputError
+from trimtab.judging.judge import JUDGE
 from trimtab.sessions.spending import Prices, Spending, dollars, priced, spending_of
 
 if TYPE_CHECKING:
@@ -61,8 +62,8 @@ class Limits:
 
     Parameters
     ----------
-    usd, tokens
-        Budgets; None for no limit.
+    usd, tokens, judge_tokens
+        Budgets, the last of judges alone; None for no limit.
     deadline
         In seconds since the epoch; None for none.
     """
@@ -70,11 +71,12 @@ class Limits:
     usd: float | None = None
     tokens: int | None = None
     deadline: float | None = None
+    judge_tokens: int | None = None
 
     @property
     def budgeted(self) -> bool:
         """True where there is a budget."""
-        return self.usd is not None or self.tokens is not None
+        return (self.usd, self.tokens, self.judge_tokens) != (None, None, None)
 
 
 class Meter:
@@ -114,7 +116,7 @@ class Meter:
         self.model, self.prices, self.limits = model, prices or {}, limits or Limits()
         self.spent, self.in_all = Spending(), Spending()
         self.reached, self.blind = "", False
-        self._most_tokens, self._most_usd = 0, 0.0
+        self._most_tokens, self._most_judge_tokens, self._most_usd = 0, 0, 0.0
         self._under_way = 0
         self._closed = False
         self._waiting: deque[asyncio.Future[None]] = deque()
@@ -125,7 +127,8 @@ class Meter:
     def of(cls, config: RunConfig, model: str, store: Store) -> Meter:
         """Return the meter of a run into `store`, whose earlier iterations count where there is a budget."""
         deadline = read_deadline(config.deadline, time.time()) if config.deadline else None
-        limits = Limits(config.budget_usd, config.budget_tokens, deadline)
+        judge = config.judge.budget_tokens if JUDGE in config.scorers else None
+        limits = Limits(config.budget_usd, config.budget_tokens, deadline, judge)
         return cls(model, config.prices, limits, store.metas() if limits.budgeted else ())
 
     async def admit(self) -> bool:
@@ -183,20 +186,23 @@ class Meter:
                 return
 
     def _fits(self, more: int) -> bool:
-        for limit, spent, most in self._budgets():
-            if not most and self._unclear:
+        for limit, spent, most, unclear in self._budgets():
+            if not most and unclear:
                 return False
             # Before anything is known of what an iteration takes, a single one shows it.
-            if spent >= limit or (not most and more > 1) or spent + (self._unclear + more) * most > limit:
+            if spent >= limit or (not most and more > 1) or spent + (unclear + more) * most > limit:
                 return False
         return True
 
-    def _budgets(self) -> Iterator[tuple[float, float, float]]:
-        """Yield each budget, what is spent of it, and what the dearest iteration took."""
+    def _budgets(self) -> Iterator[tuple[float, float, float, int]]:
+        """Yield each budget, what is spent of it, what the dearest iteration took, and how many answers are unclear."""
         if self.limits.tokens is not None:
-            yield self.limits.tokens, self.in_all.tokens, self._most_tokens
+            yield self.limits.tokens, self.in_all.tokens, self._most_tokens, self._unclear
+        if self.limits.judge_tokens is not None:
+            spent = self.in_all
+            yield self.limits.judge_tokens, spent.judge_tokens, self._most_judge_tokens, spent.judge_unknown
         if self.limits.usd is not None:
-            yield self.limits.usd, self.in_all.usd, self._most_usd
+            yield self.limits.usd, self.in_all.usd, self._most_usd, self._unclear
 
     @property
     def _unclear(self) -> int:
@@ -204,11 +210,11 @@ class Meter:
         return self.in_all.unknown + (self.in_all.unpriced if self.limits.usd is not None else 0)
 
     def _exceeded(self) -> str:
-        if self._unclear and not all(most for _, _, most in self._budgets()):
+        if any(unclear and not most for _, _, most, unclear in self._budgets()):
             self.blind = True
             return (
                 "the endpoint does not report how many tokens it used, so that no budget can be kept: run without "
-                "--budget-usd and --budget-tokens, or limit the run by --deadline"
+                "budgets, or limit the run by --deadline"
             )
         note = f", {self._unclear:,} answers of unknown usage count as much as the dearest one" if self._unclear else ""
         spent, tokens = self.in_all, self.limits.tokens
@@ -216,6 +222,12 @@ class Meter:
             return (
                 f"the budget of {tokens:,} tokens is spent: iterations took {spent.tokens:,}{note}, and one more may "
                 f"take {self._most_tokens:,}"
+            )
+        judges = self.limits.judge_tokens
+        if judges is not None and spent.judge_tokens + (spent.judge_unknown + 1) * self._most_judge_tokens > judges:
+            return (
+                f"the judge's budget of {judges:,} tokens is spent: judgements took {spent.judge_tokens:,}, and those "
+                f"of one more iteration may take {self._most_judge_tokens:,}"
             )
         return (
             f"the budget of {dollars(self.limits.usd or 0.0)} is spent: iterations took {dollars(spent.usd)}{note}, "
@@ -228,4 +240,5 @@ class Meter:
     def _count(self, spent: Spending) -> None:
         self.in_all += spent
         self._most_tokens = max(self._most_tokens, spent.tokens)
+        self._most_judge_tokens = max(self._most_judge_tokens, spent.judge_tokens)
         self._most_usd = max(self._most_usd, spent.usd)

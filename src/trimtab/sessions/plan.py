@@ -15,6 +15,7 @@ from trimtab.scoring.base import AnyScorer
 from trimtab.sessions.config import RunConfig
 from trimtab.sessions.kept import CONFIG, kept_config, merged_config
 from trimtab.sessions.prompts import build_messages
+from trimtab.sessions.scorers import differing_judge, judge_settings
 from trimtab.sessions.steering import differing_steering, steering_settings, watch_of
 from trimtab.sessions.strategies import Strategy
 from trimtab.sessions.task import Task
@@ -177,6 +178,8 @@ def make_plan(
                 "tasks": _tasks_fingerprint(tasks),
                 "strategies": {strategy.name: _strategy_fingerprint(strategy, tasks) for strategy in strategies},
             },
+            **({"preset": config.preset} if config.preset else {}),
+            **judge_settings(scorers),
             **steering_settings(config, space, [strategy.name for strategy in strategies]),
             CONFIG: kept_config(config, strategies),
         },
@@ -252,6 +255,7 @@ def agreed_settings(stored: Mapping[str, Any], new: Mapping[str, Any], url: str)
     differing = [
         f"{name} ({before.get(name)!r} there, {new[name]!r} now)" for name in _MEANING if before.get(name) != new[name]
     ]
+    differing += differing_judge(stored, new)
     differing += differing_steering(stored, new)
     there, here = stored["fingerprints"], new["fingerprints"]
     if there["tasks"] != here["tasks"]:

@@ -36,7 +36,7 @@ def said(error: Exception) -> str:
 async def scored(
     plan: Plan, session: PlannedSession, t: int, text: str, scorers: Sequence[AnyScorer]
 ) -> tuple[tuple[Score, ...], dict[str, Any]]:
-    """Return at least one score per objective of the plan, and what the judges say about their work, by name.
+    """Return at least one score per objective of the plan, and for an iteration's meta what judges took (``judge``).
 
     Judges work side by side. A scorer or judge that fails, or gives nothing, leaves scores without a value and with the
     reason.
@@ -51,13 +51,13 @@ async def scored(
     context = ScoringContext(task.id, task.prompt, task.artefact, task.language, session.id, t, seed)
     given = await asyncio.gather(*(_judgement(scorer, text, context) for scorer in scorers))
     found: dict[str, tuple[Score, ...]] = {}
-    meta: dict[str, Any] = {}
     for scorer, judgement in zip(scorers, given, strict=True):
         found |= _by_objective(scorer, judgement.scores)
-        if judgement.meta:
-            meta[scorer.name] = dict(judgement.meta)
+    usage = [dict(one) for judgement in given for one in judgement.usage]
     unasked = {name: (Score(name, None, "unscored", "no scorer was asked"),) for name in plan.space.names}
-    return tuple(score for name in plan.space.names for score in (unasked | found)[name]), meta
+    return tuple(score for name in plan.space.names for score in (unasked | found)[name]), {
+        "judge": usage
+    } if usage else {}
 
 
 async def _judgement(scorer: AnyScorer, text: str, context: ScoringContext) -> Judgement:

@@ -17,7 +17,7 @@ COST = "cost_usd"
 """Key in an iteration's meta: what it cost in all, in USD, where that is known."""
 
 _MILLION = 1_000_000
-_OTHERS = ("wasted", "judge")
+_WASTED, _JUDGE = "wasted", "judge"
 
 _Rate = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
@@ -74,6 +74,8 @@ class Spending:
         Answers whose usage their endpoint does not report in full.
     unpriced
         Answers with tokens of a model that has no price.
+    judge_tokens, judge_unknown
+        What judges have part in `tokens` and `unknown`.
     """
 
     prompt_tokens: int = 0
@@ -81,6 +83,8 @@ class Spending:
     usd: float = 0.0
     unknown: int = 0
     unpriced: int = 0
+    judge_tokens: int = 0
+    judge_unknown: int = 0
 
     def __add__(self, other: Spending) -> Spending:
         return Spending(
@@ -89,6 +93,8 @@ class Spending:
             self.usd + other.usd,
             self.unknown + other.unknown,
             self.unpriced + other.unpriced,
+            self.judge_tokens + other.judge_tokens,
+            self.judge_unknown + other.judge_unknown,
         )
 
     @property
@@ -144,8 +150,9 @@ def spending_of(meta: Mapping[str, Any], prices: Prices, model: str = "") -> Spe
         Name of the model that was asked, where the one that answered has no price.
     """
     total = Spending()
-    for part in _parts(meta):
-        total += _one(part, prices, model)
+    for name, part in _parts(meta):
+        one = _one(part, prices, model)
+        total += replace(one, judge_tokens=one.tokens, judge_unknown=one.unknown) if name == _JUDGE else one
     recorded = meta.get(COST)
     if isinstance(recorded, int | float):
         return replace(total, usd=float(recorded), unpriced=0)
@@ -160,13 +167,13 @@ def priced(record: Iteration, prices: Prices, model: str = "") -> tuple[Iteratio
     return replace(record, meta={**record.meta, COST: spent.usd}), spent
 
 
-def _parts(meta: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    yield meta
-    for name in _OTHERS:
+def _parts(meta: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    yield "", meta
+    for name in (_WASTED, _JUDGE):
         found = meta.get(name)
         for part in found if isinstance(found, list) else [found]:
             if isinstance(part, Mapping):
-                yield {"model": meta.get("model"), **part} if name == "wasted" else part
+                yield name, {"model": meta.get("model"), **part} if name == _WASTED else part
 
 
 def _one(part: Mapping[str, Any], prices: Prices, model: str) -> Spending:

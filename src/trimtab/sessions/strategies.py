@@ -91,7 +91,10 @@ def strategies_from_mapping(mapping: Mapping[str, Any], origin: str) -> tuple[St
 
 
 def load_strategies(
-    names: Sequence[str], files: Sequence[Path] = (), own: Iterable[Strategy] = ()
+    names: Sequence[str],
+    files: Sequence[Path] = (),
+    own: Iterable[Strategy] = (),
+    preset: Iterable[Strategy] = (),
 ) -> tuple[Strategy, ...]:
     """Find the strategies called `names` among the built-in ones, those in `files`, and `own`.
 
@@ -122,7 +125,7 @@ def load_strategies(
                     "rename one of them"
                 )
             found[strategy.name], origins[strategy.name] = strategy, origin
-    known = {strategy.name: strategy for strategy in builtin_strategies()} | found
+    known = {strategy.name: strategy for strategy in (*builtin_strategies(), *preset)} | found
     there = f"there are {', '.join(known)}"
     if isinstance(names, str):
         raise InputError(f"strategies must be given as a list of names, but got the text {names!r}; {there}")

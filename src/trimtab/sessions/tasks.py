@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Sequence
 from functools import cache
 from importlib import resources
 from pathlib import Path
 
 from trimtab.errors import InputError
+from trimtab.sessions.preset import get_preset
 from trimtab.sessions.task import MAX_ARTEFACT_BYTES, Task
 from trimtab.sessions.task_files import (
     GENERAL_PROMPT,
@@ -21,6 +23,7 @@ from trimtab.sessions.task_files import (
 __all__ = ["GENERAL_PROMPT", "GENERAL_TEXT_PROMPT", "MAX_ARTEFACT_BYTES", "Task", "builtin_tasks", "load_tasks"]
 
 _BUILTIN = "builtin"
+_PRESET = "preset"
 
 
 def builtin_tasks() -> tuple[Task, ...]:
@@ -77,7 +80,10 @@ def load_tasks(source: str | Path) -> tuple[Task, ...]:
     """
     text = str(source)
     if isinstance(source, str) and (text == _BUILTIN or text.startswith(f"{_BUILTIN}:")):
-        return _select_builtin(text)
+        return _select(builtin_tasks(), _BUILTIN, text)
+    if isinstance(source, str) and text.startswith(f"{_PRESET}:"):
+        preset = get_preset(text.split(":")[1])
+        return _select(preset.examples or builtin_tasks(), f"{_PRESET}:{preset.name}", text)
     if not text.strip():
         raise InputError(f"no source of tasks was given: {_accepted()}")
     path = Path(source)
@@ -99,17 +105,18 @@ def _accepted() -> str:
     )
 
 
-def _select_builtin(text: str) -> tuple[Task, ...]:
-    tasks = builtin_tasks()
-    if text == _BUILTIN:
-        return tasks
+def _select(tasks: Sequence[Task], source: str, named: str) -> tuple[Task, ...]:
+    """Return all `tasks`, or those whose ids stand behind a colon after `source` in what was `named`."""
+    if named == source:
+        return tuple(tasks)
     by_id = {task.id: task for task in tasks}
-    wanted = [part.strip() for part in text.removeprefix(f"{_BUILTIN}:").split(",") if part.strip()]
+    wanted = [part.strip() for part in named.removeprefix(f"{source}:").split(",") if part.strip()]
     there = f"there are {', '.join(by_id)}"
+    what = "built-in task" if source == _BUILTIN else f"task of the {source.replace(':', ' ')}"
     if not wanted:
-        raise InputError(f"{text!r} names no built-in task; {there}")
+        raise InputError(f"{named!r} names no {what}; {there}")
     if unknown := [name for name in dict.fromkeys(wanted) if name not in by_id]:
-        raise InputError(f"no built-in task is called {', '.join(map(repr, unknown))}; {there}")
+        raise InputError(f"no {what} is called {', '.join(map(repr, unknown))}; {there}")
     if twice := [name for name in by_id if wanted.count(name) > 1]:
-        raise InputError(f"each built-in task can be named once, but {', '.join(twice)} came more often")
+        raise InputError(f"each {what} can be named once, but {', '.join(twice)} came more often")
     return tuple(by_id[name] for name in wanted)

@@ -25,10 +25,12 @@ from trimtab.estimation.fit import fit
 from trimtab.estimation.results import Fit
 from trimtab.providers.base import Provider
 from trimtab.providers.registry import get_provider
-from trimtab.scoring.registry import get_any_scorer
+from trimtab.scoring.base import AnyScorer
 from trimtab.sessions.config import RunConfig
+from trimtab.sessions.experiment import close
 from trimtab.sessions.plan import Plan, make_plan
 from trimtab.sessions.runner import run_sessions
+from trimtab.sessions.scorers import scorers_of
 from trimtab.sessions.steering import pilot_of
 from trimtab.sessions.strategies import Strategy
 from trimtab.sessions.task import Task
@@ -180,7 +182,7 @@ def trial(
             )
             for arm in chosen
         }
-        scorers = [get_any_scorer(name) for name in config.scorers]
+        scorers = scorers_of(config, used)
         alone = make_plan(config.model_copy(update={"policy": "", "fit": ""}), training, strategies, scorers)
         for arm in chosen:  # before anything takes time
             pilot_of(settings[arm].model_copy(update={"fit": ""}), alone.space, names)
@@ -188,16 +190,16 @@ def trial(
         async def run_all() -> tuple[Fit, dict[str, tuple[Plan, Store]]]:
             try:
                 told("every strategy on the training tasks")
-                known = fit((await _ran(alone, used, config)).trajectories())
+                known = fit((await _ran(alone, used, scorers, config)).trajectories())
                 file.write_text(known.to_json(), encoding="utf-8")
                 stores = {}
                 for arm in chosen:
                     told(arm)
                     plan = make_plan(settings[arm], held_out, strategies, scorers)
-                    stores[arm] = plan, await _ran(plan, used, config)
+                    stores[arm] = plan, await _ran(plan, used, scorers, config)
                 return known, stores
             finally:
-                await used.aclose()
+                await close([used, *scorers])
 
         known, stores = asyncio.run(run_all())
     goal = pilot_of(settings[chosen[0]].model_copy(update={"fit": ""}), alone.space, names).goal
@@ -221,11 +223,10 @@ def trial(
     )
 
 
-async def _ran(plan: Plan, provider: Provider, config: RunConfig) -> Store:
+async def _ran(plan: Plan, provider: Provider, scorers: Sequence[AnyScorer], config: RunConfig) -> Store:
     """Run a plan to its end in memory."""
     store = MemoryStore()
     store.set_experiment(Experiment("trial", plan.space, plan.settings))
-    scorers = [get_any_scorer(name) for name in config.scorers]
     outcome = await run_sessions(plan, store, provider, scorers, concurrency=config.concurrency, timeout=config.timeout)
     if outcome.ended != "complete":
         raise TrimtabError(f"the trial cannot go on: {outcome.reason}")

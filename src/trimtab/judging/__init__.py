@@ -1,0 +1,1 @@
+"""Language models as judges: rubrics, what a judge is asked, and how its hostile answer is read."""
