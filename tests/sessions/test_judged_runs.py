@@ -23,6 +23,7 @@ from trimtab.judging.prompt import SYSTEM
 from trimtab.providers.base import Completion, Request
 from trimtab.sessions.config import RunConfig, load_config
 from trimtab.sessions.experiment import plan_of, run_experiment
+from trimtab.sessions.resumption import stored_config
 from trimtab.sessions.scorers import judge_endpoint, rubrics_of, scorers_of
 from trimtab.store.contents import contents
 from trimtab.store.open import open_store
@@ -63,15 +64,13 @@ NOISE = np.array([0.6, 0.3])
 def answer(request: Request) -> Completion:
     """Revise towards a level with chance steps, or judge the level with noise; all drawn from the request's seed."""
     content = request.messages[-1].content
-    level = np.array(
-        [float(x) for x in re.findall(r"level (\S+) (\S+)", content)[0]] if "level" in content else [2.0, 8.0]
-    )
+    found = re.findall(r"level (-?[\d.]+) (-?[\d.]+)", content)
+    level = np.array(found[0] if found else [2.0, 8.0], dtype=float)
     drawn = stream(request.seed).normal(size=2)
     if request.messages[0].content == SYSTEM:
-        scores = (level + NOISE * drawn).clip(0, 10)
-        entries = {
-            n: {"rationale": f"level {s:.2f}", "score": s} for n, s in zip(RUBRICS, scores.round(3), strict=True)
-        }
+        scores = dict(zip(RUBRICS, (level + NOISE * drawn).clip(0, 10).round(3), strict=True))
+        names = re.findall(r"^### (\w+)$", content, re.MULTILINE)
+        entries = {name: {"rationale": f"level {level[0]:.2f}", "score": scores.get(name, 5.0)} for name in names}
         return Completion(json.dumps(entries), "judge-1", "stop", 200, 30)
     calm, clear = level + 0.5 * ([5.0, 5.0] - level) + 0.7 * drawn
     return Completion(f"```text\nlevel {calm:.3f} {clear:.3f}\n```", "writer-1", "stop", 50, 40)
@@ -199,6 +198,19 @@ def test_what_gives_judgements_their_meaning_may_not_change_within_a_store(serve
         run_experiment(config(server, CONFIG.replace("How clear", "How very clear"), iterations=1, sessions=1))
     moved = CONFIG.replace("[judge]", "[judge]\nconcurrency = 3\ntimeout = 9.0")
     assert run_experiment(config(server, moved, iterations=1, sessions=1)).ended == "complete"
+
+
+def test_a_judged_run_of_a_preset_goes_on_from_what_its_store_says(server: Served) -> None:
+    text = "[judge]\ntemperature = 0.5\n[judge.rubrics.warmth]\ntext = 'Warm?'"
+    run_experiment(config(server, text, preset="content", sessions=1, iterations=1, strategies="creative"))
+    store = open_store("sqlite:///trimtab-out/trimtab.db")
+    Path("trimtab.toml").unlink()
+    again = stored_config(store, {"iterations": 2})
+    store.close()
+    assert (again.preset, again.scorers, again.judge.temperature) == ("content", ("judge",), 0.5)
+    outcome = run_experiment(again)
+    assert (outcome.ended, outcome.progress.new) == ("complete", 1)
+    assert {score.objective for score in stored()[2].scores} == {"creativity", "accuracy", "engagement", "warmth"}
 
 
 def test_a_judge_at_the_same_endpoint_shares_its_limit(server: Served) -> None:

@@ -15,7 +15,6 @@ from pydantic_settings.sources import InitSettingsSource
 
 from trimtab.core.judgements import MOST_JUDGEMENTS
 from trimtab.errors import InputError
-from trimtab.judging.judge import JUDGE
 from trimtab.judging.settings import JudgeSettings
 from trimtab.plugins import PROVIDERS, plugins
 from trimtab.providers.base import ProviderSettings
