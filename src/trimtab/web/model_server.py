@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
 from typing import Any, cast
 
@@ -37,6 +37,8 @@ LARGEST_REQUEST = 8 * 2**20
 """Bytes of a request that are read."""
 
 _SERVED = "POST /v1/chat/completions, GET /v1/models and GET /health"
+_MOST_TIMES = 10_000
+_QUANTILES = {"median": 0.5, "p99": 0.99}
 _LONGEST_NAME = 100
 _TIMING = "Server-Timing"
 
@@ -71,6 +73,7 @@ class ModelServer:
         self.requests = 0
         self.answering = 0
         self.met: Counter[str] = Counter()
+        self._took: deque[float] = deque(maxlen=_MOST_TIMES)
         self._key = key
         self._began = int(time.time())
 
@@ -126,7 +129,9 @@ class ModelServer:
             self.answering -= 1
         if completion is None:
             return Response()
-        headers = {_TIMING: f"total;dur={1e3 * (time.perf_counter() - began):.3f}"}
+        took = 1e3 * (time.perf_counter() - began)
+        self._took.append(took)
+        headers = {_TIMING: f"total;dur={took:.3f}"}
         name, stream = f"chatcmpl-{digest[:20]}-{attempt}", bool(asked.stream)
         if fault is not None:
             completion = altered(fault, completion)
@@ -164,8 +169,15 @@ class ModelServer:
         return _json({"status": "ok", "models": [*self.models], **self.counts()})
 
     def counts(self) -> dict[str, Any]:
-        """Return how many requests came, are being answered, and met with which fault."""
-        return {"requests": self.requests, "answering": self.answering, "faults": dict(self.met)}
+        """Return how many requests came, are being answered and met with which fault, and how long answers took."""
+        took = sorted(self._took)
+        times = {name: took[int(share * (len(took) - 1))] for name, share in _QUANTILES.items()} if took else {}
+        return {
+            "requests": self.requests,
+            "answering": self.answering,
+            "faults": dict(self.met),
+            "milliseconds": times,
+        }
 
     def _no_model(self, name: str) -> ChatError:
         said = f"The model {name[:_LONGEST_NAME]!r} does not exist; there are {', '.join(self.models)}"
