@@ -74,6 +74,8 @@ def http_client(timeout: float, concurrency: int) -> httpx2.AsyncClient:
     """
     import httpx2
 
+    from trimtab.providers.spread import spread
+
     class Bounded(httpx2.AsyncByteStream):
         """Passes a body on until it is longer than it may be."""
 
@@ -107,6 +109,7 @@ def http_client(timeout: float, concurrency: int) -> httpx2.AsyncClient:
     return httpx2.AsyncClient(
         timeout=httpx2.Timeout(None, connect=min(timeout, CONNECT_TIMEOUT)),
         limits=httpx2.Limits(max_connections=None, max_keepalive_connections=concurrency),
+        mounts=spread(concurrency),
         follow_redirects=False,
         headers={"Accept-Encoding": "identity"},
         event_hooks={"response": [bound]},
