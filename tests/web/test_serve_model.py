@@ -59,7 +59,7 @@ def test_it_says_where_it_is_and_ends_when_told(number: signal.Signals, host: st
         text=True,
     )
     assert process.stdout is not None
-    line = process.stdout.readline()
+    line, hint = process.stdout.readline(), process.stdout.readline()
     found = re.fullmatch(r"Serving rewriter-1, echo \(stand-ins, no LLMs\) at (http://\S+:\d+)/v1\n", line)
     assert found, line + (process.stderr.read() if process.stderr and process.poll() is not None else "")
     with urllib.request.urlopen(f"{found[1]}/health", timeout=20) as response:
@@ -67,7 +67,7 @@ def test_it_says_where_it_is_and_ends_when_told(number: signal.Signals, host: st
     process.send_signal(number)
     out, err = process.communicate(timeout=20)
     assert (process.returncode, err) == (0, "")
-    assert f"--model rewriter-1 --base-url {found[1]}/v1" in out
+    assert f"--model rewriter-1 --base-url {found[1]}/v1" in hint
     assert "Served 0 requests, 0 of them with a fault" in out
 
 
