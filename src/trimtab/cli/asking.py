@@ -73,7 +73,7 @@ async def _put(desk: Desk, question: Question, lines: _Lines, console: Console) 
 
 def _print(console: Console, question: Question) -> None:
     scores = ", ".join(
-        f"{name} {'missing' if value is None else f'{value:g}'}" for name, value in question.scores.items()
+        f"{name} {'missing' if value is None else f'{value:.2f}'}" for name, value in question.scores.items()
     )
     console.print(
         f"\nSession {question.session} (task {question.task}) waits after iteration {question.iteration}: {scores}"

@@ -51,6 +51,7 @@ class ProgressDisplay:
         self._every = every if not console.is_terminal else _REFRESH
         self._shown: Progress | None = None
         self._said = self._held = 0
+        self._unsaid: list[str] = []
         self._last: Progress | None = None
         self._at = -math.inf
         self._bars = Bars(
@@ -86,10 +87,12 @@ class ProgressDisplay:
     def say(self, sentence: str) -> None:
         """Print a sentence above the bar; after `_MOST_SAID` of them only that there are more."""
         self._said += 1
-        if self._said <= _MOST_SAID:
-            self._console.print(sentence)
-        elif self._said == _MOST_SAID + 1:
-            self._console.print("More fires than is shown here: all of it is stored, and counted at the end.")
+        if self._said == _MOST_SAID + 1:
+            sentence = "More fires than is shown here: all of it is stored, and counted at the end."
+        if self._said <= _MOST_SAID + 1:
+            self._unsaid.append(sentence)
+        if not self._held:
+            self._speak()
 
     @contextmanager
     def still(self) -> Iterator[Console]:
@@ -100,10 +103,16 @@ class ProgressDisplay:
             yield self._console
         finally:
             self._held -= 1
+            self._speak()
 
     def stopping(self) -> None:
         """Say that a stop was asked for."""
         self._console.print("Stopping: iterations under way may finish. Press Ctrl-C again to stop at once.")
+
+    def _speak(self) -> None:
+        for sentence in self._unsaid:
+            self._console.print(sentence)
+        self._unsaid.clear()
 
     def _show(self, progress: Progress) -> None:
         self._shown = progress

@@ -48,6 +48,8 @@ class Attendance:
         """Count and say what fired after an iteration."""
         for one in (record.meta.get(WATCH) or {}).get("fired", ()):
             self.fired[one["trigger"]] += 1
+            if one["action"] == "ask" and self.desk.clerks:
+                continue  # what is asked says it
             self.say(f"{one['trigger']} in session {record.session_id}, iteration {record.index}: {one['says']}")
 
     async def tell(self, session: PlannedSession, record: Iteration) -> dict[str, Any]:

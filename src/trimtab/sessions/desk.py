@@ -119,8 +119,8 @@ class Desk:
         try:
             return await waiting
         finally:
-            self._open.pop(question.id, None)
-            self._notify()
+            if self._open.pop(question.id, None) is not None:
+                self._notify()
 
     def answer(self, question_id: str, action: str, by: str, strategy: str = "") -> Question:
         """Hand in an answer, and return the question.
@@ -131,7 +131,7 @@ class Desk:
             If the question is not open, or the answer is none.
         """
         found = self._open.get(question_id)
-        if found is None or found[1].done():
+        if found is None:
             raise InputError(f"no question {question_id!r:.200} is open; it may have been answered already")
         question, waiting = found
         if action not in get_args(Action):
@@ -141,7 +141,9 @@ class Desk:
                 f"a session goes on with {' or '.join(question.strategies)}, and only an answer to continue names one, "
                 f"but got {action} with {strategy!r:.80}"
             )
+        del self._open[question_id]
         waiting.set_result(Answer.now(cast("Action", action), by, strategy))
+        self._notify()
         return question
 
     async def changed(self) -> None:
