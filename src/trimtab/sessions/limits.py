@@ -89,8 +89,8 @@ class Meter:
 
     Parameters
     ----------
-    model
-        Name of the model that is asked.
+    model, judge
+        Names of the model that is asked, and of the one that judges its answers.
     earlier
         Meta of the iterations made before, which count for budgets.
 
@@ -112,8 +112,9 @@ class Meter:
         prices: Prices | None = None,
         limits: Limits | None = None,
         earlier: Iterable[Mapping[str, Any]] = (),
+        judge: str = "",
     ) -> None:
-        self.model, self.prices, self.limits = model, prices or {}, limits or Limits()
+        self.model, self.judge, self.prices, self.limits = model, judge, prices or {}, limits or Limits()
         self.spent, self.in_all = Spending(), Spending()
         self.reached, self.blind = "", False
         self._most_tokens, self._most_judge_tokens, self._most_usd = 0, 0, 0.0
@@ -121,7 +122,7 @@ class Meter:
         self._closed = False
         self._waiting: deque[asyncio.Future[None]] = deque()
         for meta in earlier:
-            self._count(spending_of(meta, self.prices, model))
+            self._count(spending_of(meta, self.prices, model, judge))
 
     @classmethod
     def of(cls, config: RunConfig, model: str, store: Store) -> Meter:
@@ -151,7 +152,7 @@ class Meter:
         """Count what an iteration took, and return it with its cost; None where it was given up."""
         self._under_way -= 1
         if record is not None:
-            record, spent = priced(record, self.prices, self.model)
+            record, spent = priced(record, self.prices, self.model, self.judge)
             self.spent += spent
             self._count(spent)
         self._wake()

@@ -17,7 +17,6 @@ COST = "cost_usd"
 """Key in an iteration's meta: what it cost in all, in USD, where that is known."""
 
 _MILLION = 1_000_000
-_WASTED, _JUDGE = "wasted", "judge"
 
 _Rate = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
@@ -138,7 +137,7 @@ def _decimals(usd: float) -> int:
     return next((n for n in range(2, 12) if usd * 10**n >= 100), 12)
 
 
-def spending_of(meta: Mapping[str, Any], prices: Prices, model: str = "") -> Spending:
+def spending_of(meta: Mapping[str, Any], prices: Prices, model: str = "", judge: str = "") -> Spending:
     """Return what one iteration took, by its meta.
 
     That are the usage of its answer, of attempts at it that were charged for in vain (``wasted``), and of its judge
@@ -146,34 +145,35 @@ def spending_of(meta: Mapping[str, Any], prices: Prices, model: str = "") -> Spe
 
     Parameters
     ----------
-    model
-        Name of the model that was asked, where the one that answered has no price.
+    model, judge
+        Names of the models that were asked, where those that answered have no price.
     """
     total = Spending()
-    for name, part in _parts(meta):
-        one = _one(part, prices, model)
-        total += replace(one, judge_tokens=one.tokens, judge_unknown=one.unknown) if name == _JUDGE else one
+    for part, asked, judged in _parts(meta, model, judge):
+        one = _one(part, prices, asked)
+        total += replace(one, judge_tokens=one.tokens, judge_unknown=one.unknown) if judged else one
     recorded = meta.get(COST)
     if isinstance(recorded, int | float):
         return replace(total, usd=float(recorded), unpriced=0)
     return total
 
 
-def priced(record: Iteration, prices: Prices, model: str = "") -> tuple[Iteration, Spending]:
-    """Return an iteration with its cost in its meta, where all of it is known, and what it took."""
-    spent = spending_of(record.meta, prices, model)
+def priced(record: Iteration, prices: Prices, model: str = "", judge: str = "") -> tuple[Iteration, Spending]:
+    """Return an iteration with its cost in its meta, where all of it is known, and what it took; see `spending_of`."""
+    spent = spending_of(record.meta, prices, model, judge)
     if not spent.tokens or spent.unknown or spent.unpriced:
         return record, spent
     return replace(record, meta={**record.meta, COST: spent.usd}), spent
 
 
-def _parts(meta: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    yield "", meta
-    for name in (_WASTED, _JUDGE):
-        found = meta.get(name)
-        for part in found if isinstance(found, list) else [found]:
-            if isinstance(part, Mapping):
-                yield name, {"model": meta.get("model"), **part} if name == _WASTED else part
+def _parts(meta: Mapping[str, Any], model: str, judge: str) -> Iterator[tuple[Mapping[str, Any], str, bool]]:
+    """Yield what was charged for, with the model that was asked, and whether it was to judge."""
+    found = meta.get("judge")
+    for part, asked in ((meta, model), *((one, judge) for one in (found if isinstance(found, list) else [found]))):
+        if isinstance(part, Mapping):
+            yield part, asked, part is not meta
+            if isinstance(wasted := part.get("wasted"), Mapping):
+                yield {"model": part.get("model"), **wasted}, asked, part is not meta
 
 
 def _one(part: Mapping[str, Any], prices: Prices, model: str) -> Spending:
