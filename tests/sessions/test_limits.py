@@ -16,7 +16,7 @@ from trimtab.errors import InputError, ProviderError
 from trimtab.providers.base import Completion, Provider, Request
 from trimtab.scoring.registry import get_scorer
 from trimtab.sessions.config import RunConfig, load_config
-from trimtab.sessions.limits import Limits, Meter, read_deadline
+from trimtab.sessions.limits import Limits, Meter, read_deadline, require_prices
 from trimtab.sessions.plan import Plan, make_plan
 from trimtab.sessions.progress import Outcome
 from trimtab.sessions.runner import run_sessions
@@ -73,14 +73,9 @@ def test_usage_of_the_answer_of_attempts_in_vain_and_of_the_judge_is_priced() ->
         "wasted": {"prompt_tokens": 1000},
         "judge": [{"model": "gpt-4-mini", "prompt_tokens": 500, "completion_tokens": 10}, {"calls": 0}],
     }  # fmt: skip
-<<<<<<< HEAD
-    usd = (600 * 1.0 + 400 * 0.25 + 100 * 10.0 + 1000 * 1.0 + 500 * 2.0 + 10 * 4.0) / 1e6
-    assert spending_of(meta, PRICES) == Spending(2500, 110, pytest.approx(usd), judge_tokens=510)
-=======
     meta["judge"][0]["wasted"] = {"prompt_tokens": 100}
     usd = (600 * 1.0 + 400 * 0.25 + 100 * 10.0 + 1000 * 1.0 + 500 * 2.0 + 10 * 4.0 + 100 * 2.0) / 1e6
-    assert spending_of(meta, PRICES) == Spending(2600, 110, pytest.approx(usd))
->>>>>>> d7271f0 (Say how triggers, questions and the webhook of a run work)
+    assert spending_of(meta, PRICES) == Spending(2600, 110, pytest.approx(usd), judge_tokens=610)
     record, spent = priced(Iteration("s", 1, "EF", "x", meta=meta), PRICES)
     assert record.meta["cost_usd"] == spent.usd == pytest.approx(usd)
     # What was paid stays paid, whatever prices are now.
@@ -304,7 +299,6 @@ def test_other_deadlines_are_refused(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ('budget_usd = 5.0\nmodel = "m"\nprovider = "openai"\n', "budget_usd needs the price of the model m"),
         ("[prices.m]\ninput = 1.0\n", "trimtab.toml: prices.m.output is missing"),
         ("[prices.m]\ninput = -1\noutput = 1\n", "trimtab.toml: prices.m.input should be greater than or equal to 0"),
         ("[prices.m]\ninput = 1\noutputs = 1\n", "prices.m.outputs is no setting of trimtab; did you mean output?"),
@@ -320,6 +314,14 @@ def test_unusable_settings_are_named(text: str, said: str, tmp_path: Path, monke
     with pytest.raises(InputError) as caught:
         load_config()
     assert said in str(caught.value)
+
+
+def test_a_budget_in_money_needs_the_price_of_every_model_that_is_asked() -> None:
+    config = RunConfig(provider="openai", model="m", budget_usd=5.0, prices={"m*": Price(input=1, output=1)})
+    require_prices(config, "m", "m-judge", "")
+    require_prices(config.model_copy(update={"budget_usd": None}), "other")
+    with pytest.raises(InputError, match=r'price of the model other: .*as a table \[prices."other"\]'):
+        require_prices(config, "m", "other")
 
 
 def test_prices_are_read_from_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -165,5 +165,6 @@ def _usage(completion: Completion) -> dict[str, Any]:
         "prompt_tokens": completion.prompt_tokens,
         "completion_tokens": completion.completion_tokens,
         "cached_tokens": completion.cached_tokens,
+        "wasted": dict(completion.wasted) or None,
     }
     return {name: value for name, value in found.items() if value not in (None, "")}

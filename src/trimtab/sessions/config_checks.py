@@ -10,7 +10,6 @@ from trimtab.judging.judge import JUDGE
 from trimtab.providers.http import check_address
 from trimtab.sessions.config_file import LONGEST_SHOWN
 from trimtab.sessions.limits import read_deadline
-from trimtab.sessions.spending import price_of
 from trimtab.store.open import require_lasting
 
 if TYPE_CHECKING:
@@ -83,12 +82,6 @@ def _check_triggers(config: RunConfig) -> None:
 def _check_limits(config: RunConfig) -> None:
     if config.deadline:
         read_deadline(config.deadline, 0.0)
-    model = config.model or config.provider
-    if config.budget_usd is not None and price_of(config.prices, model) is None:
-        raise ValueError(
-            f"budget_usd needs the price of the model {model}: give it in the configuration file, as a table "
-            f'[prices."{model}"] with input and output in USD per million tokens'
-        )
 
 
 def _check_judge(config: RunConfig) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from trimtab.errors import InputError, StoreError
+from trimtab.judging.judge import LLMJudge
 from trimtab.providers.base import Provider
 from trimtab.providers.registry import get_provider
 from trimtab.scoring.base import AnyScorer
@@ -19,7 +20,7 @@ from trimtab.sessions.attendance import Attendance
 from trimtab.sessions.config import RunConfig
 from trimtab.sessions.desk import Clerk, Desk
 from trimtab.sessions.leftovers import Leftovers
-from trimtab.sessions.limits import Meter
+from trimtab.sessions.limits import Meter, require_prices
 from trimtab.sessions.plan import Plan, agreed_settings, is_run, make_plan
 from trimtab.sessions.preset import get_preset
 from trimtab.sessions.runner import Listener, Outcome, run_sessions
@@ -103,6 +104,7 @@ def run_plan(
     on_stopping: Callable[[], None] | None = None,
 ) -> Outcome:
     """Run a plan into the store of `config`, or go on with it there, as `run_experiment` does; all is closed then."""
+    require_prices(config, plan.model, _judge_of(scorers))
     leftovers = Leftovers.of(config)
     if not config.store:
         _make_folder(config.out)
@@ -117,6 +119,11 @@ def run_plan(
             return outcome
     finally:
         store.close()
+
+
+def _judge_of(scorers: Sequence[AnyScorer]) -> str:
+    """Return the name of the model that judges, "" if none does."""
+    return next((scorer.model for scorer in scorers if isinstance(scorer, LLMJudge)), "")
 
 
 def _make_folder(path: Path) -> None:
@@ -173,7 +180,7 @@ async def _run(
                 timeout=config.timeout,
                 listener=listener,
                 stop=stop,
-                meter=Meter.of(config, plan.model, store),
+                meter=Meter.of(config, store, plan.model, _judge_of(scorers)),
                 attendance=attendance,
             )
     finally:

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 from trimtab.core.records import Iteration
 from trimtab.errors import InputError
 from trimtab.judging.judge import JUDGE
-from trimtab.sessions.spending import Prices, Spending, dollars, priced, spending_of
+from trimtab.sessions.spending import Prices, Spending, dollars, price_of, priced, spending_of
 
 if TYPE_CHECKING:
     from trimtab.sessions.config import RunConfig
     from trimtab.store.base import Store
 
-__all__ = ["Limits", "Meter", "read_deadline"]
+__all__ = ["Limits", "Meter", "read_deadline", "require_prices"]
 
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?")
 
@@ -79,6 +79,16 @@ class Limits:
         return (self.usd, self.tokens, self.judge_tokens) != (None, None, None)
 
 
+def require_prices(config: RunConfig, *models: str) -> None:
+    """Raise ``InputError`` where a budget in USD cannot be kept because one of `models` has no price."""
+    for model in filter(None, models if config.budget_usd is not None else ()):
+        if price_of(config.prices, model) is None:
+            raise InputError(
+                f"budget_usd needs the price of the model {model}: give it in the configuration file, as a table "
+                f'[prices."{model}"] with input and output in USD per million tokens'
+            )
+
+
 class Meter:
     """Counts what iterations take, and lets them begin while they fit into what is left.
 
@@ -125,12 +135,12 @@ class Meter:
             self._count(spending_of(meta, self.prices, model, judge))
 
     @classmethod
-    def of(cls, config: RunConfig, model: str, store: Store) -> Meter:
+    def of(cls, config: RunConfig, store: Store, model: str, judge: str = "") -> Meter:
         """Return the meter of a run into `store`, whose earlier iterations count where there is a budget."""
         deadline = read_deadline(config.deadline, time.time()) if config.deadline else None
-        judge = config.judge.budget_tokens if JUDGE in config.scorers else None
-        limits = Limits(config.budget_usd, config.budget_tokens, deadline, judge)
-        return cls(model, config.prices, limits, store.metas() if limits.budgeted else ())
+        judging = config.judge.budget_tokens if JUDGE in config.scorers else None
+        limits = Limits(config.budget_usd, config.budget_tokens, deadline, judging)
+        return cls(model, config.prices, limits, store.metas() if limits.budgeted else (), judge)
 
     async def admit(self) -> bool:
         """Wait until one more iteration may begin, and return whether it may; `release` says that it has ended."""

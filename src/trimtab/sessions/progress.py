@@ -75,7 +75,7 @@ class Outcome:
     fired
         Which triggers fired in this run, and how often, most frequent first.
     spent_in_all
-        By the iterations of this run and of earlier ones, where those were counted, see `Meter.of_store`.
+        By the iterations of this run and of earlier ones, where those were counted, see `Meter.of`.
     """
 
     progress: Progress
