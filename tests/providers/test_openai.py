@@ -194,7 +194,7 @@ def test_an_error_under_status_200_means_what_its_code_means() -> None:
         ({}, "suspect passing", "no chat completion"),
         ([], "suspect passing", "no chat completion"),
         ("text", "suspect passing", "no chat completion"),
-        (b"null", "suspect passing", "in place of a chat completion"),
+        (b"null", "suspect passing", "no chat completion"),
         (b"", "passing", "an empty answer"),
         (b"data: {}\n\n", "suspect passing", "in place of a chat completion"),
         (b'{"choices": [{"ind', "passing", "no complete JSON"),

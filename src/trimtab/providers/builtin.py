@@ -5,7 +5,7 @@ from __future__ import annotations
 from trimtab.errors import InputError
 from trimtab.providers.base import Provider, ProviderSettings
 
-__all__ = ["openai", "rewriter"]
+__all__ = ["anthropic", "openai", "rewriter"]
 
 
 def rewriter(settings: ProviderSettings) -> Provider:
@@ -28,6 +28,15 @@ def openai(settings: ProviderSettings) -> Provider:
     from trimtab.providers.openai import OpenAIProvider
 
     return Endpoint(OpenAIProvider(settings), settings)
+
+
+def anthropic(settings: ProviderSettings) -> Provider:
+    """Anthropic's Messages API, with the extra anthropic."""
+    _no_options("anthropic", settings)
+    from trimtab.providers.anthropic import AnthropicProvider
+    from trimtab.providers.endpoint import Endpoint
+
+    return Endpoint(AnthropicProvider(settings), settings)
 
 
 def _no_options(name: str, settings: ProviderSettings) -> None:
