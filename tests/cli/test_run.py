@@ -114,7 +114,7 @@ def test_a_store_that_holds_more_than_asked_for_is_said_to_be_analysed_whole(cap
         (("--tasks", "nowhere"), "there is no file or folder of tasks at 'nowhere'"),
         (("--scorers", "taste"), "no scorer is called 'taste'; there are judge, lexical, python-static"),
         (("--objectives", "beauty"), "no scorer gives the objective 'beauty'"),
-        (("--provider", "oracle"), "--provider should be one of openai, rewriter"),
+        (("--provider", "oracle"), "--provider should be one of anthropic, openai"),
         (("--provider", "openai"), "provider openai needs the name of a model"),
         (("--model", "m"), "model is given, but the provider rewriter has none: add --provider openai"),
         (("--provider-options", "a=1"), "the provider rewriter has no options, but got 'a'"),

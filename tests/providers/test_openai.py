@@ -114,7 +114,7 @@ def test_the_real_endpoint_needs_a_key_and_any_needs_a_model() -> None:
         get_provider("openai", ProviderSettings(model="gpt"))
     with pytest.raises(InputError, match="needs the name of a model"):
         get_provider("openai", ProviderSettings(base_url="http://127.0.0.1:1/v1"))
-    with pytest.raises(InputError, match="no provider is called 'oracle'; there are openai, rewriter"):
+    with pytest.raises(InputError, match=r"no provider is called 'oracle'; there are .*openai, .*rewriter"):
         get_provider("oracle")
 
 

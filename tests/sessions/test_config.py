@@ -101,7 +101,7 @@ def test_the_file_says_which_strategies_to_use(monkeypatch: pytest.MonkeyPatch) 
         ("sesions = 5", r"^trimtab.toml: 'sesions' is no setting of trimtab; did you mean sessions\?$"),
         ("[go]\nsessions = 5", r"^trimtab.toml: 'go' is no setting of trimtab$"),
         ("sessions = ", r"^the configuration file trimtab.toml is not valid TOML: "),
-        ("provider = 'oracle'", r"^trimtab.toml: provider should be one of openai, rewriter, but is 'oracle'$"),
+        ("provider = 'oracle'", r"^trimtab.toml: provider should be one of .*openai, .*rewriter, but is 'oracle'$"),
         ("provider_options = 'fast'", "^provider_options should be NAME=VALUE,..., but one has no name and value$"),
         (
             "[provider_options]\nApiKey = 'x1'",
