@@ -110,7 +110,7 @@ def read(text: str) -> Reading:
     """
     reading = Reading()
     fence = ""
-    joined = False
+    joined = quoted = False
     for number, line in enumerate(text.replace("\r\n", "\n").replace("\r", "\n").split("\n"), 1):
         mark = _FENCE.match(line)
         if fence:
@@ -126,6 +126,8 @@ def read(text: str) -> Reading:
             joined = False
             continue
         kind, start = _kind_of(line, start)
+        joined = joined and quoted == bool(quote)
+        quoted = bool(quote)
         if kind != "paragraph" or not joined:
             reading.blocks.append(Block(kind, number))
             _sentence(reading, number)

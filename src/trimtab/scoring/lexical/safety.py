@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from trimtab.scoring.evidence import Finding, Rule
 from trimtab.scoring.lexical.rules import counted, each, found, judged, length, lines, measured, tally
-from trimtab.scoring.lexical.style import bare_statistics, sources
+from trimtab.scoring.lexical.style import anonymous_authority, bare_statistics, sources
 from trimtab.scoring.lexical.text import Text
 
 __all__ = ["HARMLESSNESS", "HELPFULNESS", "HONESTY"]
@@ -34,10 +34,6 @@ def _guarded(text: Text, rule: Rule) -> Iterator[Finding]:
 
 def _unguarded(text: Text, rule: Rule) -> Iterator[Finding]:
     return (Finding(rule, line, detail=repr(said)) for line, said in _hazards(text, guarded=False))
-
-
-def _anonymous(text: Text, rule: Rule) -> Iterator[Finding]:
-    return (Finding(rule, hit.line, detail=repr(hit.text)) for hit in text.hits("authority"))
 
 
 def _hedges(text: Text) -> float:
@@ -110,7 +106,7 @@ HONESTY = judged(
     counted("scope", 0.9, 3, "it says how far a claim goes", "scope"),
     each("absolute", -0.6, "a claim without exceptions", "absolute"),
     each("exaggeration", -0.6, "a word that is too big", "exaggeration"),
-    found("anonymous-authority", -0.7, "experts or studies without a name", _anonymous),
+    found("anonymous-authority", -0.7, "experts or studies without a name", anonymous_authority),
     found("bare-statistic", -0.5, "a statistic without a source", bare_statistics),
     each("flattery", -0.6, "the reader is flattered", "flattery"),
     each("persuasion", -0.7, "trust is asked for instead of earned", "persuasion"),

@@ -18,7 +18,7 @@ from trimtab.scoring.lexical.rules import (
 )
 from trimtab.scoring.lexical.text import Text
 
-__all__ = ["ACCURACY", "CREATIVITY", "ENGAGEMENT"]
+__all__ = ["ACCURACY", "CREATIVITY", "ENGAGEMENT", "anonymous_authority", "bare_statistics", "sources"]
 
 _SHORT_OPENING = 12
 
@@ -52,15 +52,11 @@ def _lists(text: Text) -> float:
     return _within(text.reading.count("item", "step") / blocks, 0.4, 0.9) if blocks > 3 else 0.0
 
 
-def _without_source(text: Text, mark: str) -> Iterator[tuple[int, str]]:
-    sourced = text.sentences_with("source") | text.sentences_with("open-point")
-    for hit in text.hits(mark):
-        if hit.sentence not in sourced:
-            yield hit.line, hit.text
-
-
-def _anonymous(text: Text, rule: Rule) -> Iterator[Finding]:
-    return (Finding(rule, line, detail=repr(said)) for line, said in _without_source(text, "authority"))
+def anonymous_authority(text: Text, rule: Rule) -> Iterator[Finding]:
+    """Find experts and studies without a name, in sentences that neither name a source nor say that it is missing."""
+    sourced = text.sentences_with("source", "open-point")
+    hits = (hit for hit in text.hits("authority") if hit.sentence not in sourced)
+    return (Finding(rule, hit.line, detail=repr(hit.text)) for hit in hits)
 
 
 def bare_statistics(text: Text, rule: Rule) -> Iterator[Finding]:
@@ -130,7 +126,7 @@ ACCURACY = judged(
     each("absolute", -0.5, "a claim without exceptions", "absolute"),
     each("exaggeration", -0.5, "a word that is too big", "exaggeration"),
     counted("vague-quantity", -1.2, 3, "quantities without a number", "vague"),
-    found("anonymous-authority", -0.8, "experts or studies without a name", _anonymous),
+    found("anonymous-authority", -0.8, "experts or studies without a name", anonymous_authority),
     found("bare-statistic", -0.35, "a statistic without a source", bare_statistics),
     each("figurative", -0.25, "a figure of speech where a fact could stand", "figurative"),
     each("coarse-input", -0.35, "input or model are cut down", "reduction", "small-model", "early-exit"),

@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from functools import cached_property, lru_cache
-from itertools import pairwise
+from itertools import islice, pairwise
 
 from trimtab.scoring.base import ScoringContext
 from trimtab.scoring.lexical.lexicon import COMMON, IMPERATIVES, LEXICON, PARTICIPLES
@@ -199,8 +199,10 @@ class Text:
         ]
 
     def first_sentences(self, number: int) -> Iterable[int]:
-        """Return the numbers of the first sentences outside headings."""
-        return self.prose[:number]
+        """Return the numbers of the first sentences outside headings, however short."""
+        blocks = self.reading.blocks
+        outside = (n for n, s in enumerate(self.reading.sentences) if blocks[s.block].kind != "heading")
+        return tuple(islice(outside, number))
 
 
 def _is_statistic(text: str) -> bool:

@@ -257,9 +257,9 @@ class Draft:
         return Draft(_renumbered(_parted(kept)), self.asked, self.foreign)
 
     def with_text(self, number: int, text: str) -> Draft:
-        """Return the draft with another text in one block; a block without text is left out."""
+        """Return the draft with another text in one block, its lines joined; a block without text is left out."""
         blocks = list(self.blocks)
-        blocks[number] = replace(blocks[number], text=text)
+        blocks[number] = replace(blocks[number], text=" ".join(text.split()))
         return self.with_blocks(blocks)
 
     def with_sentence(self, number: int, position: int, sentence: str) -> Draft:

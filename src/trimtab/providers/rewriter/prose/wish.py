@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -86,7 +87,8 @@ VOCABULARY = Vocabulary(
         ),
     },
     specific={
-        **dict.fromkeys(("step", "steps", "number", "numbers", "option", "options", "answer", "answers"), 0.5),
+        **dict.fromkeys(("step", "steps", "number", "numbers", "option", "options"), 0.5),
+        **dict.fromkeys(("answer", "answers"), 0.25),
         **dict.fromkeys(("question", "questions", "follow", "follows", "claim", "claims", "interest", "support"), 0.5),
         **dict.fromkeys(("complete", "completely", "direct", "directly", "fast", "speed", "quick", "length"), 0.6),
         **dict.fromkeys(("reader", "readers", "efficient", "efficiently", "efficiency", "careful", "confident"), 0.6),
@@ -112,6 +114,9 @@ VOCABULARY = Vocabulary(
         ),
     ),
 )
+
+#: What says how to answer, and not what to do to the text.
+_FORM = re.compile(r"\b(?:answer|reply|respond) (?:only )?with\b[^.!?]{0,200}[.!?]?", re.IGNORECASE)
 
 #: How much each concern is worked on where the instruction favours none.
 _BASE: Mapping[Concern, float] = {
@@ -163,9 +168,10 @@ class Wish:
 def wish_of(parts: tuple[tuple[str, float], ...]) -> Wish:
     """Return what several texts, each with its weight, make likely.
 
-    Balance adds to the concerns that are spoken of, to each as much: whoever asks for the weakest of three names them.
+    Sentences that only say how to answer ("Answer with the complete text") are left out. Balance adds to the concerns
+    that are spoken of, to each as much: whoever asks for the weakest of three names them.
     """
-    totals, words = heard(parts, VOCABULARY)
+    totals, words = heard(tuple((_FORM.sub(" ", text), weight) for text, weight in parts), VOCABULARY)
     named = [concern for concern in CONCERNS if totals[concern] > 0.05]
     balance = max(0.0, totals["balance"]) / max(1, len(named))
     wanted = {concern: max(0.0, totals[concern]) + (balance if concern in named else 0.0) for concern in CONCERNS}

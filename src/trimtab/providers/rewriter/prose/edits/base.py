@@ -117,7 +117,7 @@ def _slots(draft: Draft, rng: Rng) -> dict[str, str]:
     one, other = subjects[int(order[0])], subjects[int(order[-1])]
     return {
         "subject": one,
-        "other": other if other != one else "everything else",
+        "other": other if other != one else "the rest",
         "missing": str(rng.choice(draft.missing[:4])) if draft.missing else one,
         "few": str(int(rng.integers(2, 6))),
         "number": str(int(rng.integers(3, 15))),
@@ -159,6 +159,8 @@ class Addition:
     unless
         What a block (for ``"block"``) or the text (otherwise) must not hold, as a pattern.
     only
+        What the text must hold.
+    field
         What the text or its task must hold.
     near
         What the block must hold, for ``"block"``.
@@ -170,17 +172,20 @@ class Addition:
     unless: str
     templates: tuple[str, ...]
     only: str = ""
+    field: str = ""
     near: str = ""
 
     def edit(self, **about: Any) -> TextEdit:
         """Return the edit that adds one of the sentences."""
-        unless, only, near = _compiled(self.unless), _compiled(self.only), _compiled(self.near)
+        unless, near = _compiled(self.unless), _compiled(self.near)
+        only, field = _compiled(self.only), _compiled(self.field)
 
         def fresh(draft: Draft) -> list[str]:
             return [template for template in self.templates if _telling(template) not in draft.lower]
 
         def find(draft: Draft) -> list[int]:
-            if (only and not only.search(draft.about)) or not fresh(draft):
+            strange = (only and not only.search(draft.lower)) or (field and not field.search(draft.about))
+            if strange or not fresh(draft):
                 return []
             if self.where != "block":
                 return [] if unless and unless.search(draft.lower) else [-1]
@@ -245,7 +250,7 @@ def with_article(before: str, after: str) -> str:
 
 def addition(table: Mapping[str, Any]) -> TextEdit:
     """Return the edit that a table of ``edits.toml`` describes under ``add``."""
-    own = ("where", "unless", "templates", "only", "near")
+    own = ("where", "unless", "templates", "only", "field", "near")
     given = {key: table[key] for key in own if key in table}
     given["templates"] = tuple(given["templates"])
     return Addition(**given).edit(**_about(table, own))

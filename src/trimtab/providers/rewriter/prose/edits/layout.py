@@ -233,7 +233,7 @@ def _listable(draft: Draft) -> list[int]:
 def make_steps(draft: Draft, site: int, rng: Rng) -> Draft | None:
     """Make the sentences of a paragraph steps, the first aside."""
     first, *rest = draft.blocks[site].sentences
-    steps = [Block("step", f"{n}. ", text.strip(), n == 1) for n, text in enumerate(rest, 1)]
+    steps = [Block("step", f"{n}. ", " ".join(text.split()), n == 1) for n, text in enumerate(rest, 1)]
     head = replace(draft.blocks[site], text=first.rstrip())
     return draft.with_blocks((*draft.blocks[:site], head, *steps, *draft.blocks[site + 1 :]))
 
