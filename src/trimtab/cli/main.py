@@ -6,9 +6,10 @@ import os
 import sys
 from collections.abc import Iterable
 from importlib import import_module
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from trimtab.errors import TrimtabError
 
@@ -34,15 +35,39 @@ _COMMANDS = {
     "score": ("score", "score", "Score programs without running them."),
     "findings": ("findings", "findings", "Count a store's findings by severity, and how they change."),
     "serve-model": ("serve_model", "serve_model", "Serve the embedded models over HTTP, to try clients against."),
+    "plugins": ("plugins", "plugins", "List providers, scorers and policies, and who brings them."),
     "reproduce": ("reproduce", "reproduce", "Hold the paper's claims against simulated experiments."),
 }
 """By name: the module here, its function or group of commands, and a line for the list of commands."""
+
+_SECTIONS = {
+    "Run loops": ("run", "resume", "status", "sessions", "show", "presets", "policy", "serve-model", "plugins"),
+    "Bring and take data": ("import", "export", "score", "findings"),
+    "Understand": ("fit", "report", "audit", "compare", "simulate", "nonlinear", "agents", "reproduce"),
+}
+"""How the list of commands is parted; a command that stands in none is listed last."""
+
+
+class _Sections(TyperGroup):
+    """A group whose list of commands has sections."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the list of commands."""
+        named = {name for names in _SECTIONS.values() for name in names}
+        rest = tuple(name for name in self.commands if name not in named)
+        width = max(map(len, self.commands))
+        for title, names in {**_SECTIONS, "Others": rest}.items():
+            there = [name for name in names if name in self.commands]
+            if there:
+                with formatter.section(title):
+                    formatter.write_dl([(name.ljust(width), self.commands[name].short_help or "") for name in there])
 
 
 def application(names: Iterable[str] = tuple(_COMMANDS)) -> typer.Typer:
     """Return the command line with the commands called `names`; the modules of others are not imported."""
     app = typer.Typer(
         name="trimtab",
+        cls=_Sections,
         help="Measure, model and steer iterative LLM loops that chase several objectives at once.",
         epilog="Start with: trimtab run. On your own logs: trimtab fit FILE, then trimtab report FILE.",
         no_args_is_help=True,
