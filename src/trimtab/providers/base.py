@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-__all__ = ["Completion", "Message", "Provider", "ProviderSettings", "Request"]
+__all__ = ["Completion", "Message", "Place", "Provider", "ProviderSettings", "Request"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +15,27 @@ class Message:
 
     role: Literal["system", "user", "assistant"]
     content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Which iteration of a run a request is for. A model is not told; who keeps or replays answers goes by it.
+
+    Parameters
+    ----------
+    arm
+        What the session was planned with: a strategy, or the policy that steers it.
+    task, replicate, iteration
+        The session's task and replicate, and the index of the iteration asked for.
+    strategy
+        The strategy in force.
+    """
+
+    arm: str
+    task: str
+    replicate: int
+    iteration: int
+    strategy: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +59,8 @@ class Request:
     schema
         JSON schema that the answer is to keep to, for providers and endpoints that take one; others ignore it, so that
         the messages have to ask for the same in words.
+    place
+        Which iteration of a run it is for; None where it is for none, as of a judge.
     """
 
     messages: tuple[Message, ...]
@@ -47,6 +70,7 @@ class Request:
     seed: int = 0
     stop: tuple[str, ...] = ()
     schema: Mapping[str, Any] | None = None
+    place: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from typing import Any
 from trimtab.core.objectives import ObjectiveSpace
 from trimtab.core.records import Iteration, Score
 from trimtab.core.streams import stream_seed
-from trimtab.providers.base import Completion, Message, Request
+from trimtab.providers.base import Completion, Message, Place, Request
 from trimtab.scoring.base import AnyScorer, Judge
 from trimtab.scoring.extraction import extract, may_be_cut
 from trimtab.scoring.text_extraction import extract_text, text_may_be_cut
@@ -40,6 +40,7 @@ def request_for(plan: Plan, session: PlannedSession, current: str, t: int, befor
         max_tokens=plan.max_tokens,
         stop=plan.stop,
         seed=stream_seed(plan.seed, session.strategy.name, session.task.id, session.replicate, t),
+        place=Place(session.arm, session.task.id, session.replicate, t, session.strategy.name),
     )
 
 
