@@ -120,6 +120,13 @@ def test_triggers_end_sessions_or_only_warn() -> None:
     stopped = steer(world, policy, goal, known(world), 5, 60, seed=2, triggers=[Below("a", 3.0, action="stop")])
     np.testing.assert_array_equal(stopped.used, first)
     assert not stopped.asked.any()
+    # Nobody is there to be told or to resume: a webhook is a warning, and a pause ends as a question does.
+    told = steer(world, policy, goal, known(world), 5, 60, seed=2, triggers=[Below("a", 3.0, action="webhook")])
+    same(warned, told, 60)
+    np.testing.assert_array_equal(told.fired, warned.fired)
+    paused = steer(world, policy, goal, known(world), 5, 60, seed=2, triggers=[Below("a", 3.0, action="pause")])
+    same(asked, paused, 60)
+    np.testing.assert_array_equal(paused.asked, asked.asked)
 
 
 def test_the_world_of_the_reference_has_its_estimates_and_starts() -> None:

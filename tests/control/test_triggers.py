@@ -121,6 +121,8 @@ def test_the_first_call_for_a_human_counts_and_no_warning_hides_it() -> None:
         ("rate>1.5@0.7", RateAbove(1.5, 0.7), None),
         ("drift", Drift(), None),
         ("drift@0.05:ask", Drift(0.05), "drift@0.05"),
+        ("quality<2:webhook", Below("quality", 2.0, action="webhook"), None),
+        ("rate>1.5@0.7:pause", RateAbove(1.5, 0.7, "pause"), None),
     ],
 )
 def test_triggers_are_read_and_told(text: str, trigger: object, told: str | None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from trimtab.scoring.base import ScoringContext
 from trimtab.sessions.attendance import Attendance
 from trimtab.sessions.config import RunConfig
 from trimtab.sessions.desk import Desk, Question
+from trimtab.sessions.limits import Limits, Meter
 from trimtab.sessions.plan import Plan, make_plan
 from trimtab.sessions.progress import Outcome
 from trimtab.sessions.replay import explain
@@ -265,6 +267,29 @@ def test_a_question_that_nobody_answered_is_put_again_by_the_next_run() -> None:
     assert run(plan, store, Paced(plan, 5.0, 5.0), Attendance(human("continue", seen=seen))).ended == "complete"
     assert len(seen) == 1
     assert run(plan, store, Paced(plan), Attendance(human())).ended == "complete"
+
+
+def test_a_deadline_does_not_wait_for_humans_and_leaves_the_question_open() -> None:
+    plan = plan_for([task(1.0)], 2, "quality<2")
+    store = store_for(plan)
+    meter = Meter(limits=Limits(deadline=time.time() + 0.2))
+    began = time.monotonic()
+    outcome = run(plan, store, Paced(plan, 5.0, 5.0), Attendance(human()), meter=meter, grace=10.0)
+    assert (outcome.ended, time.monotonic() - began < 5) == ("limit", True)
+    assert [standing(one) for one in store.iterations()] == ["open"]
+
+
+def test_without_a_fit_a_session_learns_its_rate_from_its_own_steps() -> None:
+    settled, wild = (5.0, 5.1, 5.0, 4.9, 5.0, 5.1), (2.0, 8.0, 2.0, 8.0, 2.0, 8.0)
+    found = []
+    for values in (settled, wild):
+        plan = plan_for([task(5.0)], 6, "rate>1.2:warn", objectives=("quality",))
+        store = store_for(plan)
+        run(plan, store, Paced(plan, *values))
+        found.append([index for index, _ in fired(store)])
+    assert found[0] == []
+    assert found[1]
+    assert min(found[1]) >= 2
 
 
 def test_a_clerk_that_breaks_ends_the_run_with_its_error() -> None:

@@ -218,6 +218,9 @@ def carry_out(settings: RunConfig) -> None:
         console.print(f"{_counted(aside, 'session')} set aside (--resume-paused goes on where iterations are left):")
         _say_most(console, outcome.aside)
     _leave_early(outcome, settings)
+    if outcome.aside and outcome.empty:
+        console.print("There is nothing to analyse before they go on.")
+        return
     if beyond := _beyond(progress):
         console.print(beyond)
     _results(settings)
