@@ -12,7 +12,7 @@ from trimtab.core.judgements import MOST_JUDGEMENTS
 from trimtab.core.records import Evidence, Score
 from trimtab.core.streams import stream_seed
 from trimtab.errors import ProviderError
-from trimtab.scoring.base import AnyScorer, Judge, Judgement, ScoringContext
+from trimtab.scoring.base import AnyScorer, Judge, Judgement, Scorer, ScoringContext
 from trimtab.sessions.plan import Plan, PlannedSession
 
 __all__ = ["LONGEST_REASON", "clean", "said", "scored"]
@@ -49,30 +49,47 @@ async def scored(
     task = session.task
     seed = stream_seed(plan.seed, "score", session.id, t)
     context = ScoringContext(task.id, task.prompt, task.artefact, task.language, session.id, t, seed)
-    given = await asyncio.gather(*(_judgement(scorer, text, context) for scorer in scorers))
+    judges = {i: scorer for i, scorer in enumerate(scorers) if isinstance(scorer, Judge)}
+    # What computes is asked at once, before another session's turn: what was parsed to find the text is at hand.
+    given = {i: _computed(one, text, context) for i, one in enumerate(scorers) if not isinstance(one, Judge)}
+    if judges:
+        judged = await asyncio.gather(*(_judged(judge, text, context) for judge in judges.values()))
+        given |= zip(judges, judged, strict=True)
     found: dict[str, tuple[Score, ...]] = {}
-    for scorer, judgement in zip(scorers, given, strict=True):
-        found |= _by_objective(scorer, judgement.scores)
-    usage = [dict(one) for judgement in given for one in judgement.usage]
+    for i, scorer in enumerate(scorers):
+        found |= _by_objective(scorer, given[i].scores)
+    usage = [dict(one) for i in range(len(scorers)) for one in given[i].usage]
     unasked = {name: (Score(name, None, "unscored", "no scorer was asked"),) for name in plan.space.names}
     return tuple(score for name in plan.space.names for score in (unasked | found)[name]), {
         "judge": usage
     } if usage else {}
 
 
-async def _judgement(scorer: AnyScorer, text: str, context: ScoringContext) -> Judgement:
+async def _judged(judge: Judge, text: str, context: ScoringContext) -> Judgement:
     try:
-        if isinstance(scorer, Judge):
-            judgement = await scorer.judge(text, context)
-        else:
-            judgement = Judgement(scorer.score(text, context))
-        return replace(judgement, scores=tuple(map(_storable, judgement.scores)))
-    except ProviderError as error:
-        if error.fatal:
-            raise
-        reason = str(error)
+        return _kept(await judge.judge(text, context))
     except Exception as error:  # a plugin may raise anything, and a run must not end by it
-        reason = f"the scorer {scorer.name} failed with {said(error)}"
+        return _excused(judge, error)
+
+
+def _computed(scorer: Scorer, text: str, context: ScoringContext) -> Judgement:
+    try:
+        return _kept(Judgement(scorer.score(text, context)))
+    except Exception as error:  # the same
+        return _excused(scorer, error)
+
+
+def _kept(judgement: Judgement) -> Judgement:
+    return replace(judgement, scores=tuple(map(_storable, judgement.scores)))
+
+
+def _excused(scorer: AnyScorer, error: Exception) -> Judgement:
+    """Return scores that say why there are none; raise where the endpoint of a judge will judge nothing more."""
+    reason = f"the scorer {scorer.name} failed with {said(error)}"
+    if isinstance(error, ProviderError):
+        if error.fatal:
+            raise error
+        reason = str(error)
     return Judgement(tuple(Score(o.name, None, "failed", clean(reason)) for o in scorer.objectives))
 
 
