@@ -65,7 +65,7 @@ async def _put(desk: Desk, question: Question, lines: _Lines, console: Console) 
                 return
             except InputError as error:
                 console.print(f"{error}\n> ", end="")
-        console.print("Answered elsewhere.")
+        console.print("\nIt is asked again when the run goes on." if desk.closed else "\nAnswered elsewhere.")
     finally:
         if reading is not None:
             reading.cancel()

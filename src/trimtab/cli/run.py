@@ -280,7 +280,7 @@ def _say_spending(console: Console, outcome: Outcome, settings: RunConfig) -> No
     if spent.tokens or spent.unknown:
         told = "" if settings.prices or settings.provider == "rewriter" else f"; no price of {settings.model} is set"
         console.print(f"  taken: {spent}{told}", markup=False)
-    if in_all is not None:
+    if in_all is not None and in_all != spent:
         console.print(f"  with earlier runs: {in_all}", markup=False)
 
 

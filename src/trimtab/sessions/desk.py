@@ -96,12 +96,17 @@ class Desk:
     ----------
     clerks
         Who shows them. Without any, nobody answers, and sessions that ask are set aside.
+
+    Attributes
+    ----------
+    closed
+        True once the run ends, and leaves what is open to the next one.
     """
 
     def __init__(self, clerks: Sequence[Clerk] = ()) -> None:
         self.clerks = clerks
         self._open: dict[str, tuple[Question, asyncio.Future[Answer | None]]] = {}
-        self._closed = False
+        self.closed = False
         self._changed = asyncio.Event()
 
     @property
@@ -111,7 +116,7 @@ class Desk:
 
     async def ask(self, question: Question) -> Answer | None:
         """Wait for the answer; None where the run ends before there is one."""
-        if self._closed:
+        if self.closed:
             return None
         waiting: asyncio.Future[Answer | None] = asyncio.get_running_loop().create_future()
         self._open[question.id] = question, waiting
@@ -152,7 +157,7 @@ class Desk:
 
     def close(self) -> None:
         """Leave all open questions without an answer; they are put again by the next run."""
-        self._closed = True
+        self.closed = True
         for _, waiting in self._open.values():
             if not waiting.done():
                 waiting.set_result(None)

@@ -165,6 +165,8 @@ class _Run:
 
     def _outcome(self) -> Outcome:
         meter, reason = self.meter, ""
+        # What was given up at the end of the grace has been paid for all the same.
+        self.progress = replace(self.progress, spent=meter.spent)
         ended: Ended = "stopped"
         if self.fatal is not None:
             ended, reason = "error", str(self.fatal)
