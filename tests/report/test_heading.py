@@ -5,7 +5,7 @@ import pytest
 
 from report_fits import fitted, simulated
 from trimtab.core.objectives import Objective
-from trimtab.report.heading import facts, is_rewriter, lengths_text, objective_rows, settings
+from trimtab.report.heading import facts, lengths_text, objective_rows, settings, stand_ins
 
 
 def test_settings_come_in_a_known_order_with_the_others_behind():
@@ -47,14 +47,19 @@ def test_long_values_are_cut():
 @pytest.mark.parametrize(
     ("run", "expected"),
     [
-        ({"provider": "rewriter"}, True),
-        ({"provider": " Rewriter"}, True),
-        ({"provider": "openai"}, False),
-        (None, False),
+        ({"provider": "rewriter"}, ["model"]),
+        ({"provider": " Rewriter", "scorers": ["python-static"]}, ["model"]),
+        ({"provider": "rewriter", "scorers": ["lexical"]}, ["model", "judge"]),
+        ({"provider": "openai", "scorers": "lexical"}, ["judge"]),
+        ({"provider": "openai", "scorers": 7}, []),
+        ({}, []),
+        (None, []),
     ],
 )
-def test_the_rewriter_is_recognised(run, expected):
-    assert is_rewriter(run) is expected
+def test_stand_ins_are_called_so(run, expected):
+    said = stand_ins(run)
+    assert ["model" if "not an LLM" in one else "judge" for one in said] == expected
+    assert all("a stand-in for a" in one for one in said)
 
 
 def test_facts_count_the_data():

@@ -66,8 +66,8 @@ def serve_model(
 ) -> None:
     """Serve the embedded models over the OpenAI chat-completions protocol, to try clients against.
 
-    They are stand-ins and no LLMs: 'rewriter-1' edits the Python program in a message, as the provider rewriter does,
-    and 'echo' gives it back unchanged. End it with Ctrl-C.
+    They are stand-ins and no LLMs: 'rewriter-1' edits the Python program or the text in a message, as the provider
+    rewriter does, and 'echo' gives it back unchanged. End it with Ctrl-C.
     """
     from trimtab.cli.output import say
     from trimtab.errors import InputError

@@ -11,12 +11,13 @@ from trimtab.core.objectives import Objective
 from trimtab.estimation.results import Fit
 from trimtab.report.text import number, shorten
 
-__all__ = ["REWRITER_LABEL", "Item", "facts", "is_rewriter", "lengths_text", "objective_rows", "settings"]
+__all__ = ["Item", "facts", "lengths_text", "objective_rows", "settings", "stand_ins"]
 
 Item = tuple[str, str]
 """A label and its value."""
 
-REWRITER_LABEL = "embedded rewriter: a stand-in for an LLM, not an LLM"
+_REWRITER = "Data made by the embedded rewriter: a stand-in for an LLM, not an LLM."
+_LEXICAL = "Scores given by the scorer lexical: a stand-in for a judge, not a judge."
 
 _LABELS = {
     "provider": "Provider",
@@ -42,9 +43,15 @@ _VALUE = 240
 _LISTED = 12
 
 
-def is_rewriter(run: Mapping[str, Any] | None) -> bool:
-    """Say whether the run used the embedded rewriter."""
-    return run is not None and str(run.get("provider", "")).strip().lower() == "rewriter"
+def stand_ins(run: Mapping[str, Any] | None) -> list[str]:
+    """Return a sentence for each part of a run that only stands in for a real one: its model, its judge."""
+    said = []
+    if run and str(run.get("provider", "")).strip().lower() == "rewriter":
+        said.append(_REWRITER)
+    scorers = run.get("scorers") if run else None
+    if scorers == "lexical" or (isinstance(scorers, list | tuple) and "lexical" in scorers):
+        said.append(_LEXICAL)
+    return said
 
 
 def _value(value: object) -> str:

@@ -117,7 +117,7 @@ def render_report(
             figures=panels.book.json(),
             fit=fit,
             space=fit.space,
-            label=heading.REWRITER_LABEL if heading.is_rewriter(run) else "",
+            stand_ins=heading.stand_ins(run),
             settings=heading.settings(run, [*fit.strategies]),
             facts=heading.facts(fit),
             objectives=heading.objective_rows(fit.space),
