@@ -7,9 +7,11 @@ from support.steering import known, situation
 from trimtab.control.floor import Floor
 from trimtab.control.goal import Goal
 from trimtab.control.knowledge import Knowledge
+from trimtab.control.lookahead import Effort
 from trimtab.control.policies.best_of_n import BestOfN
 from trimtab.control.policies.fixed import Schedule
 from trimtab.control.policies.objectives import Sequential, Simultaneous, handling_order, known_interference
+from trimtab.control.policies.predictive import Predictive
 from trimtab.control.policies.rate_control import RateControl, wanted_chance
 from trimtab.control.policies.rules import Rules
 from trimtab.control.policies.thompson import Thompson
@@ -252,11 +254,31 @@ def test_strategies_hardly_known_are_tried_in_turn(policy: object) -> None:
     tried = np.array([[0, 1, 2], [0, 0, 1], [2, 0, 2], [1, 2, 0], [1, 1, 2], [0, 2, 2]])
     choice = policy.choose(situation(Goal(SPACE), knowledge, scores, tried))  # type: ignore[attr-defined]
     assert choice.action[[1, 2, 4, 5]].tolist() == [2, 1, 0, 1]
-    assert sentence(choice, knowledge).endswith(
-        "has yet to be tried: every strategy is, for 4 steps, before the dynamics decide"
-    )
+    assert sentence(choice, knowledge).endswith("is tried because too little is known of it: 1 of 4 steps wanted")
     begin = policy.choose(at(knowledge, *[[5.0, 5.0]] * 6))  # type: ignore[attr-defined]
     assert len(set(begin.action.tolist())) > 1
+
+
+def test_what_is_little_known_is_tried_now_and_then_until_enough_is_known() -> None:
+    sums = np.zeros((2, 5, 5))
+    sums[:] = np.diag([400.0, 400, 400, 100, 100])
+    sums[1] *= 0.02
+    knowledge = Knowledge.none(SPACE, ["much", "little"]).added(sums)
+
+    def told(t: int, explore: float = 1.0, cost: float = 0.0) -> Choice:
+        now = situation(Goal(SPACE, cost=cost), knowledge, np.full((200, t + 1, 2), 5.0), np.zeros((200, t), int))
+        return Predictive(Effort(draws=2, horizon=2), explore=explore).choose(now)
+
+    # (1 + 2) / 2 sqrt(400 + 8 + t) steps are wanted, from one of the ten iterations on that is drawn for a session.
+    early, later, last = (told(t) for t in (0, 4, 9))
+    tried = [choice.reason == 2 for choice in (early, later, last)]
+    assert 0 < tried[0].sum() < tried[1].sum() < tried[2].sum() == 200
+    assert (tried[1] >= tried[0]).all()
+    assert set(last.action) == {1}
+    assert "8 of 31 steps wanted" in sentence(last, knowledge)
+    assert (told(9, explore=0.0).reason != 2).all()
+    # An iteration that costs more than anything promises is not spent on finding out.
+    assert set(told(9, cost=3.0).action) == {STOP}
 
 
 def test_a_known_strategy_is_not_tried_before_those_that_are_not() -> None:

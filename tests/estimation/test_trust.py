@@ -10,6 +10,7 @@ from simulated import NAMES, REAL, panel
 from trimtab.core.trajectories import Trajectories
 from trimtab.dynamics.interference import interference_matrix
 from trimtab.estimation.diagnosis import diagnose
+from trimtab.estimation.document import document
 from trimtab.estimation.fit import fit
 from trimtab.estimation.lag_covariance import LagTests, lag_tests
 from trimtab.estimation.panel import Panel
@@ -175,6 +176,8 @@ def test_no_tobit_is_believed_that_sees_less_than_half() -> None:
     assert max(few["all"].at_bound) < 0.5 < max(most["all"].at_bound)
     assert most["all"].trusted != "tobit"
     assert most["all"].regime.label == "undetermined"
+    assert few["all"].predicts == most["all"].predicts == "tobit"
+    assert document(most)["strategies"]["all"]["predicts"] == "tobit"
 
 
 def test_holes_do_not_turn_a_trend_into_levels() -> None:

@@ -7,15 +7,18 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.special import ndtr
 
-from simulated import COMPLEX, NAMES, REAL
+from simulated import COMPLEX, NAMES, REAL, panel
 from support.binomial import least
 from trimtab.core.trajectories import Steps, Trajectories
 from trimtab.dynamics.affine import AffineSDE
 from trimtab.estimation import random_effects, session_effects, tobit
 from trimtab.estimation.bootstrap import normal_interval
+from trimtab.estimation.fit import fit
 from trimtab.estimation.run_moments import run_sample
 from trimtab.estimation.score_noise import ScoreNoise, score_noise
+from trimtab.forecasting.from_fit import loops_of_fit
 
 NEAR_ZERO = AffineSDE([[-0.03, 0.0, 0.0], [0.1, -0.5, 0.0], [0.0, -0.1, -0.9]], [0.15, 2.0, 5.0], 0.25 * np.eye(3))
 OPEN = [f"{name}:-inf:inf" for name in NAMES]
@@ -87,6 +90,36 @@ def test_the_intervals_of_the_tobit_cover(sessions: int) -> None:
         rows += covers(one.A, one.draws(200, seed)[0], REAL.rate, sessions)
     # Half the standard error covers .67.
     assert rows < least(60) <= hits < 60
+
+
+def at_ends(paths: np.ndarray, F: np.ndarray, c: np.ndarray, Q: np.ndarray, half: float) -> np.ndarray:
+    """Return by session the mean log probability given to next scores being at the low end, inside, or at the high."""
+    mean, sd = paths[:, :-1] @ F.T + c, np.sqrt(np.diagonal(Q))
+    low, high = ndtr((5 - half - mean) / sd), ndtr((mean - 5 - half) / sd)
+    after = paths[:, 1:]
+    given = np.where(after <= 5 - half, low, np.where(after >= 5 + half, high, 1 - low - high))
+    return np.log(np.maximum(given, 1e-12)).mean(axis=(1, 2))
+
+
+@pytest.mark.parametrize("quality_ends", [True, False])
+def test_what_mostly_sits_at_its_ends_is_predicted_by_the_rung_that_knows_it(quality_ends: bool) -> None:
+    half, S = 0.3, 200
+    if quality_ends:
+        steps = clipped(REAL, half, 3, 2 * S)
+        paths = np.concatenate([steps.x, (steps.x + steps.dx)[9::10]]).reshape(-1, 3)  # starts of steps, then the ends
+        first, last = paths[: 20 * S].reshape(2 * S, 10, 3), paths[20 * S :].reshape(2 * S, 1, 3)
+        paths = np.clip(np.concatenate([first, last], axis=1), 5 - half, 5 + half)
+    else:
+        paths = np.clip(panel(REAL, 2 * S, seed=3).scores.reshape(2 * S, 11, 3), 5 - half, 5 + half)
+    names = [f"{name}:{5 - half}:{5 + half}" for name in NAMES]
+    found = fit(Trajectories.from_arrays(paths[:S], names, "EF"), draws=100)
+    assert max(found["EF"].at_bound) > 0.5
+    (loop,) = loops_of_fit(found).loops.values()
+    trusted = found["EF"]
+    by_loop = at_ends(paths[S:], loop.model.transition, loop.model.b, loop.model.Q, half)
+    by_trusted = at_ends(paths[S:], np.eye(3) + trusted.A, trusted.b, trusted.Q, half)
+    # Means over independent sessions; the trusted rung, which does not know of the ends, is the planted fault.
+    assert z_score(list(by_loop - by_trusted), 0.0) > 6
 
 
 def judged(

@@ -39,14 +39,14 @@ class ValueGrids:
     def of(self, now: Situation) -> ValueGrid | None:
         """Return the grid for a situation; None where none can be had.
 
-        It needs dynamics known beforehand from enough steps, innovations that are no smaller than the score noise and
+        It needs strategies of which none is hardly known, innovations that are no smaller than the score noise and
         large beside what sessions have of their own, and few bounded objectives. Where noise prevails, an estimate that
         rises says little for going on, which a grid of estimates cannot see (`trimtab.control.lookahead_noisy`).
         """
         basis, goal = now.basis, now.goal
         variances = np.diagonal(basis.mean.Q, axis1=-2, axis2=-1).mean(axis=0)
         clear = (basis.score_noise <= variances).all() and (basis.session_sd**2 <= MINOR * variances).all()
-        if not (clear and can_be_programmed(goal) and basis.well_known):
+        if not clear or basis.hardly.any() or not can_be_programmed(goal):
             return None
         key = (basis.total.tobytes(), basis.score_noise.tobytes(), id(goal), now.budget)
         with self._lock:

@@ -18,6 +18,7 @@ from trimtab.forecasting.loops import Loop, Loops
 __all__ = ["CERTAIN", "Drifts", "Knowledge", "named"]
 
 Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
 
 TENTHS = 10.0  # units in an objective's range
 SPREAD = 0.25  # prior mean of Q, in squared units
@@ -210,8 +211,13 @@ class Knowledge:
         return np.asarray(self.total[:, 0, 0] - PRIOR_STEPS)
 
     @property
+    def hardly(self) -> Bools:
+        """Which strategies are hardly known, (K,): from no more steps than their drift has coefficients a row."""
+        return np.asarray(self.steps < self.n + 2)
+
+    @property
     def well_known(self) -> bool:
-        """True where every strategy is known from so many steps that its mean drift is worth planning far by."""
+        """True where every strategy is known from so many steps that what else is learned hardly changes its drift."""
         return bool((self.steps >= ENOUGH * (1 + self.n)).all())
 
     @property

@@ -111,6 +111,7 @@ def _strategy(one: StrategyFit, timings: bool, findings: list[Finding], tests: A
         "verdict_text": str(verdict),
         "verdict": {"label": verdict.label, "reasons": [*verdict.reasons]},
         "trusted": one.trusted,
+        "predicts": one.predicts,
         "trust": [*one.trust],
         "rungs": {name: _rung(rung, timings) for name, rung in one.rungs.items()},
         "coarse": coarse_document(one.coarse),

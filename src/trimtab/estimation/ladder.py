@@ -42,20 +42,25 @@ FEWEST_SESSIONS = 10
 """Sessions from which on it is fitted."""
 
 MOSTLY_AT_BOUNDS = 0.5
-"""Share of an objective's scores at a bound from which on no rung is believed to see through it. The Tobit was checked
-by simulation up to a quarter; beyond a half it extrapolates from few scores, and its rates can be anything."""
+"""Share of an objective's scores at a bound from which on no rung is believed to see through it: whether quality itself
+ends there or goes on unseen then makes all the difference to a Tobit's rates, and the scores do not tell. Either way
+scores are predicted best by the Tobit, which knows that they end there."""
 
 _REPEATS_DRAWS = 1000  # each of them iterates
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Climbed:
-    """The rungs that the data allow, which one is trusted and why, and the law of the state-space model, if any."""
+    """The rungs that the data allow, which one is trusted and why, and the law of the state-space model, if any.
+
+    `predicts` is the one to predict scores by, the trusted one if None.
+    """
 
     rungs: Mapping[RungName, Rung]
     trusted: RungName
     why: tuple[str, ...]
     law: Model | None = None
+    predicts: RungName | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -140,7 +145,8 @@ def climb(
     trusted, why = _trusted(found, believed, data.panel.n_sessions)
     if hidden:
         why = (*why, "most scores sit at a bound, where affine steps cannot be seen: take these figures lightly")
-    return Climbed(rungs, trusted, (*why, *_disagreement(rungs, trusted, ground.dt)), law)
+    predicts: RungName = "tobit" if hidden and "tobit" in rungs else trusted
+    return Climbed(rungs, trusted, (*why, *_disagreement(rungs, trusted, ground.dt)), law, predicts)
 
 
 def _judged_noise(data: Data) -> ScoreNoise | None:

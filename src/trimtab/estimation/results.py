@@ -69,6 +69,9 @@ class StrategyFit:
         The estimators that the data allow, by name; ``"least_squares"`` is always among them.
     trusted, trust
         Name of the rung to believe, and why, in sentences.
+    predicts
+        Name of the rung that forecasts and policies go by: the trusted one, and ``"tobit"`` where most scores of an
+        objective sit at a bound, since scores that end there are predicted by what knows it, whatever its rates mean.
     diagnosis
         Whether the data show dynamics at all, and what says so.
     started, reached
@@ -105,6 +108,7 @@ class StrategyFit:
     identified: bool
     rungs: Mapping[RungName, Rung]
     trusted: RungName
+    predicts: RungName
     trust: tuple[str, ...]
     diagnosis: Diagnosis
     started: ArrayEstimate

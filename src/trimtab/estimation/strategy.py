@@ -106,6 +106,7 @@ def fit_strategy(
         identified=design.identified,
         rungs=climbed.rungs,
         trusted=climbed.trusted,
+        predicts=climbed.predicts or climbed.trusted,
         trust=climbed.why,
         diagnosis=diagnosis,
         started=end_levels(trajectories, sessions, level, first=True),

@@ -64,7 +64,7 @@ def loops_of_fit_file(path: Path) -> Loops:
 def loops_of_fit_document(document: Mapping[str, Any]) -> Loops:
     """Return the loops of a document ``trimtab.fit/1``; paths start by a normal law of its sessions' first scores.
 
-    Drifts are drawn from N((A, b), V), V being ``drift_covariance`` of the trusted rung.
+    Drifts are drawn from N((A, b), V), V being ``drift_covariance`` of the rung that predicts.
     """
     space = ObjectiveSpace(
         Objective(one["name"], _bound(one["low"], -np.inf), _bound(one["high"], np.inf), one["direction"])
@@ -81,7 +81,8 @@ def loops_of_fit_document(document: Mapping[str, Any]) -> Loops:
 
 
 def _loop(name: str, one: Mapping[str, Any], dt: float, seed: int) -> Loop:
-    rung = one["rungs"][one["trusted"]]
+    name_of_rung = one.get("predicts", one["trusted"])
+    rung = one["rungs"][name_of_rung]
     A, b = _floats(rung["A"]), _floats(rung["b"])
     covariance = rung.get("drift_covariance")
     loop = Loop(
@@ -92,7 +93,7 @@ def _loop(name: str, one: Mapping[str, Any], dt: float, seed: int) -> Loop:
         active=np.array(one["active"], dtype=bool),
         score_noise=None if rung["R"] is None else _floats(rung["R"]),
         session_sd=None if rung["session_sd"] is None else _floats(rung["session_sd"]),
-        estimator=RUNGS[one["trusted"]],
+        estimator=RUNGS[name_of_rung],
         label=one["verdict"]["label"],
     )
     return loop.with_cautions(

@@ -1,4 +1,4 @@
-"""Loops of a fit: the trusted estimate of every strategy, with its draws."""
+"""Loops of a fit: of every strategy the estimate that predicts its scores, with its draws."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ def observed_starts(trajectories: Trajectories, strategy: str) -> Starts:
 
 
 def _loop(trajectories: Trajectories, one: StrategyFit) -> Loop:
-    rung = one.rung
+    rung = one.rungs[one.predicts]
     loop = Loop(
         name=one.name,
-        model=AffineSDE(one.A, one.b, one.Q, one.dt),
+        model=AffineSDE(rung.A, rung.b, rung.Q, one.dt),
         starts=observed_starts(trajectories, one.name),
         drifts=Drifts(rung.draws.A, rung.draws.b) if len(rung.draws.A) > 1 else None,
         active=one.active,

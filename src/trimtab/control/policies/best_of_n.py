@@ -63,7 +63,9 @@ class BestOfN:
         gain[..., 0] = np.where(np.isfinite(value), value - now.goal.worth(now.carry)[:, None], np.nan)
         facts = {"draws": m[draws[np.arange(S), value.argmax(axis=1)]]}
         first = np.zeros(S, dtype=np.int64)
-        return preferred(now, value, first, _REASONS, facts, learns=only is None, base=base, gain=gain, little=1)
+        return preferred(
+            now, value, first, _REASONS, facts, explore=float(only is None), base=base, gain=gain, little=1
+        )
 
 
 def _kept(now: Situation, k: int, m: NDArray[np.int64]) -> Floats:

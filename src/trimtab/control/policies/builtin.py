@@ -70,13 +70,16 @@ def best_of_n(*, strategy: str | None = None) -> Policy:
     return BestOfN(strategy)
 
 
-def predictive(*, hedge: float | None = None, horizon: int | None = None, draws: int | None = None) -> Policy:
+def predictive(
+    *, hedge: float | None = None, explore: float = 1.0, horizon: int | None = None, draws: int | None = None
+) -> Policy:
     """Look ahead with the fitted dynamics, and do what promises most."""
     from trimtab.control.lookahead import Effort
     from trimtab.control.policies.predictive import Predictive
 
     given = {"horizon": horizon, "draws": draws}
-    return Predictive(effort=Effort(**{name: n for name, n in given.items() if n is not None}), hedge=hedge)
+    effort = Effort(**{name: n for name, n in given.items() if n is not None})
+    return Predictive(effort=effort, hedge=hedge, explore=explore)
 
 
 def thompson(*, horizon: int | None = None) -> Policy:

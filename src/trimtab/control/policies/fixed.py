@@ -49,7 +49,7 @@ class Schedule:
         reasons = ("{strategy} is the only strategy set",) if len(set(order)) == 1 else (
             "{strategy} is next in the order that was set",
         )  # fmt: skip
-        return preferred(now, np.tile(score, (S, 1)), np.zeros(S, dtype=np.int64), reasons, learns=False)
+        return preferred(now, np.tile(score, (S, 1)), np.zeros(S, dtype=np.int64), reasons, explore=0)
 
     def order(self, known: Sequence[str]) -> tuple[str, ...]:
         """Return the strategy of each iteration; the last one holds on.

@@ -9,7 +9,8 @@ import numpy as np
 from trimtab.control.grid_plan import ValueGrids, grid_plan
 from trimtab.control.knowledge import Drifts
 from trimtab.control.lookahead import Effort, Plan, look_ahead
-from trimtab.control.situation import STOP, Choice, Situation
+from trimtab.control.policies.preference import preferred
+from trimtab.control.situation import Choice, Situation
 from trimtab.errors import InputError
 
 __all__ = ["Predictive"]
@@ -17,7 +18,6 @@ __all__ = ["Predictive"]
 _REASONS = (
     "{strategy} promises a gain of {gain}, more than any other strategy",
     "no strategy promises a gain of {least} or more after its cost: the most is {gain} by {best}",
-    "every strategy would pass the floor {floor} with more than the chance allowed",
 )
 _95 = 1.959964
 
@@ -36,16 +36,22 @@ class Predictive:
     hedge
         ``None``: the expected value over the drifts that the data leave possible. Otherwise a level in (0, 1): the mean
         over that share of the drifts that are worst for the strategy (conditional value at risk).
+    explore
+        How much strategies of which too little is known are tried first, see `trimtab.control.policies.preference`; 0
+        for not at all.
     """
 
     name: str = field(default="predictive", init=False)
     effort: Effort = field(default_factory=Effort)
     hedge: float | None = None
+    explore: float = 1.0
     _grids: ValueGrids = field(default_factory=ValueGrids, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.hedge is not None and not 0 < self.hedge < 1:
             raise InputError(f"a hedge is a level between 0 and 1, but got {self.hedge!r}")
+        if not 0 <= self.explore < np.inf:
+            raise InputError(f"explore is a factor of 0 or more, but got {self.explore!r}")
 
     def choose(self, now: Situation) -> Choice:
         """See `Policy`."""
@@ -55,7 +61,7 @@ class Predictive:
             plan = self._looked(now, drifts)
         else:
             plan = grid_plan(now, drifts, grid, min(now.left, self.effort.horizon))
-        return chosen(now, plan, self.hedge)
+        return chosen(now, plan, self.hedge, self.explore)
 
     def _looked(self, now: Situation, drifts: Drifts) -> Plan:
         beliefs = now.beliefs
@@ -72,21 +78,15 @@ class Predictive:
         )
 
 
-def chosen(now: Situation, plan: Plan, hedge: float | None = None) -> Choice:
-    """Return the choice that a plan makes."""
+def chosen(now: Situation, plan: Plan, hedge: float | None = None, explore: float = 0.0) -> Choice:
+    """Return the choice that a plan makes, strategies of which too little is known coming first."""
     mean = score = plan.value - plan.now[:, None]
     sd = plan.by_drift.std(axis=-1)
     if hedge is not None:
         worst = max(1, round(hedge * plan.by_drift.shape[-1]))
         score = np.sort(plan.by_drift, axis=-1)[..., :worst].mean(axis=-1) - plan.now[:, None]
-    allowed = plan.chance <= 1
-    score = np.where(allowed, score, -np.inf)
-    action = score.argmax(axis=1)
-    reason = np.zeros(len(score), dtype=np.int64)
-    little = score.max(axis=1) < now.goal.least_gain
-    action = np.where(little, STOP, action)
-    reason = np.where(little, np.where(allowed.any(axis=1), 1, 2), reason)
     # What is kept cannot become worse, so that a gain cannot be less than the cost.
     low = np.maximum(mean - _95 * sd, -now.goal.cost_of(now.knowledge.strategies))
     spread = np.stack([mean, low, mean + _95 * sd], axis=-1)
-    return Choice(action, reason, _REASONS, gain=spread)
+    first = np.zeros(len(now), dtype=np.int64)
+    return preferred(now, score, first, _REASONS, gain=spread, promise=score, explore=explore, little=1)

@@ -55,4 +55,4 @@ class Thompson:
             )  # fmt: skip
             gain[at, :, 0] = plan.value - plan.now[:, None]
         first = np.zeros(S, dtype=np.int64)
-        return preferred(now, gain[..., 0], first, _REASONS, learns=False, gain=gain, little=1)
+        return preferred(now, gain[..., 0], first, _REASONS, explore=0, gain=gain, little=1)
