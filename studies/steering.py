@@ -1,5 +1,7 @@
 """How much of what an oracle gains over the best fixed strategy the predictive policy recovers, by simulation.
 
+Once with the dynamics known, once with a fit, and once with what it has learned from nothing in some sessions.
+
 Run with ``make steering``. Writes ``docs/steering.json`` and the table in ``docs/steering-evaluation.md``.
 """
 
@@ -18,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from trimtab.control.evaluation.cold_start import learned
 from trimtab.control.evaluation.evaluate import evaluate
 from trimtab.control.evaluation.outcome import Figure, outcome_of, paired, share_of_gain
 from trimtab.control.evaluation.world import World, steer
@@ -32,8 +35,14 @@ from trimtab.forecasting.sources import loops_of
 UTILITIES = ("worst", "weighted")
 BUDGET = 10
 LOGGED = 100
+LEARNED = 50
 RANDOM = 10  # systems of each size
 SIZES = (3, 5)
+WHICH = {
+    "known": "dynamics known for certain",
+    "fitted": f"a fit of {LOGGED} sessions each",
+    "learned": f"what {LEARNED} sessions taught that began from nothing",
+}
 BEGIN, END = "<!-- steering: begin -->", "<!-- steering: end -->"
 
 
@@ -64,6 +73,9 @@ def measure(task: tuple[str, str, int]) -> dict[str, Any]:
     ran = steer(world, read_policy("predictive"), goal, known, BUDGET, sessions, 1)
     by_fit = outcome_of("predictive", ran, goal, world.strategies)
     m = len(oracle)
+    taught, meanwhile = learned(world, goal, BUDGET, LEARNED, seed=3)
+    ran = steer(world, read_policy("predictive:explore=0"), goal, taught, BUDGET, sessions, 1)
+    by_learning = outcome_of("predictive", ran, goal, world.strategies)
     row: dict[str, Any] = {
         "system": name,
         "utility": utility,
@@ -75,8 +87,9 @@ def measure(task: tuple[str, str, int]) -> dict[str, Any]:
         "best fixed utility first": float(best[:m].mean()),
         "oracle utility": float(oracle.net.mean()),
         "verdicts": verdicts,
+        "learning": {"utility": float(meanwhile.mean()), "steps": taught.steps.round(1).tolist()},
     }
-    for which, own in (("known", found["predictive"]), ("fitted", by_fit)):
+    for which, own in (("known", found["predictive"]), ("fitted", by_fit), ("learned", by_learning)):
         row[which] = {
             "utility": float(own.net.mean()),
             "iterations": float(own.used.mean()),
@@ -94,14 +107,16 @@ def _plain(figure: Figure) -> list[float]:
 def table(rows: list[dict[str, Any]]) -> str:
     """Return the table of all systems, and a line on each group of them."""
     heads = ["system", "utility", "best fixed", "oracle"]
-    heads += [f"{word}{which}" for which in (", known", ", fitted") for word in ("predictive", "share", "over fixed")]
+    heads += [f"{word}, {which}" for which in WHICH for word in ("predictive", "share", "over fixed")]
+    heads += ["while learning"]
     lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
     for row in rows:
         cells = [row["system"], row["utility"], f"{row['best fixed utility']:.2f}", f"{row['oracle utility']:.2f}"]
-        for which in ("known", "fitted"):
+        for which in WHICH:
             own = row[which]
             mean, low, _ = own["over fixed"]
             cells += [f"{own['utility']:.2f}", _percent(own["share"][0]), f"{mean:+.2f} ± {mean - low:.2f}"]
+        cells += [f"{row['learning']['utility']:.2f}"]
         lines.append("| " + " | ".join(cells) + " |")
     lines += ["", *_findings(rows)]
     return "\n".join(lines)
@@ -109,7 +124,7 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 def _findings(rows: list[dict[str, Any]]) -> list[str]:
     made = []
-    for which, words in (("known", "dynamics known for certain"), ("fitted", f"a fit of {LOGGED} sessions each")):
+    for which, words in WHICH.items():
         for by in sorted({row["oracle by"] for row in rows}):
             own = [row for row in rows if row["oracle by"] == by]
             made.append(f"- With {words}, oracle by {by}: {_finding(own, which)}")
