@@ -1,8 +1,8 @@
 """How many requests an endpoint is sent at a time: as many as it bears, found out by additive growth and halving.
 
-The number that an endpoint bears is not known and changes. As TCP does with its window, a `Limit` begins small, doubles
-per round trip until the endpoint says for the first time that it is too much, then adds one per round trip, and halves
-when too much is refused. What counts as refused is a 429, a 503 or a timeout.
+The number that an endpoint bears is not known and changes. As TCP does with its window, a `Limit` begins small and
+doubles per round trip until too much is refused for the first time. From then on it halves when too much is refused,
+and grows by one (or 2%) per round trip in between. What counts as refused is a 429, a 503 or a timeout.
 
 Two things differ from TCP. Requests that were sent before a halving do not halve again, so that one burst of refusals
 counts once. And a refusal now and then, at most one in ten, only suspends the growth: some endpoints refuse at random,
@@ -25,6 +25,9 @@ OPENING = 16
 
 TOLERATED = 0.1
 """Share of a round that may be refused without a halving."""
+
+GROWTH = 0.02
+"""Share by which the limit grows per round trip, where one is less."""
 
 SHORTEST_ROUND = 20
 """Fewest requests that count as a round: of fewer, one or two refusals would be more than is tolerated."""
@@ -126,14 +129,15 @@ class Limit:
         self._seen += 1
         round_trip = max(self._limit, SHORTEST_ROUND)
         if slot.outcome == "refused":
-            self._doubling = False
             self._refused += 1
             if self._refused > TOLERATED * round_trip:
+                self._doubling = False
                 self._limit = max(1.0, self._limit / 2)
                 self._epoch += 1
                 self._seen = self._refused = 0
                 return
         elif full and not self._refused:
-            self._limit = min(float(self.ceiling), self._limit + (1.0 if self._doubling else 1.0 / self._limit))
+            growth = 1.0 if self._doubling else max(1.0 / self._limit, GROWTH)
+            self._limit = min(float(self.ceiling), self._limit + growth)
         if self._seen >= round_trip:
             self._seen = self._refused = 0
