@@ -33,7 +33,7 @@ from trimtab.sessions.runner import run_sessions
 from trimtab.sessions.schemas import json_schema
 from trimtab.sessions.strategies import load_strategies
 from trimtab.sessions.task import Task
-from trimtab.sessions.watch import standing, was_set_aside
+from trimtab.sessions.watch import remarks, standing, was_set_aside
 from trimtab.store.base import Experiment, Store
 from trimtab.store.contents import contents
 from trimtab.store.memory import MemoryStore
@@ -378,6 +378,7 @@ def fit(tmp_path: Path) -> str:
         ({"trigger": ("quality>2",)}, "write quality<2"),
         ({"trigger": ("size<2",)}, "no objective is called 'size'"),
         ({"trigger": ("quality<2:fly",)}, "a trigger is written"),
+        ({"trigger": ("quality<2",), "iterations": 1001}, "at most 1,000 iterations, but 1,001 are planned"),
         ({"trigger": ("quality<2",), "fit": "nowhere.json"}, "nowhere.json"),
         ({"fit": "fit.json"}, "only a policy or a trigger goes by one"),
         ({"trigger": ("quality<2:webhook",)}, "its address is missing: give --webhook URL"),
@@ -389,7 +390,7 @@ def fit(tmp_path: Path) -> str:
 )
 def test_what_cannot_be_watched_is_said_before_anything_starts(fields: dict, said: str) -> None:
     with pytest.raises((InputError, ValueError)) as caught:
-        make_plan(RunConfig(sessions=1, iterations=2, **fields), [task(5.0)], load_strategies(["EF"]), SCORERS)
+        make_plan(RunConfig(sessions=1, **{"iterations": 2, **fields}), [task(5.0)], load_strategies(["EF"]), SCORERS)
     assert said in str(caught.value)
     assert "SECRET" not in str(caught.value).split("[type=")[0]
 
@@ -509,7 +510,11 @@ def test_a_human_overrules_a_steered_sessions_trigger_and_may_name_the_strategy(
         assert records[2].meta["answers"] == [
             {"action": "continue", "strategy": "EF", "base": 2, "by": "earlier answer"}
         ]
-        assert explain(store, records[0].session_id).agrees
+        found = explain(store, records[0].session_id)
+        assert found.agrees
+        assert found.moments[1].remarks[0] == "quality<2: quality is past 2 with probability 100%"
+        assert found.moments[1].remarks[1].startswith(f"answer: continue with {strategy} (tester, 2")
+        Draft202012Validator(json_schema("explanation")).validate(json.loads(json.dumps(found.to_dict())))
 
 
 def test_a_steered_session_stops_where_a_later_trigger_says_so_after_one_that_was_let_pass() -> None:
@@ -543,6 +548,14 @@ class Drawn:
 
     async def complete(self, request: Request) -> Completion:
         return Completion(fenced(program(request.seed % 100 / 10)), "tiny", "stop", 1, 1)
+
+
+@pytest.mark.parametrize(
+    "meta",
+    [{}, {"watch": 3}, {"watch": {"fired": "x"}}, {"watch": {"fired": [1]}}, {"answers": [None]}, {"answers": {}}],
+)
+def test_remarks_pass_by_whatever_else_an_imported_meta_holds(meta: dict) -> None:
+    assert remarks(Iteration("s", 1, "EF", "x", meta=meta)) == []
 
 
 def test_what_a_webhook_is_told_fits_its_schema() -> None:

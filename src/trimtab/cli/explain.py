@@ -163,7 +163,9 @@ def _why(one: Moment) -> str:
     if decided.gains:
         parts.append("; ".join(f"{name} {_gain(gain.to_list())}" for name, gain in decided.gains.items()))
     parts.append(decided.reason)
-    if decided.trigger:
+    if one.remarks:
+        parts += one.remarks
+    elif decided.trigger:
         parts.append(f"trigger: {decided.trigger}")
     if one.differences:
         told = one.recorded.get("strategy") or one.recorded.get("action") or "nothing"

@@ -152,7 +152,9 @@ def _maker(record: Iteration) -> str:
 
 
 def _status(record: Iteration) -> str:
-    """Return in words whether the iteration went well, and what was decided after it."""
+    """Return in words whether the iteration went well, and what was decided, fired and answered after it."""
+    from trimtab.sessions.watch import remarks
+
     told = ["ok" if record.status == "ok" else f"failed: {record.reason}"]
     if record.meta.get("unchanged"):
         told.append("nothing changed")
@@ -162,6 +164,7 @@ def _status(record: Iteration) -> str:
     if isinstance(decision, dict):
         chosen = decision.get("strategy") or decision.get("action")
         told.append(f"then {chosen}: {decision.get('reason', '')}")
+    told += remarks(record)
     return "; ".join(told)
 
 

@@ -17,7 +17,7 @@ from trimtab.errors import InputError, StoreError
 from trimtab.sessions.course import Intake
 from trimtab.sessions.inspection import find_session
 from trimtab.sessions.steering import in_rounds, pilot_from, round_size
-from trimtab.sessions.watch import was_set_aside
+from trimtab.sessions.watch import remarks, was_set_aside
 from trimtab.store.base import Store
 
 __all__ = ["Explanation", "Moment", "explain"]
@@ -45,6 +45,8 @@ class Moment:
         The decision in the store, and that of the replay.
     differences
         In which parts the two differ.
+    remarks
+        Triggers that fired after it, and what was answered.
     """
 
     iteration: int
@@ -57,6 +59,7 @@ class Moment:
     recorded: Mapping[str, Any]
     decided: Decision
     differences: tuple[str, ...]
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +126,7 @@ class Explanation:
                     "recorded": dict(one.recorded),
                     "decided": one.decided.to_dict(),
                     "differences": [*one.differences],
+                    "remarks": [*one.remarks],
                 }
                 for one in self.moments
             ],
@@ -203,6 +207,7 @@ def _moments(pilot: Pilot, session: PilotSession, records: Sequence[Iteration]) 
                 recorded,
                 decided,
                 _differences(recorded, decided.to_dict()),
+                tuple(remarks(record)),
             )
         )
     return found

@@ -84,6 +84,13 @@ def watch_of(config: RunConfig, space: ObjectiveSpace, strategies: Sequence[str]
     """
     if config.policy or not config.trigger:
         return None
+    from trimtab.control.live import MOST_ITERATIONS
+
+    if config.iterations > MOST_ITERATIONS:
+        raise InputError(
+            f"triggers watch sessions of at most {MOST_ITERATIONS:,} iterations, but {config.iterations:,} are "
+            "planned: give fewer --iterations, or no --trigger"
+        )
     return pilot_of(config.model_copy(update={"policy": f"fixed:strategy={strategies[0]}"}), space, strategies)
 
 

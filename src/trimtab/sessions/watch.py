@@ -28,7 +28,18 @@ if TYPE_CHECKING:
     from trimtab.control.live import PilotSession
     from trimtab.control.pilot import Pilot
 
-__all__ = ["ANSWERS", "DELIVERED", "EARLIER", "WATCH", "Standing", "Watcher", "reason_of", "standing", "was_set_aside"]
+__all__ = [
+    "ANSWERS",
+    "DELIVERED",
+    "EARLIER",
+    "WATCH",
+    "Standing",
+    "Watcher",
+    "reason_of",
+    "remarks",
+    "standing",
+    "was_set_aside",
+]
 
 WATCH, ANSWERS, DELIVERED = "watch", "answers", "webhook"
 
@@ -99,6 +110,23 @@ def reason_of(record: Iteration) -> str:
     call = (record.meta.get(WATCH) or {}).get("call") or {}
     # Before a "but" stands why the session would have stopped, with numbers of its own.
     return _CHANCE.sub("", str(call.get("says") or record.meta["decision"]["reason"]).rpartition(", but ")[2])
+
+
+def remarks(record: Iteration) -> list[str]:
+    """Return what fired after an iteration and what was answered, in words; all else in its meta is passed by."""
+    watch, answers = record.meta.get(WATCH), record.meta.get(ANSWERS)
+    fired = watch.get("fired") if isinstance(watch, Mapping) else None
+    found = [
+        f"{one.get('trigger')}: {one.get('says')}"
+        for one in (fired if isinstance(fired, list) else ())
+        if isinstance(one, Mapping)
+    ]
+    for one in answers if isinstance(answers, list) else ():
+        if isinstance(one, Mapping):
+            chosen = f" with {one['strategy']}" if one.get("strategy") else ""
+            when = f", {one['answered_at']}" if one.get("answered_at") else ""
+            found.append(f"answer: {one.get('action')}{chosen} ({one.get('by')}{when})")
+    return found
 
 
 class Watcher:
