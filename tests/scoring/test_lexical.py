@@ -19,6 +19,8 @@ from trimtab.scoring.lexical.lexicon import LEXICON
 from trimtab.scoring.lexical.marks import Lexicon
 from trimtab.scoring.lexical.reading import FIGURE, read
 from trimtab.scoring.lexical.scorer import JUDGED, MAX_TEXT_BYTES
+from trimtab.scoring.python_static import PythonStaticScorer
+from trimtab.scoring.text import score_text
 
 SCORER: Scorer = LexicalScorer()
 CONTEXT = ScoringContext("examples", PROMPT, None)
@@ -62,6 +64,13 @@ def test_every_mark_is_asked_for() -> None:
         for file in (Path(__file__).parents[2] / "src/trimtab/scoring/lexical").glob("*.py")
     )
     assert [name for name in LEXICON.names if f'"{name}"' not in source] == []
+
+
+def test_a_text_is_scored_whole_even_with_a_program_in_it() -> None:
+    text = "It always rains.\n\n```python\nx = 1\n```\n"
+    assert score_text(text, SCORER, CONTEXT).program == text
+    assert score_text("x = 1", SCORER, CONTEXT).method == "whole"
+    assert score_text(text, PythonStaticScorer(), CONTEXT).program.strip() == "x = 1"
 
 
 @pytest.mark.parametrize("field", TEXTS)

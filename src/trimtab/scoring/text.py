@@ -1,4 +1,4 @@
-"""Score a text that may be a program or a model's whole answer with a program in it."""
+"""Score a text that may be what a scorer reads, or a model's whole answer with a program in it."""
 
 from __future__ import annotations
 
@@ -19,9 +19,11 @@ class ScoredText:
     Parameters
     ----------
     program
-        What was scored: the text itself where it parses, else the program found in it, else the text.
+        What was scored: the text itself where it parses or the scorer reads no Python, else the program found in it,
+        else the text.
     method
-        ``"whole"`` where the text parses as it is, otherwise as in `extraction.Extraction`.
+        ``"whole"`` where the text was scored as it is for one of those reasons, otherwise as in
+        `extraction.Extraction`.
     scores
         One per objective of the scorer.
     """
@@ -32,8 +34,9 @@ class ScoredText:
 
 
 def score_text(text: str, scorer: Scorer, context: ScoringContext) -> ScoredText:
-    """Score `text` as it is if it is a program, else the program in it."""
-    if not isinstance(parse_module(text), Unparsable):
+    """Score `text` as it is if it is a program or the scorer reads none, else the program in it."""
+    languages = getattr(scorer, "languages", ("python",))
+    if "python" not in languages or not isinstance(parse_module(text), Unparsable):
         return ScoredText(text, "whole", scorer.score(text, context))
     found = extract(text)
     program = text if found.code is None else found.code

@@ -192,9 +192,10 @@ def _check_languages(tasks: Iterable[Task], scorers: Iterable[AnyScorer]) -> Non
         languages = getattr(scorer, "languages", ())
         for task in tasks:
             if languages and task.language.lower() not in languages:
+                read = ", ".join(filter(None, languages))
                 raise InputError(
-                    f"the scorer {scorer.name} reads {', '.join(languages)} only, but task {task.id!r} is in "
-                    f"{task.tag!r}: name another with --scorers"
+                    f"the scorer {scorer.name} reads {read} only, but task {task.id!r} is in {task.tag!r}: "
+                    "name another with --scorers"
                 )
 
 

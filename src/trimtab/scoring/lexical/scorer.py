@@ -9,6 +9,7 @@ from trimtab.scoring.lexical import collaboration, pipelines, reasoning, safety,
 from trimtab.scoring.lexical.rules import Judged
 from trimtab.scoring.lexical.text import Text
 from trimtab.scoring.syntax import exceeds
+from trimtab.scoring.text_extraction import PROSE
 
 __all__ = ["JUDGED", "MAX_TEXT_BYTES", "LexicalScorer"]
 
@@ -34,6 +35,7 @@ class LexicalScorer:
 
     name: str = "lexical"
     objectives: tuple[Objective, ...] = tuple(one.scale.objective for one in JUDGED)
+    languages: tuple[str, ...] = tuple(sorted(PROSE))
 
     def score(self, artefact: str, context: ScoringContext) -> tuple[Score, ...]:
         """Return the scores in the order of `objectives`; never raises, whatever the text."""

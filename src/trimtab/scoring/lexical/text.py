@@ -48,12 +48,14 @@ class Text:
         self.artefact = artefact
         self.context = context
         self.reading: Reading = read(artefact)
-        self._hits = LEXICON.find(self.reading)
+        found = LEXICON.find(self.reading)
+        self._hits = {mark: [hit for hit in hits if not hit.negated] for mark, hits in found.items()}
 
     def hits(self, *marks: str) -> list[Hit]:
         """Return where the phrases of `marks` stand and are not negated, in the order of the text."""
-        found = [hit for mark in marks for hit in self._hits[mark] if not hit.negated]
-        return sorted(found, key=lambda hit: hit.at) if len(marks) > 1 else found
+        if len(marks) == 1:
+            return self._hits[marks[0]]
+        return sorted((hit for mark in marks for hit in self._hits[mark]), key=lambda hit: hit.at)
 
     def sentences_with(self, *marks: str) -> set[int]:
         """Return the sentences that hold a phrase of `marks`, negated ones aside."""
