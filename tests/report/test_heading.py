@@ -62,6 +62,11 @@ def test_stand_ins_are_called_so(run, expected):
     assert all("a stand-in for a" in one for one in said)
 
 
+def test_a_table_of_tables_is_listed_by_its_names():
+    judge = {"model": "m", "temperature": None, "rubrics": {"calm": {"text": "Calm?"}, "clear": {"text": "Clear?"}}}
+    assert settings({"judge": judge}) == [("Judge", "model: m, rubrics: calm, clear")]
+
+
 def test_facts_count_the_data():
     data = simulated(n=2, strategies=("A", "B"), sessions=6)
     found = dict(facts(fitted(data)))

@@ -62,10 +62,15 @@ def _value(value: object) -> str:
     if isinstance(value, float):
         return f"{value:g}"
     if isinstance(value, Mapping):
-        return _joined(f"{key}: {shorten(item, 60)}" for key, item in value.items())
+        return _joined(f"{key}: {shorten(_part(item), 60)}" for key, item in value.items() if item is not None)
     if isinstance(value, Iterable) and not isinstance(value, str | bytes):
         return _joined(shorten(item, 60) for item in value)
     return shorten(value, _VALUE)
+
+
+def _part(value: object) -> object:
+    """Return what stands for one value of a table: of a table in it, the names alone."""
+    return ", ".join(map(str, value)) if isinstance(value, Mapping) else value
 
 
 def _joined(parts: Iterable[str]) -> str:
