@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from trimtab.estimation.posterior import Posterior as Posterior
     from trimtab.forecasting.forecast import Forecast as Forecast
     from trimtab.forecasting.forecast import forecast as forecast
+    from trimtab.sessions.run import Run as Run
+    from trimtab.sessions.run import run as run
+    from trimtab.sessions.strategies import Strategy as Strategy
+    from trimtab.sessions.task import Task as Task
     from trimtab.simulation.ensemble import Ensemble as Ensemble
     from trimtab.simulation.ensemble import simulate as simulate
     from trimtab.simulation.transitions import NonlinearSDE as NonlinearSDE
@@ -49,6 +53,9 @@ _WHERE = {
     "ObjectiveSpace": "trimtab.core.objectives",
     "Pilot": "trimtab.control.pilot",
     "Posterior": "trimtab.estimation.posterior",
+    "Run": "trimtab.sessions.run",
+    "Strategy": "trimtab.sessions.strategies",
+    "Task": "trimtab.sessions.task",
     "Trajectories": "trimtab.core.trajectories",
     "TrimtabError": "trimtab.errors",
     "audit": "trimtab.estimation.audit.audit",
@@ -60,6 +67,7 @@ _WHERE = {
     "interference": "trimtab.estimation.fit",
     "load": "trimtab.store.load",
     "pool": "trimtab.estimation.pooling.pool",
+    "run": "trimtab.sessions.run",
     "sample": "trimtab.estimation.bayes",
     "save": "trimtab.store.load",
     "simulate": "trimtab.simulation.ensemble",

@@ -32,7 +32,7 @@ from trimtab.store.base import Experiment, Store
 from trimtab.store.lock import exclusive
 from trimtab.store.open import open_store
 
-__all__ = ["close", "plan_of", "run_experiment", "run_plan", "strategies_of"]
+__all__ = ["close", "plan_of", "run_experiment", "run_into", "run_plan", "strategies_of"]
 
 INTERRUPTED = 130
 
@@ -98,7 +98,7 @@ def run_plan(
     plan: Plan,
     provider: Provider,
     scorers: Sequence[AnyScorer],
-    attendance: Attendance,
+    attendance: Attendance | None = None,
     *,
     listener: Listener | None = None,
     on_stopping: Callable[[], None] | None = None,
@@ -111,14 +111,32 @@ def run_plan(
     store = open_store(config.store_url, create=True)
     try:
         with exclusive(config.store_url):
-            _agree(store, plan)
-            outcome = asyncio.run(_run(config, plan, store, provider, scorers, attendance, listener, on_stopping))
+            outcome = run_into(
+                store, config, plan, provider, scorers, attendance, listener=listener, on_stopping=on_stopping
+            )
             if outcome.ended == "error" and not any(store.heads().values()):
                 store.close()
                 leftovers.remove()
             return outcome
     finally:
         store.close()
+
+
+def run_into(
+    store: Store,
+    config: RunConfig,
+    plan: Plan,
+    provider: Provider,
+    scorers: Sequence[AnyScorer],
+    attendance: Attendance | None = None,
+    *,
+    listener: Listener | None = None,
+    on_stopping: Callable[[], None] | None = None,
+) -> Outcome:
+    """Run a plan into `store`, or go on with it there; provider and judges are closed then, the store is not."""
+    _agree(store, plan)
+    attends = attendance or Attendance()
+    return asyncio.run(_run(config, plan, store, provider, scorers, attends, listener, on_stopping))
 
 
 def _judge_of(scorers: Sequence[AnyScorer]) -> str:
