@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import io
 import json
 import os
 import pty
@@ -14,9 +16,14 @@ import sys
 import time
 import urllib.request
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from rich.console import Console
 
+from trimtab.cli.asking import at_the_terminal
+from trimtab.cli.progress import ProgressDisplay
+from trimtab.sessions.desk import Answer, Desk, Question
 from trimtab.store.open import open_store
 
 OPTIONS = ("--sessions", "3", "--iterations", "1", "--strategies", "EF", "--concurrency", "1", "--out", "o")
@@ -72,6 +79,39 @@ class Terminal:
 @pytest.fixture(autouse=True)
 def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_what_nobody_answers_any_more_is_set_aside(gone: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    outer, inner = pty.openpty()
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(fileno=lambda: inner))
+    written = io.StringIO()
+    desk = Desk([at_the_terminal(ProgressDisplay(Console(file=written, width=200, markup=False)))])
+
+    async def scenario() -> list[Answer | None]:
+        async with asyncio.timeout(10):
+            clerk = asyncio.create_task(desk.clerks[0](desk))
+            asking = [
+                asyncio.create_task(desk.ask(Question(f"s@{t}", "s", "t", t, "EF", ["why"], {"a": None}, ["EF", "SF"])))
+                for t in range(2)
+            ]
+            while "> " not in written.getvalue():  # noqa: ASYNC110 - what a terminal shows has no event
+                await asyncio.sleep(0.01)
+            if gone:
+                os.close(outer)
+            else:
+                os.write(outer, b"\x04")
+            answers = await asyncio.gather(*asking)
+            clerk.cancel()
+            return answers
+
+    answers = asyncio.run(scenario())
+    assert [(one.action, one.by) for one in answers] == [("pause", "nobody")] * 2
+    assert "[c]ontinue with EF, or c NAME to go on with SF, [s]top it, or [p]ause it" in written.getvalue()
+    assert "a missing" in written.getvalue()
+    os.close(inner)
+    if not gone:
+        os.close(outer)
 
 
 def test_questions_are_answered_in_the_terminal_or_over_http_and_never_twice() -> None:

@@ -15,11 +15,16 @@ if TYPE_CHECKING:
     from trimtab.cli.progress import ProgressDisplay
     from trimtab.sessions.desk import Clerk, Desk, Question
 
-__all__ = ["at_the_terminal", "over_http"]
+__all__ = ["at_the_terminal", "over_http", "somebody_is_there"]
 
 _WORDS = {"c": "continue", "s": "stop", "p": "pause"}
 _LONGEST_LINE = 4096
 _LOOK_AGAIN = 0.5
+
+
+def somebody_is_there() -> bool:
+    """Tell whether questions can be shown and answered in a terminal."""
+    return sys.stdin.isatty() and sys.stderr.isatty() and hasattr(os, "tcgetpgrp")
 
 
 def at_the_terminal(display: ProgressDisplay) -> Clerk:
@@ -103,14 +108,23 @@ class _Lines:
                 await ready.wait()
             finally:
                 loop.remove_reader(self._descriptor)
-            if os.tcgetpgrp(self._descriptor) != os.getpgrp():
+            if not self._in_the_foreground():
                 await asyncio.sleep(_LOOK_AGAIN)  # in the background, where what is typed is for somebody else
                 continue
-            read = os.read(self._descriptor, _LONGEST_LINE)
+            try:
+                read = os.read(self._descriptor, _LONGEST_LINE)
+            except OSError:  # the terminal is gone
+                read = b""
             self._rest += read
             self.ended = not read
         line, _, self._rest = self._rest.partition(b"\n")
         return line.decode(errors="replace")
+
+    def _in_the_foreground(self) -> bool:
+        try:
+            return os.tcgetpgrp(self._descriptor) == os.getpgrp()
+        except OSError:  # not the terminal that this process belongs to, so that nobody else reads there
+            return True
 
 
 def over_http(port: int, display: ProgressDisplay) -> Clerk:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -250,12 +249,12 @@ def _beyond(progress: Progress) -> str:
 
 def _clerks(settings: RunConfig, display: ProgressDisplay) -> list[Clerk]:
     """Return who puts questions to a human: the terminal if there is one, and a server if one is asked for."""
-    from trimtab.cli.asking import at_the_terminal, over_http
+    from trimtab.cli.asking import at_the_terminal, over_http, somebody_is_there
 
     if not settings.may_ask:
         return []
     found = [] if settings.answers is None else [over_http(settings.answers, display)]
-    return [*found, at_the_terminal(display)] if sys.stdin.isatty() else found
+    return [*found, at_the_terminal(display)] if somebody_is_there() else found
 
 
 def _announce(console: Console, settings: RunConfig) -> None:
