@@ -188,3 +188,29 @@ def test_faults_that_pass_leave_the_same_contents(capsys, monkeypatch: pytest.Mo
     assert sum(record.meta.get("attempts", 1) - 1 for record in faulty_records) >= 8
     for store in stores:
         store.close()
+
+
+def test_texts_at_which_answers_end_belong_to_the_run(capsys, monkeypatch: pytest.MonkeyPatch) -> None:
+    size = ("--sessions", "1", "--iterations", "2", "--strategies", "EF", "--out", "o")
+    with serving(chat(rewrite)) as server:
+        assert run(capsys, server.url, *size, "--stop", "a, b", "--stop", "\t<end>\n").code == 0
+        assert {tuple(body["stop"]) for body in server.bodies} == {("a, b", "\t<end>\n")}
+        other = run(capsys, server.url, *size)
+        assert other.code == 1
+        assert "stop (['a, b', '\\t<end>\\n'] there, [] now)" in other.err
+        assert run(capsys, server.url, *size, *("--stop=x",) * 5).code == 1
+        Path("trimtab.toml").write_text('stop = ["a, b", "\\t<end>\\n"]\n')
+        assert run(capsys, server.url, *size, "--retries", "0", "--no-adaptive").code == 0
+        monkeypatch.setenv("TRIMTAB_STOP", "from, the variable")
+        assert run(capsys, server.url, *size, "--out", "p").code == 0
+        assert server.bodies[-1]["stop"] == ["from, the variable"]
+
+
+def test_the_embedded_rewriter_stops_there_as_well(capsys) -> None:
+    size = ("--sessions", "1", "--iterations", "2", "--strategies", "EF")
+    assert trimtab(capsys, "run", *size, "--stop", "```python").code == 1, "no program is left to fit"
+    store = open_store("sqlite:///trimtab-out/trimtab.db")
+    answers = [record.answer for record in store.iterations() if record.index > 0]
+    store.close()
+    assert len(answers) == 2
+    assert not any("```" in answer for answer in answers)
