@@ -10,6 +10,7 @@ import pytest
 
 from support.providers import ScriptedProvider
 from trimtab.errors import InputError
+from trimtab.judging.settings import JudgeSettings
 from trimtab.scoring.registry import get_scorer
 from trimtab.sessions.config import load_config
 from trimtab.sessions.experiment import plan_of, strategies_of
@@ -178,3 +179,20 @@ def test_the_files_hold_nothing_that_is_not_read() -> None:
             "strategies",
             "tasks",
         }
+
+
+def test_the_documentation_lists_the_presets_and_the_keys_of_a_judge() -> None:
+    text = (Path(__file__).parents[2] / "docs/text-loops.md").read_text("utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| ([\w, ]+) \| (`.+`) \| `(\S+)` \|$", text, flags=re.MULTILINE)
+    assert rows == [
+        (
+            preset.name,
+            ", ".join(preset.objectives),
+            ", ".join(f"`{strategy.name}`" for strategy in preset.strategies),
+            preset.scorer,
+        )
+        for preset in map(get_preset, PRESETS)
+    ]
+    table = text.partition("| key of `[judge]` |")[2].partition("\n\n")[0]
+    keys = {key for row in table.splitlines()[2:] for key in re.findall(r"`(\w+)`", row.split("|")[1])}
+    assert keys == set(JudgeSettings.model_fields)
