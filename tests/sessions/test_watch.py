@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -414,6 +415,13 @@ class Dying(MemoryStore):
         super().amend(*given)
 
 
+def alive_for(left: Iterator[int], write: Callable[..., Any], *given: Any) -> Any:
+    """Write, as long as the process lives."""
+    if next(left, None) is None:
+        raise StoreError("killed")
+    return write(*given)
+
+
 class Hook:
     """Stands for a webhook."""
 
@@ -436,7 +444,9 @@ VALUES = (6.0, 2.5, 2.0, 5.0, 0.2, 4.0)
 
 
 @pytest.mark.parametrize("policy", ["", "schedule:schedule=EF", "thompson"])
-def test_a_run_broken_off_anywhere_tells_and_asks_as_if_it_had_not_been(policy: str, tmp_path: Path) -> None:
+def test_a_run_broken_off_anywhere_tells_and_asks_as_if_it_had_not_been(
+    policy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     plan = plan_for([task(5.0)], 6, *TRIGGERS, policy=policy)
 
     def go(store: Store, hook: Hook, seen: list[Question]) -> None:
@@ -447,7 +457,7 @@ def test_a_run_broken_off_anywhere_tells_and_asks_as_if_it_had_not_been(policy: 
     expected = contents(whole)
     assert [one["iteration"] for one in hook.told] == [2, 3, 5]
     assert [question.iteration for question in seen][:1] == [2]
-    for writes in range(14):
+    for writes in (0, 1, 2, 3, 4, 5, 7, 9, 12):
         broken, again, asked = store_for(plan, Dying()), Hook(), []
         broken.left = writes
         with contextlib.suppress(StoreError):
@@ -460,10 +470,19 @@ def test_a_run_broken_off_anywhere_tells_and_asks_as_if_it_had_not_been(policy: 
         assert len(again.told) <= len(hook.told) + 1
         assert {one.id for one in asked} == {one.id for one in seen}
         assert len(asked) <= len(seen) + 1
-    store = store_for(plan, open_store(f"sqlite:///{tmp_path}/s.db", create=True))
-    go(store, Hook(), [])
-    assert contents(store) == expected
-    store.close()
+    for writes in (6, 100):
+        url = f"sqlite:///{tmp_path}/{writes}.db"
+        store = store_for(plan, open_store(url, create=True))
+        with monkeypatch.context() as patch, contextlib.suppress(StoreError):
+            left = iter(range(writes))
+            for name in ("append", "amend"):
+                patch.setattr(store, name, partial(alive_for, left, getattr(store, name)))
+            go(store, Hook(), [])
+        store.close()
+        store = open_store(url)
+        go(store, Hook(), [])
+        assert contents(store) == expected
+        store.close()
 
 
 def test_a_webhook_that_fails_is_recorded_and_said_and_the_run_goes_on() -> None:
