@@ -17,7 +17,6 @@ from trimtab.sessions.runner import Progress
 from trimtab.sessions.strategies import builtin_strategies
 from trimtab.store.base import Experiment
 from trimtab.store.contents import contents
-from trimtab.store.lock import exclusive
 from trimtab.store.open import open_store
 
 PROGRAM = "def f(path):\n    return eval(open(path).read())\n"
@@ -143,8 +142,6 @@ def test_mistakes_are_one_sentence_and_exit_code_1(capsys) -> None:
         done = trimtab(capsys, "resume", *arguments)
         assert (done.code, done.out) == (1, ""), said
         assert said in done.err.splitlines()[-1]
-    with exclusive("sqlite:///o/trimtab.db"):
-        assert "is at work on the store" in trimtab(capsys, "resume", "o").err
     Path("tasks.jsonl").write_text(json.dumps({"id": "reader", "prompt": "Other.", "artefact": PROGRAM}) + "\n")
     assert "tasks (" in trimtab(capsys, "resume", "o").err
     Path("tasks.jsonl").unlink()

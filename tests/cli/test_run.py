@@ -20,7 +20,7 @@ from trimtab.providers.rewriter.answer import rewrite
 from trimtab.sessions.config import load_config
 from trimtab.sessions.experiment import run_experiment
 from trimtab.store.contents import contents
-from trimtab.store.lock import exclusive
+from trimtab.store.leases import new_owner
 from trimtab.store.open import open_store
 
 KEY = "sk-planted-0123456789"
@@ -65,7 +65,6 @@ def test_a_run_from_start_to_report(capsys) -> None:
         "report.html",
         "trajectories.parquet",
         "trimtab.db",
-        "trimtab.db.lock",
     ]
     assert list(json.loads(Path("o/fit.json").read_text())["strategies"]) == ["EF", "SF"]
     for place in ("sqlite:///o/trimtab.db", "o/fit.json", "o/trajectories.parquet", "o/report.html"):
@@ -86,10 +85,14 @@ def test_a_run_from_start_to_report(capsys) -> None:
         "Error: the store sqlite:///o/trimtab.db holds a run with other settings: temperature (None there, 0.1 now)"
     )
 
-    with exclusive("sqlite:///o/trimtab.db"):
-        refused = trimtab(capsys, "run", *SMALL, "--out", "o")
-    assert refused.code == 1
-    assert f"another run (process {os.getpid()}) is at work on the store" in refused.err
+    Path("o/fit.json").unlink()
+    store = open_store("sqlite:///o/trimtab.db")
+    store.claim(new_owner(), [store.sessions()[0].id], 60)
+    shared = trimtab(capsys, "run", *SMALL, "--out", "o")
+    store.close()
+    assert shared.code == 0
+    assert f"sharing the run with 1 at work on it: process {os.getpid()} on " in shared.err
+    assert Path("o/fit.json").exists()
 
 
 def test_a_store_that_holds_more_than_asked_for_is_said_to_be_analysed_whole(capsys) -> None:

@@ -364,10 +364,26 @@ def test_an_expired_lease_is_taken_over_and_its_owner_writes_no_more(store: Stor
         store.append(iteration(index=2), owner=late)
     assert contents(store) == before
     assert store.renew(late, 60) == set()
-    store.append(iteration(index=2), owner=prompt, last=True)
-    assert store.leases() == []
+    with pytest.raises(LeaseError, match="'EF/a/0' was taken over by another process"):
+        store.amend("EF/a/0", 1, {"a": 1}, late)
+    assert contents(store) == before
+    store.append(iteration(index=2), prompt)
+    store.amend("EF/a/0", 1, {"a": 1}, prompt)
+    store.release(prompt)
     with pytest.raises(LeaseError):
-        store.append(iteration(index=3), owner=prompt)
+        store.append(iteration(index=3), prompt)
+
+
+def test_one_alive_reports_on_what_is_stored(store: Store) -> None:
+    parts, one, other = new_owner().split(":"), new_owner(), new_owner()
+    dead = ":".join([*parts[:2], "1", *parts[3:]])
+    assert store.claim_report(dead)
+    assert store.claim_report(one)
+    assert store.claim_report(one)
+    assert not store.claim_report(other)
+    store.append(iteration(index=0))
+    assert store.claim_report(other)
+    assert not store.claim_report(one)
 
 
 def test_the_lease_of_a_process_that_died_here_is_free_at_once(store: Store) -> None:
@@ -388,12 +404,16 @@ def test_the_lease_of_a_process_that_died_here_is_free_at_once(store: Store) -> 
 
 def test_an_answer_is_remembered_once(store: Store) -> None:
     assert store.cached("k") is None
+    store.remember({})
+    assert not store.remembers()
     answer = {"text": "a \x00 \ud800 ü", "tokens": 3}
-    store.remember("k", answer)
-    store.remember("k", {"text": "another"})
-    assert store.cached("k") == answer
+    store.remember({"k": answer})
+    store.remember({"n": {"text": "new"}, "k": {"text": "another"}})
+    assert store.remembers()
+    assert (store.cached("k"), store.cached("n")) == (answer, {"text": "new"})
     with pytest.raises(StoreError, match="JSON values"):
-        store.remember("n", {"x": float("nan")})
+        store.remember({"m": {}, "n": {"x": float("nan")}})
+    assert store.cached("m") is None
 
 
 def test_an_experiment_is_revised_as_a_whole_or_not_at_all(store: Store) -> None:
@@ -412,7 +432,7 @@ def test_an_experiment_is_revised_as_a_whole_or_not_at_all(store: Store) -> None
 
 def test_a_store_without_answers_can_be_started_over(store: Store) -> None:
     store.append(iteration(index=0))
-    store.remember("k", {"text": "kept"})
+    store.remember({"k": {"text": "kept"}})
     store.claim(new_owner(), ["EF/a/0"], 60)
     with pytest.raises(StoreError, match="another run is at work"):
         store.start_over()

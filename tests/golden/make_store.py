@@ -25,7 +25,7 @@ SPACE = ObjectiveSpace(["security", "latency:0:inf:min"])
 
 def fill(store: Store) -> None:
     """Write one of everything that a store can hold."""
-    store.remember("0" * 64, {"text": "x = '\x00\x10'", "tokens": 3})
+    store.remember({"0" * 64: {"text": "x = '\x00\x10'", "tokens": 3}})
     store.set_experiment(Experiment("golden", SPACE, {"seed": 7, "fingerprints": {}, "note": "ü\x00"}))
     store.add_sessions(
         [

@@ -361,10 +361,10 @@ def test_objectives_are_chosen_among_those_of_the_scorers() -> None:
 
 def test_a_store_that_refuses_ends_the_run() -> None:
     class Full(MemoryStore):
-        def append(self, iteration: Iteration) -> None:
+        def append(self, iteration: Iteration, owner: str = "") -> None:
             if iteration.index == 2:
                 raise StoreError("the disk is full")
-            super().append(iteration)
+            super().append(iteration, owner)
 
     plan = plan_for()
     store = store_for(plan, Full())

@@ -97,11 +97,11 @@ class Dying(MemoryStore):
         super().__init__()
         self.left = writes
 
-    def append(self, iteration: Iteration) -> None:
+    def append(self, iteration: Iteration, owner: str = "") -> None:
         if self.left <= 0:
             raise StoreError("killed")
         self.left -= 1
-        super().append(iteration)
+        super().append(iteration, owner)
 
 
 @pytest.mark.parametrize("policy", ["predictive", "best_of_n"])

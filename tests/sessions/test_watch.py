@@ -406,9 +406,9 @@ class Dying(MemoryStore):
             raise StoreError("killed")
         self.left -= 1
 
-    def append(self, iteration: Iteration) -> None:
+    def append(self, iteration: Iteration, owner: str = "") -> None:
         self._dies()
-        super().append(iteration)
+        super().append(iteration, owner)
 
     def amend(self, *given: Any) -> None:
         self._dies()

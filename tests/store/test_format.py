@@ -71,7 +71,7 @@ def test_writing_to_an_older_store_brings_it_up_to_date_and_keeps_its_contents(o
     assert plain(f"sqlite:///{old}", create=True) == written()
     assert version_of(old) == str(schema.VERSION)
     store = open_store(f"sqlite:///{old}")
-    store.remember("k", {"text": "x"})
+    store.remember({"k": {"text": "x"}})
     assert store.claim("somebody", ["idle"], 60) == ["idle"]
     store.close()
 
@@ -79,7 +79,7 @@ def test_writing_to_an_older_store_brings_it_up_to_date_and_keeps_its_contents(o
 def test_what_only_a_newer_format_can_hold_is_refused_by_a_store_opened_for_reading(tmp_path: Path) -> None:
     path = shutil.copy(GOLDEN / "store-1.db", tmp_path / "old.db")
     store = open_store(f"sqlite:///{path}")
-    for ask in (lambda: store.claim("somebody", ["idle"], 60), lambda: store.remember("k", {}), store.start_over):
+    for ask in (lambda: store.claim("somebody", ["idle"], 60), lambda: store.remember({"k": {}}), store.start_over):
         with pytest.raises(StoreError, match="has the older format 1 and was opened for reading"):
             ask()
     store.close()

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import signal
 import sqlite3
-import time
 from pathlib import Path
 
 import pytest
@@ -14,7 +11,6 @@ import pytest
 from support.records import experiment, iteration, session
 from trimtab.errors import InputError, SourceError, StoreError
 from trimtab.store.contents import contents
-from trimtab.store.lock import exclusive
 from trimtab.store.open import open_store
 from trimtab.store.sql import SqlStore
 from trimtab.store.sqlite import SqliteDatabase
@@ -187,29 +183,6 @@ def test_two_stores_on_one_file_see_each_other(tmp_path: Path) -> None:
     assert contents(one) == contents(other)
     one.close()
     other.close()
-
-
-def _hold(url: str, ready: str) -> None:
-    with exclusive(url):
-        Path(ready).touch()
-        time.sleep(60)
-
-
-def test_only_one_run_may_hold_a_store_and_a_killed_one_lets_go(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/a.db"
-    here = rf"another run \(process {os.getpid()}\) is at work"
-    with exclusive(url), exclusive("memory://"), exclusive("memory://"), pytest.raises(StoreError, match=here):
-        exclusive(url).__enter__()
-    holder = multiprocessing.get_context("spawn").Process(target=_hold, args=(url, str(tmp_path / "ready")))
-    holder.start()
-    while not (tmp_path / "ready").exists():
-        time.sleep(0.01)
-    with pytest.raises(StoreError, match=f"process {holder.pid}"), exclusive(url):
-        pass
-    os.kill(holder.pid, signal.SIGKILL)
-    holder.join()
-    with exclusive(url):
-        pass
 
 
 def test_scores_that_another_program_spoilt_are_refused_or_counted(tmp_path: Path) -> None:

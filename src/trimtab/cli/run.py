@@ -104,6 +104,13 @@ def run(
             show_default=False,
         ),
     ] = None,
+    cache: Annotated[
+        bool | None,
+        typer.Option(
+            help="Whether answers that cost something are kept, so that no run pays for them again.",
+            show_default=False,
+        ),
+    ] = None,
     policy: Annotated[
         str | None,
         _option(
@@ -222,7 +229,13 @@ def carry_out(settings: RunConfig) -> None:
         return
     if beyond := _beyond(progress):
         console.print(beyond)
-    _results(settings)
+    if outcome.reports:
+        _results(settings)
+    else:
+        output.say(
+            "Everything asked for is stored. Another process shared the run and reports; "
+            f"trimtab report {settings.store_url} does so here."
+        )
 
 
 def _say_most(console: Console, reasons: Sequence[tuple[str, int]]) -> None:

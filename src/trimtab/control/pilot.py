@@ -205,6 +205,12 @@ class Pilot:
                 self.opened += 1
             return self.sessions[key]
 
+    def anew(self, session: PilotSession) -> PilotSession:
+        """Have a session begin once more with what was known when it was opened, whatever it has taken in since."""
+        with self._lock:
+            self.sessions[session.key] = PilotSession(self, session.key, session.index, session.known)
+            return self.sessions[session.key]
+
     def close(self, session: PilotSession) -> None:
         """Enter what a session has shown, and forget the session; `PilotSession.end` does this."""
         with self._lock:

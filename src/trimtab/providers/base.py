@@ -89,6 +89,8 @@ class Completion:
         Tokens of attempts at this answer that were charged for and gave nothing usable, by the same names.
     attempts
         How often the request was sent until this answer came.
+    remembered
+        True where an earlier run was given this answer and the store has kept it.
     masked
         How many times a key of ours was found in the answer and replaced by ``***``.
     """
@@ -102,13 +104,15 @@ class Completion:
     wasted: Mapping[str, int] = field(default_factory=dict)
     attempts: int = 1
     masked: int = 0
+    remembered: bool = False
 
 
 class Provider(Protocol):
     """Turns a request into a completion; raises ``ProviderError`` where it cannot.
 
     A run gives every answer up after its timeout. A provider that bounds each of its attempts itself, and may take
-    longer in all, has an attribute ``bounds_attempts`` that is true.
+    longer in all, has an attribute ``bounds_attempts`` that is true. One whose answers cost nothing, and can be had
+    again, has an attribute ``free`` that is true: its answers are not kept for a run that goes on.
     """
 
     name: str

@@ -131,6 +131,10 @@ class RunConfig(BaseSettings):
         description="Whether the requests under way, at most concurrency, follow what the endpoint bears. "
         "Provider openai.",
     )
+    cache: bool = Field(
+        True,
+        description="Whether answers that cost something are kept, so that no run pays for them again.",
+    )
     policy: str = Field(
         "", description="Policy that steers, as NAME[:OPTION=VALUE,...]. By default every strategy is run on its own."
     )

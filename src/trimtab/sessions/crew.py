@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Sequence
 from typing import Generic, TypeVar
 
 __all__ = ["Crew", "cancel"]
@@ -37,21 +37,25 @@ class Crew(Generic[T]):
         self._do, self._places, self._stop, self._beside = do, places, stop, beside
         self._workers: list[asyncio.Future[None]] = []
         self._slots = asyncio.Semaphore(places)
-        self._things: Iterator[T] = iter(())
+        self._things: AsyncIterable[T]
         self._moved = asyncio.Event()
         for task in beside:
             task.add_done_callback(self._has_moved)
 
-    async def work(self, things: Sequence[T], grace: float, closing: Callable[[], None]) -> None:
+    async def work(self, things: AsyncIterable[T], most: int, grace: float, closing: Callable[[], None]) -> None:
         """Work on all of `things`, or until a stop is asked for and `grace` seconds are over.
 
         Parameters
         ----------
+        things
+            Taken from as somebody has a place free, by several at the same time.
+        most
+            How many there may be.
         closing
             Called where a stop was asked for while there was something to do.
         """
-        self._things, self._workers = iter(things), []
-        for _ in range(min(self._places, len(things))):
+        self._things, self._workers = things, []
+        for _ in range(min(self._places, most)):
             self._hire()
         try:
             await self._finish(grace, closing)
@@ -72,7 +76,7 @@ class Crew(Generic[T]):
         self._workers.append(worker)
 
     async def _work(self) -> None:
-        for thing in self._things:
+        async for thing in self._things:
             async with self._slots:
                 if not self._stop.is_set():
                     await self._do(thing)

@@ -29,7 +29,6 @@ from trimtab.sessions.strategies import Strategy, load_strategies, strategies_fr
 from trimtab.sessions.tasks import load_tasks
 from trimtab.sessions.webhook import Webhook
 from trimtab.store.base import Experiment, Store
-from trimtab.store.lock import exclusive
 from trimtab.store.open import open_store
 
 __all__ = ["close", "plan_of", "run_experiment", "run_into", "run_plan", "strategies_of"]
@@ -78,7 +77,7 @@ def run_experiment(
     InputError
         If tasks, strategies, scorers or the provider cannot be had as described.
     StoreError
-        If the store cannot be used, is in use by another run, or holds a run with other settings.
+        If the store cannot be used, or holds a run with other settings.
     """
     # Before the store, so that a missing key leaves no store behind. Providers start nothing until they are asked.
     provider = get_provider(config.provider, config.provider_settings)
@@ -110,14 +109,13 @@ def run_plan(
         _make_folder(config.out)
     store = open_store(config.store_url, create=True)
     try:
-        with exclusive(config.store_url):
-            outcome = run_into(
-                store, config, plan, provider, scorers, attendance, listener=listener, on_stopping=on_stopping
-            )
-            if outcome.ended == "error" and not any(store.heads().values()):
-                store.close()
-                leftovers.remove()
-            return outcome
+        outcome = run_into(
+            store, config, plan, provider, scorers, attendance, listener=listener, on_stopping=on_stopping
+        )
+        if outcome.ended == "error" and not any(store.heads().values()) and not _others(store):
+            store.close()
+            leftovers.remove()
+        return outcome
     finally:
         store.close()
 
@@ -136,12 +134,19 @@ def run_into(
     """Run a plan into `store`, or go on with it there; provider and judges are closed then, the store is not."""
     _agree(store, plan)
     attends = attendance or Attendance()
+    if others := _others(store):
+        attends.say(f"sharing the run with {len(others)} at work on it: process {', '.join(others)}")
     return asyncio.run(_run(config, plan, store, provider, scorers, attends, listener, on_stopping))
 
 
 def _judge_of(scorers: Sequence[AnyScorer]) -> str:
     """Return the name of the model that judges, "" if none does."""
     return next((scorer.model for scorer in scorers if isinstance(scorer, LLMJudge)), "")
+
+
+def _others(store: Store) -> list[str]:
+    """Return which processes are at work on a store."""
+    return sorted({f"{one.process} on {one.host}" for one in store.leases() if one.alive})
 
 
 def _make_folder(path: Path) -> None:
@@ -200,6 +205,7 @@ async def _run(
                 stop=stop,
                 meter=Meter.of(config, store, plan.model, _judge_of(scorers)),
                 attendance=attendance,
+                cache=config.cache,
             )
     finally:
         await close([provider, *scorers, attendance.webhook])

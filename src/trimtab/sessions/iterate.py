@@ -157,5 +157,6 @@ def _details(completion: Completion) -> dict[str, Any]:
         "wasted": dict(completion.wasted) or None,
         "attempts": completion.attempts if completion.attempts > 1 else None,
         "masked": completion.masked or None,
+        "remembered": completion.remembered or None,
     }
     return {name: clean(v) if isinstance(v, str) else v for name, v in details.items() if v not in (None, "")}

@@ -42,7 +42,7 @@ class Leftovers:
         """Remove the store and the folders that hold nothing else."""
         if self.store is None:
             return
-        for ending in ("", "-wal", "-shm", ".lock"):
+        for ending in ("", "-wal", "-shm"):
             with contextlib.suppress(OSError):
                 self.store.with_name(self.store.name + ending).unlink()
         for folder in self.folders:

@@ -74,6 +74,8 @@ class Outcome:
         Why sessions are set aside (since earlier runs too), and how many are, most frequent first.
     fired
         Which triggers fired in this run, and how often, most frequent first.
+    reports
+        False where it is complete and another process that shared it reports.
     spent_in_all
         By the iterations of this run and of earlier ones, where those were counted, see `Meter.of`.
     """
@@ -85,6 +87,7 @@ class Outcome:
     aside: tuple[tuple[str, int], ...] = ()
     fired: tuple[tuple[str, int], ...] = ()
     spent_in_all: Spending | None = None
+    reports: bool = True
 
     @property
     def empty(self) -> bool:

@@ -10,29 +10,32 @@ import asyncio
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from trimtab.core.records import Iteration
-from trimtab.errors import ProviderError
+from trimtab.errors import LeaseError, ProviderError, StoreError
 from trimtab.providers.base import Provider
 from trimtab.scoring.base import AnyScorer
+from trimtab.sessions.answers import Answers
 from trimtab.sessions.attendance import Attendance, question_about
-from trimtab.sessions.course import Course, PlannedCourse, SteeredCourse, Step, has_ended
+from trimtab.sessions.course import Course, Step, has_ended
 from trimtab.sessions.crew import Crew, cancel
 from trimtab.sessions.desk import Answer
 from trimtab.sessions.iterate import answered, failed, request_for, start
 from trimtab.sessions.limits import Meter
 from trimtab.sessions.plan import Plan, PlannedSession
 from trimtab.sessions.progress import Ended, Listener, Outcome, Progress
-from trimtab.sessions.steering import in_rounds, pilot_from, round_size
+from trimtab.sessions.rounds import Rounds
+from trimtab.sessions.sharing import Share, Sharing
 from trimtab.sessions.watch import ANSWERS, reason_of
 from trimtab.store.base import Store
 
 __all__ = ["Listener", "Outcome", "Progress", "run_sessions"]
+
+R = TypeVar("R")
 
 _PLACE = re.compile(r" on line \d+.*")
 
@@ -52,9 +55,12 @@ async def run_sessions(
     stop: asyncio.Event | None = None,
     meter: Meter | None = None,
     attendance: Attendance | None = None,
+    cache: bool = True,
     grace: float = GRACE,
 ) -> Outcome:
     """Run the sessions of `plan` that `store` does not hold yet, and go on with those it holds in part.
+
+    Other processes may do so at the same time; see `trimtab.sessions.sharing`.
 
     Parameters
     ----------
@@ -71,6 +77,8 @@ async def run_sessions(
         Counts what iterations take, and ends the run where a limit is reached; by default one without limits.
     attendance
         Who is told of triggers that fire, and who is asked; by default nobody, so that sessions that ask are set aside.
+    cache
+        Keep answers that cost something in the store, and ask for none that is there; see `trimtab.sessions.answers`.
 
     Returns
     -------
@@ -92,6 +100,7 @@ async def run_sessions(
         stop or asyncio.Event(),
         meter or Meter(),
         attendance or Attendance(),
+        cache,
     )
     return await run.all(concurrency, grace)
 
@@ -108,10 +117,12 @@ class _Run:
         stop: asyncio.Event,
         meter: Meter,
         attendance: Attendance,
+        cache: bool,
     ) -> None:
         self.plan = plan
         self.store = store
         self.provider = provider
+        self.answers = Answers(plan, provider, store, self._write, keep=cache)
         self.scorers = scorers
         self.patience = patience
         self.listener = listener
@@ -124,6 +135,9 @@ class _Run:
         self.writer = ThreadPoolExecutor(1, thread_name_prefix="trimtab-writer")
         self.began = time.perf_counter()
         self.progress = Progress(len(plan.sessions), 0, len(plan.sessions) * plan.iterations, 0)
+        self.sharing = Sharing(store, self._write, self.stop)
+        self.rounds = Rounds(plan, store)
+        self.reports = True
 
     async def all(self, concurrency: int, grace: float) -> Outcome:
         plan, store = self.plan, self.store
@@ -131,13 +145,13 @@ class _Run:
         last = store.last_iterations()
         done = [max(min(last[s.id].index, plan.iterations), 0) if s.id in last else 0 for s in plan.sessions]
         ended = [self._has_ended(last.get(session.id)) for session in plan.sessions]
-        planned = dict.fromkeys(session.id for session in plan.sessions)
+        self.counted = {session.id: t for session, t in zip(plan.sessions, done, strict=True)}
         self.progress = replace(
             self.progress,
             sessions_done=sum(ended),
             iterations=sum(t if over else plan.iterations for t, over in zip(done, ended, strict=True)),
             iterations_done=sum(done),
-            sessions_beyond=sum(name not in planned for name in last),
+            sessions_beyond=sum(name not in self.counted for name in last),
             iterations_beyond=sum(one.index for one in last.values()) - sum(done),
         )
         for session, over in zip(plan.sessions, ended, strict=True):
@@ -146,12 +160,16 @@ class _Run:
         self._tell()
         deadline = self._deadline()
         clerks = [asyncio.ensure_future(clerk(self.attendance.desk)) for clerk in self.attendance.desk.clerks]
-        self.crew = Crew(self._session, concurrency, self.stop, clerks)
         try:
-            for courses in self._rounds(ended, last):
-                await self.crew.work(courses, grace, self._close)
-                if self.stop.is_set():
-                    break
+            async with self.sharing as sharing:
+                self.crew = Crew(self._session, concurrency, self.stop, [*clerks, sharing.renewing])
+                for sessions in self.rounds.parts(ended):
+                    self.share = Share(sharing, sessions, concurrency, self._is_over, self.rounds.course)
+                    await self.crew.work(self.share, len(sessions), grace, self._close)
+                    if self.stop.is_set():
+                        break
+                if not all(ended) and self._is_complete():
+                    self.reports = await sharing.reports()
         finally:
             if deadline is not None:
                 deadline.cancel()
@@ -170,7 +188,7 @@ class _Run:
         ended: Ended = "stopped"
         if self.fatal is not None:
             ended, reason = "error", str(self.fatal)
-        elif self.progress.sessions_done == self.progress.sessions:
+        elif self._is_complete():
             ended = "complete"
         elif meter.reached:
             ended, reason = "error" if meter.blind else "limit", meter.reached
@@ -182,7 +200,11 @@ class _Run:
             tuple(self.aside.most_common()),
             tuple(self.attendance.fired.most_common()),
             meter.in_all if meter.limits.budgeted else None,
+            self.reports,
         )
+
+    def _is_complete(self) -> bool:
+        return self.progress.sessions_done == self.progress.sessions
 
     def _deadline(self) -> asyncio.TimerHandle | None:
         """Have the run stopped when its deadline comes."""
@@ -194,35 +216,38 @@ class _Run:
         left = self.meter.seconds_left
         return None if left is None else asyncio.get_running_loop().call_later(max(left, 0.0), end)
 
-    def _rounds(self, ended: list[bool], last: dict[str, Iteration]) -> Iterator[list[tuple[PlannedSession, Course]]]:
-        """Yield the sessions that have something left to do, round by round, each with its course."""
-        plan = self.plan
-        sessions = [*zip(plan.sessions, ended, strict=True)]
-        if not plan.steered:
-            yield [
-                (one, PlannedCourse(plan, one, last.pop(one.id, None), partial(self.store.iterations, one.id)))
-                for one, over in sessions
-                if not over
-            ]
-            return
-        if all(ended):
-            return
-        pilot = pilot_from(plan.settings, self.store.url)
-        for part in in_rounds(sessions, round_size(plan.settings)):
-            for session, _ in part:
-                pilot.session(session.id)
-            courses = [
-                (one, SteeredCourse(plan, one, pilot, self.store.iterations(one.id) if one.id in last else ()))
-                for one, _ in part
-            ]
-            yield [course for course, (_, over) in zip(courses, part, strict=True) if not over]
+    def _is_over(self, session: PlannedSession, last: Iteration | None) -> bool:
+        """Take in what another process may have done of a session, and tell whether nothing is left to do."""
+        if last is None:
+            return False
+        reached = max(min(last.index, self.plan.iterations), 0)
+        if made := reached - self.counted[session.id]:
+            self.answers.look()
+            self._reach(session, made)
+        if not self._has_ended(last):
+            return False
+        self.rounds.learn(session)
+        self._note_aside(last)
+        self._count(sessions_done=1, iterations=reached - self.plan.iterations)
+        return True
+
+    def _reach(self, session: PlannedSession, made: int, **more: int) -> None:
+        self.counted[session.id] += made
+        self._count(iterations_done=made, **more)
 
     def _close(self) -> None:
         self.meter.close()
         self.attendance.desk.close()
 
     async def _session(self, one: tuple[PlannedSession, Course]) -> None:
-        session, course = one
+        try:
+            await self._go_on(*one)
+        except LeaseError:
+            session, _ = one
+            self.rounds.undo(session)
+            self.share.give_up(session)
+
+    async def _go_on(self, session: PlannedSession, course: Course) -> None:
         if course.latest is None:
             begun = await self._metered(self._begin(session))
             if begun is None:
@@ -231,6 +256,7 @@ class _Run:
         else:
             await self._tell_webhook(session, course.latest)
         while True:
+            self.sharing.require(session.id)
             if (step := course.next()) is not None:
                 made = await self._metered(self._iterate(step))
                 if made is None:
@@ -238,7 +264,7 @@ class _Run:
                 record = await self._take(session, course, made)
                 if record.status == "failed":
                     self.reasons[_kind(record.reason)] += 1
-                self._count(new=1, iterations_done=1, failures=int(record.status == "failed"))
+                self._reach(session, 1, new=1, failures=int(record.status == "failed"))
             elif course.waits == "open" or (course.waits == "aside" and self.attendance.resume):
                 if not await self._ask(session, course):
                     return
@@ -246,6 +272,7 @@ class _Run:
                 break
         self._note_aside(course.begun)
         self._count(sessions_done=1, iterations=course.done - self.plan.iterations)
+        await self.sharing.give_back([session.id])
 
     def _note_aside(self, latest: Iteration) -> None:
         """Count a session that is at its end for now, if that is because it is set aside."""
@@ -263,7 +290,7 @@ class _Run:
             answer = Answer("pause", "nobody")
         if answer is None:
             return False
-        await self._write(self.store.amend, session.id, latest.index, {ANSWERS: course.answer(answer)})
+        await self._amend(session, latest, {ANSWERS: course.answer(answer)})
         return True
 
     async def _metered(self, making: Coroutine[Any, Any, Iteration | None]) -> Iteration | None:
@@ -290,14 +317,17 @@ class _Run:
     async def _take(self, session: PlannedSession, course: Course, made: Iteration) -> Iteration:
         """Store what was made, with what was decided after it, and tell whom it concerns."""
         record = course.take(made)
-        await self._write(self.store.append, record)
+        await self._write(self.store.append, record, self.sharing.owner)
         self.attendance.notice(record)
         await self._tell_webhook(session, record)
         return record
 
     async def _tell_webhook(self, session: PlannedSession, record: Iteration) -> None:
         if told := await self.attendance.tell(session, record):
-            await self._write(self.store.amend, session.id, record.index, told)
+            await self._amend(session, record, told)
+
+    async def _amend(self, session: PlannedSession, record: Iteration, more: dict[str, Any]) -> None:
+        await self._write(self.store.amend, session.id, record.index, more, self.sharing.owner)
 
     async def _iterate(self, step: Step) -> Iteration | None:
         """Return the next iteration, or None where the provider says that nothing more will come."""
@@ -307,7 +337,7 @@ class _Run:
         bounded = getattr(self.provider, "bounds_attempts", False)
         try:
             async with asyncio.timeout(None if bounded else self.patience):
-                completion = await self.provider.complete(request)
+                completion = await self.answers.complete(request, session, t)
         except TimeoutError:
             record = failed(session, t, current, f"no answer within {self.patience:g} s", self.plan.space)
         except ProviderError as error:
@@ -316,6 +346,8 @@ class _Run:
                 return None
             wasted = {"wasted": error.usage} if error.usage else {}
             record = failed(session, t, current, str(error), self.plan.space, meta={**error.meta, **wasted})
+        except StoreError:
+            raise
         except Exception as error:  # a fault in the provider itself: no answer of a model, so nothing to record
             self._end(ProviderError(f"the provider broke with {type(error).__name__}: {error}", fatal=True))
             return None
@@ -332,11 +364,11 @@ class _Run:
         self.fatal = self.fatal or error
         self.stop.set()
 
-    async def _write(self, write: Callable[..., None], *values: object) -> None:
+    async def _write(self, write: Callable[..., R], *values: object) -> R:
         writing = asyncio.get_running_loop().run_in_executor(self.writer, write, *values)
         # A commit that has begun is left to end even if the session is given up meanwhile, and nobody then asks how.
         writing.add_done_callback(lambda done: done.cancelled() or done.exception())
-        await asyncio.shield(writing)
+        return await asyncio.shield(writing)
 
     def _count(self, **more: int) -> None:
         counts = {name: getattr(self.progress, name) + number for name, number in more.items()}

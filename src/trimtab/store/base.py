@@ -81,15 +81,13 @@ class Store(Protocol):
         """Return all sessions, in the order they were added."""
         ...
 
-    def append(self, iteration: Iteration, *, owner: str = "", last: bool = False) -> None:
+    def append(self, iteration: Iteration, owner: str = "") -> None:
         """Add one iteration with its scores; ``StoreError`` if its session is unknown or its index is there already.
 
         Parameters
         ----------
         owner
             Who adds it: ``LeaseError``, and nothing written, unless they hold a lease on the session. "" asks for none.
-        last
-            End that lease with it.
         """
         ...
 
@@ -97,8 +95,8 @@ class Store(Protocol):
         """Add many iterations in one transaction: all or none."""
         ...
 
-    def amend(self, session_id: str, index: int, more: Mapping[str, Any]) -> None:
-        """Set keys of a stored iteration's meta; ``StoreError`` if there is no such iteration."""
+    def amend(self, session_id: str, index: int, more: Mapping[str, Any], owner: str = "") -> None:
+        """Set keys of a stored iteration's meta, as `owner` if named; ``StoreError`` if there is no such iteration."""
         ...
 
     def metas(self) -> Iterator[Mapping[str, Any]]:
@@ -149,16 +147,24 @@ class Store(Protocol):
         """End the leases of `owner` on the sessions, or all of them."""
         ...
 
+    def claim_report(self, owner: str) -> bool:
+        """Tell whether it is for `owner` to report on what is stored now: True to the first alive that asks."""
+        ...
+
     def leases(self) -> list[Lease]:
         """Return who holds which session, expired leases among them."""
+        ...
+
+    def remembers(self) -> bool:
+        """Tell whether there is any answer to be had from `cached`."""
         ...
 
     def cached(self, key: str) -> Mapping[str, Any] | None:
         """Return the answer that was remembered under `key`, None where there is none."""
         ...
 
-    def remember(self, key: str, answer: Mapping[str, Any]) -> None:
-        """Keep an answer, as JSON values, under `key`; one that is there already stays."""
+    def remember(self, answers: Mapping[str, Mapping[str, Any]]) -> None:
+        """Keep answers, as JSON values, by key; one that is there already stays."""
         ...
 
     def close(self) -> None:

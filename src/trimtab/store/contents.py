@@ -10,7 +10,7 @@ from trimtab.store.codec import encode_json
 
 __all__ = ["TIMING_KEYS", "contents"]
 
-TIMING_KEYS = ("seconds", "attempts", "answered_at", "delivered_at")
+TIMING_KEYS = ("seconds", "attempts", "remembered", "answered_at", "delivered_at")
 """Keys in an iteration's ``meta`` that say when, or what it took to come, and so differ between equal runs."""
 
 _GIVEN = "config"  # a run's settings as they were given, which say where and how fast it ran

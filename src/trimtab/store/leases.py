@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-__all__ = ["Lease", "is_gone", "new_owner"]
+from trimtab.errors import LeaseError
+
+__all__ = ["Lease", "is_gone", "new_owner", "taken_over"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,14 @@ def _start_of(process: int) -> str:
     # The name of the program, in brackets, may hold anything. A process may have ended and not been collected yet.
     state, *numbers = fields.rpartition(")")[2].split()
     return "over" if state in "ZX" else numbers[18]
+
+
+def taken_over(session_id: str) -> LeaseError:
+    """Return the error of a write by an owner whose lease another has."""
+    return LeaseError(
+        f"session {session_id!r} was taken over by another process, because this one did not renew its lease in time; "
+        "nothing was written"
+    )
 
 
 @cache

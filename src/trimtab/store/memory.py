@@ -10,7 +10,7 @@ from typing import Any
 
 from trimtab.core.records import Iteration, Session
 from trimtab.core.trajectories import Trajectories
-from trimtab.errors import LeaseError, SourceError, StoreError
+from trimtab.errors import SourceError, StoreError
 from trimtab.store.base import Experiment, Outline
 from trimtab.store.codec import (
     Row,
@@ -26,7 +26,7 @@ from trimtab.store.codec import (
     first_restarts,
     no_iteration,
 )
-from trimtab.store.leases import Lease, is_gone
+from trimtab.store.leases import Lease, is_gone, taken_over
 from trimtab.store.stored import StoredColumns, chosen_objectives, trajectories_of
 
 __all__ = ["MemoryStore"]
@@ -46,6 +46,7 @@ class MemoryStore:
         self._iterations: dict[str, dict[int, tuple[Row, list[Row]]]] = {}
         self._leases: dict[str, tuple[str, float]] = {}
         self._answers: dict[str, str] = {}
+        self._report = (-1, "")
         self._lock = threading.RLock()
 
     def experiment(self) -> Experiment | None:
@@ -91,17 +92,15 @@ class MemoryStore:
         """Return all sessions, in the order they were added."""
         return [decode_session(row) for row in list(self._sessions.values())]
 
-    def append(self, iteration: Iteration, *, owner: str = "", last: bool = False) -> None:
+    def append(self, iteration: Iteration, owner: str = "") -> None:
         """Add one iteration with its scores; ``StoreError`` if its session is unknown or its index is there already."""
         with self._lock:
-            if owner and self._leases.get(iteration.session_id, ("",))[0] != owner:
-                raise LeaseError(
-                    f"session {iteration.session_id!r} was taken over by another process, because this one did not "
-                    "renew its lease in time; nothing was written"
-                )
+            self._hold(owner, iteration.session_id)
             self.extend((iteration,))
-            if last:
-                self.release(owner, [iteration.session_id])
+
+    def _hold(self, owner: str, session_id: str) -> None:
+        if owner and self._leases.get(session_id, ("",))[0] != owner:
+            raise taken_over(session_id)
 
     def extend(self, iterations: Iterable[Iteration]) -> None:
         """Add many iterations in one step: all or none."""
@@ -123,9 +122,10 @@ class MemoryStore:
             for session_id, row, scores in records:
                 self._iterations.setdefault(session_id, {})[row["iteration"]] = ({**row, "recorded_at": now}, scores)
 
-    def amend(self, session_id: str, index: int, more: Mapping[str, Any]) -> None:
-        """Set keys of a stored iteration's meta; ``StoreError`` if there is no such iteration."""
+    def amend(self, session_id: str, index: int, more: Mapping[str, Any], owner: str = "") -> None:
+        """Set keys of a stored iteration's meta, as `owner` if named; ``StoreError`` if there is no such iteration."""
         with self._lock:
+            self._hold(owner, session_id)
             found = self._iterations.get(session_id, {}).get(index)
             if found is None:
                 raise no_iteration(session_id, index)
@@ -226,6 +226,16 @@ class MemoryStore:
                 if self._leases.get(session_id, ("",))[0] == owner:
                     del self._leases[session_id]
 
+    def claim_report(self, owner: str) -> bool:
+        """Tell whether it is for `owner` to report on what is stored now: True to the first alive that asks."""
+        with self._lock:
+            stored = sum(map(len, self._iterations.values()))
+            count, other = self._report
+            if count == stored and other != owner and not is_gone(other):
+                return False
+            self._report = stored, owner
+            return True
+
     def leases(self) -> list[Lease]:
         """Return who holds which session, expired leases among them."""
         now = time.monotonic()
@@ -235,14 +245,18 @@ class MemoryStore:
             ]
         return [Lease(session_id, owner, expires - now) for session_id, owner, expires in held]
 
+    def remembers(self) -> bool:
+        """Tell whether there is any answer to be had from `cached`."""
+        return bool(self._answers)
+
     def cached(self, key: str) -> Mapping[str, Any] | None:
         """Return the answer that was remembered under `key`, None where there is none."""
         body = self._answers.get(key)
         return None if body is None else dict(json.loads(body))
 
-    def remember(self, key: str, answer: Mapping[str, Any]) -> None:
-        """Keep an answer, as JSON values, under `key`; one that is there already stays."""
-        self._answers.setdefault(key, encode_json(answer, "an answer"))
+    def remember(self, answers: Mapping[str, Mapping[str, Any]]) -> None:
+        """Keep answers, as JSON values, by key; one that is there already stays."""
+        self._answers = {key: encode_json(answer, "an answer") for key, answer in answers.items()} | self._answers
 
     def close(self) -> None:
         """Do nothing: the contents go with the object."""

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
+from functools import partial
 from itertools import count
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, FromClause, and_, func, insert, select
+from sqlalchemy import Connection, and_, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from trimtab.core.records import RESTARTED, Iteration, Session
+from trimtab.core.objectives import ObjectiveSpace
+from trimtab.core.records import Iteration, Session
 from trimtab.core.trajectories import Trajectories
 from trimtab.errors import SourceError, StoreError
 from trimtab.store import schema, sql_leases
@@ -20,21 +21,19 @@ from trimtab.store.base import Experiment, Outline
 from trimtab.store.codec import (
     Row,
     amended,
-    decode_iteration,
     decode_session,
-    decode_space,
     encode_iteration,
     encode_json,
     encode_scores,
     encode_session,
     encode_space,
-    first_restarts,
     no_iteration,
 )
 from trimtab.store.database import Database
 from trimtab.store.format import prepare
 from trimtab.store.leases import Lease
-from trimtab.store.stored import StoredColumns, chosen_objectives, trajectories_of
+from trimtab.store.sql_read import read_columns, read_experiment, read_iterations, read_outlines
+from trimtab.store.stored import chosen_objectives, trajectories_of
 
 __all__ = ["SqlStore"]
 
@@ -85,11 +84,12 @@ class SqlStore:
 
     def experiment(self) -> Experiment | None:
         """Return the experiment, or None if the store is new."""
-        self._experiment = self._database.read(_experiment)
+        self._experiment = self._database.read(read_experiment)
         return self._experiment
 
-    def _known_experiment(self) -> Experiment | None:
-        return self._experiment or self.experiment()
+    def _known_space(self) -> ObjectiveSpace | None:
+        experiment = self._experiment or self.experiment()
+        return experiment.space if experiment else None
 
     def set_experiment(self, experiment: Experiment) -> None:
         """Write or replace the experiment's name, objectives and settings."""
@@ -100,7 +100,7 @@ class SqlStore:
         table = schema.experiment
 
         def replaced(connection: Connection) -> Experiment:
-            found = _experiment(connection)
+            found = read_experiment(connection)
             wanted = change(found)
             if wanted != found:
                 row = {
@@ -164,17 +164,16 @@ class SqlStore:
         except KeyError:
             raise StoreError(f"session {session_id!r} is not in the store; add it before its iterations") from None
 
-    def append(self, iteration: Iteration, *, owner: str = "", last: bool = False) -> None:
+    def append(self, iteration: Iteration, owner: str = "") -> None:
         """Add one iteration with its scores; ``StoreError`` if its session is unknown or its index is there already."""
-        self._add((iteration,), owner, last)
+        self._add((iteration,), owner)
 
     def extend(self, iterations: Iterable[Iteration]) -> None:
         """Add many iterations in one transaction: all or none."""
         self._add(iterations)
 
-    def _add(self, iterations: Iterable[Iteration], owner: str = "", last: bool = False) -> None:
-        experiment = self._known_experiment()
-        space = experiment.space if experiment else None
+    def _add(self, iterations: Iterable[Iteration], owner: str = "") -> None:
+        space = self._known_space()
         now = time.time()
         places: list[tuple[str, int]] = []
         rows: list[Row] = []
@@ -202,8 +201,6 @@ class SqlStore:
             connection.execute(insert(schema.iteration), rows)
             if scores:
                 connection.execute(insert(schema.score), scores)
-            if last:
-                sql_leases.released(connection, owner, [rows[0]["session_key"]])
 
         try:
             self._database.write(added)
@@ -227,12 +224,14 @@ class SqlStore:
 
         return self._database.read(found)
 
-    def amend(self, session_id: str, index: int, more: Mapping[str, Any]) -> None:
-        """Set keys of a stored iteration's meta; ``StoreError`` if there is no such iteration."""
-        table = schema.iteration
-        at = and_(table.c.session_key == self._session_key(session_id), table.c.iteration == index)
+    def amend(self, session_id: str, index: int, more: Mapping[str, Any], owner: str = "") -> None:
+        """Set keys of a stored iteration's meta, as `owner` if named; ``StoreError`` if there is no such iteration."""
+        table, key = schema.iteration, self._session_key(session_id)
+        at = and_(table.c.session_key == key, table.c.iteration == index)
 
         def changed(connection: Connection) -> None:
+            if owner:
+                sql_leases.hold(connection, owner, key, session_id)
             meta = connection.scalar(select(table.c.meta).where(at).with_for_update())
             if meta is None:
                 raise no_iteration(session_id, index)
@@ -248,14 +247,7 @@ class SqlStore:
 
     def outlines(self) -> Iterator[Outline]:
         """Yield every iteration by session, then index, without its texts and scores."""
-        rows, sessions = schema.iteration.c, schema.session.c
-        columns = (sessions.id, rows.iteration, rows.strategy, rows.status, rows.reason, rows.meta, rows.recorded_at)
-        query = select(*columns).join(schema.session, sessions.key == rows.session_key)
-        query = query.order_by(rows.session_key, rows.iteration)
-        for name, t, strategy, status, reason, meta, at in self._database.read(
-            lambda connection: connection.execute(query).all()
-        ):
-            yield Outline(name, t, strategy, status, reason, json.loads(meta), at)
+        yield from self._database.read(read_outlines)
 
     def last_iterations(self, sessions: Iterable[str] | None = None) -> dict[str, Iteration]:
         """Return the iteration of highest index of each started session, or of those named, by session id."""
@@ -268,14 +260,10 @@ class SqlStore:
             keys = [self._session_key(session_id) for session_id in sessions]
             blocks = [keys[at : at + _NAMES] for at in range(0, len(keys), _NAMES)]
             parts = [highest.where(table.c.session_key.in_(block)) for block in blocks]
-        found = [record for part in parts for record in self._last(part.subquery())]
-        return {record.session_id: record for record in found}
-
-    def _last(self, last: FromClause) -> list[Iteration]:
-        def read(connection: Connection) -> list[Iteration]:
-            return self._read(connection, last=last)
-
-        return self._database.read(read)
+        space = self._known_space()
+        wanted = [part.subquery() for part in parts]
+        found = [self._database.read(partial(read_iterations, space=space, last=part)) for part in wanted]
+        return {record.session_id: record for records in found for record in records}
 
     def heads(self) -> dict[str, int]:
         """Return the highest index of each started session, by session id: `last_iterations` without the texts."""
@@ -291,37 +279,10 @@ class SqlStore:
         if session_id is not None:
             query = query.where(table.c.id == session_id)
         keys = self._database.read(lambda connection: list(connection.scalars(query)))
+        space = self._known_space()
         for start in range(0, len(keys), _BLOCK):
-            yield from self._between(keys[start], keys[min(start + _BLOCK, len(keys)) - 1])
-
-    def _between(self, first: int, last: int) -> list[Iteration]:
-        def read(connection: Connection) -> list[Iteration]:
-            return self._read(connection, between=(first, last))
-
-        return self._database.read(read)
-
-    def _read(
-        self, connection: Connection, *, last: FromClause | None = None, between: tuple[int, int] | None = None
-    ) -> list[Iteration]:
-        rows, scores, sessions = schema.iteration, schema.score, schema.session
-        wanted = select(rows, sessions.c.id).join(sessions, sessions.c.key == rows.c.session_key)
-        judged = select(scores)
-        if last is not None:
-            wanted = wanted.join(last, _same_place(rows, last))
-            judged = judged.join(last, _same_place(scores, last))
-        if between is not None:
-            wanted = wanted.where(rows.c.session_key.between(*between))
-            judged = judged.where(scores.c.session_key.between(*between))
-        given: dict[tuple[int, int], list[Any]] = {}
-        for score in connection.execute(judged).mappings():
-            given.setdefault((score["session_key"], score["iteration"]), []).append(score)
-        experiment = self._known_experiment()
-        space = experiment.space if experiment else None
-        found = connection.execute(wanted.order_by(rows.c.session_key, rows.c.iteration)).mappings()
-        return [
-            decode_iteration(row["id"], row, given.get((row["session_key"], row["iteration"]), ()), space)
-            for row in found
-        ]
+            between = keys[start], keys[min(start + _BLOCK, len(keys)) - 1]
+            yield from self._database.read(partial(read_iterations, space=space, between=between))
 
     def trajectories(self, objectives: Iterable[str] | None = None) -> Trajectories:
         """Return the scores as `Trajectories`, of all objectives or those named; ``SourceError`` if there are none."""
@@ -329,28 +290,7 @@ class SqlStore:
         if experiment is None:
             raise SourceError(f"{self.url} holds no iterations yet")
         space = chosen_objectives(experiment.space, objectives)
-        sessions, rows, scores = schema.session.c, schema.iteration.c, schema.score.c
-        queries = (
-            select(sessions.key, sessions.id, sessions.task_id, sessions.model).order_by(sessions.key),
-            select(rows.session_key, rows.iteration, rows.strategy).order_by(rows.session_key, rows.iteration),
-            select(
-                scores.session_key, scores.iteration, scores.objective, scores.repeat, scores.status, scores.value
-            ).order_by(scores.session_key, scores.iteration, scores.objective, scores.repeat),
-        )
-        restarted = select(rows.session_key, rows.iteration, rows.meta).where(rows.meta.contains(f'"{RESTARTED}":'))
-
-        def read(connection: Connection) -> StoredColumns:
-            columns: list[Any] = []
-            for query in queries:
-                # Straight from the driver: a third of the time would go into result objects that nobody looks at.
-                result = connection.exec_driver_sql(str(query.compile(connection)))
-                fetched = result.cursor.fetchall()
-                columns.extend(zip(*fetched, strict=True) if fetched else [()] * len(query.selected_columns))
-            found = connection.execute(restarted.order_by(rows.session_key, rows.iteration))
-            restarts = first_restarts((row.session_key, row.iteration, row.meta) for row in found)
-            return replace(StoredColumns(*columns), restarts=restarts)
-
-        return trajectories_of(self._database.read(read), space, self.url)
+        return trajectories_of(self._database.read(read_columns), space, self.url)
 
     def claim(self, owner: str, sessions: Iterable[str], seconds: float) -> list[str]:
         """Take leases on those of the sessions that nobody alive holds, and return which of them `owner` holds now."""
@@ -369,9 +309,18 @@ class SqlStore:
         keys = None if sessions is None else [self._session_key(session_id) for session_id in sessions]
         self._database.write(lambda c: sql_leases.released(c, owner, keys))
 
+    def claim_report(self, owner: str) -> bool:
+        """Tell whether it is for `owner` to report on what is stored now: True to the first alive that asks."""
+        return self._database.write(lambda c: sql_leases.report_claimed(c, owner), alone=True)
+
     def leases(self) -> list[Lease]:
         """Return who holds which session, expired leases among them."""
         return self._database.read(lambda c: sql_leases.held(self._database, c)) if self._present() else []
+
+    def remembers(self) -> bool:
+        """Tell whether there is any answer to be had from `cached`."""
+        query = select(schema.answer.c.key).limit(1)
+        return self._present() and self._database.read(lambda c: c.scalar(query)) is not None
 
     def cached(self, key: str) -> Mapping[str, Any] | None:
         """Return the answer that was remembered under `key`, None where there is none."""
@@ -379,21 +328,22 @@ class SqlStore:
         body = self._database.read(lambda c: c.scalar(query)) if self._present() else None
         return None if body is None else dict(json.loads(body))
 
-    def remember(self, key: str, answer: Mapping[str, Any]) -> None:
-        """Keep an answer, as JSON values, under `key`; one that is there already stays."""
+    def remember(self, answers: Mapping[str, Mapping[str, Any]]) -> None:
+        """Keep answers, as JSON values, by key; one that is there already stays."""
         self._require_present()
-        row = {"key": key, "body": encode_json(answer, "an answer"), "recorded_at": time.time()}
+        now = time.time()
+        # In one order always, so that two processes that keep the same ones do not wait for each other in a circle.
+        rows = [
+            {"key": key, "body": encode_json(answer, "an answer"), "recorded_at": now}
+            for key, answer in sorted(answers.items())
+        ]
         statement = self._database.insert_or_update(schema.answer).on_conflict_do_nothing()
-        self._database.write(lambda connection: connection.execute(statement, row))
+        if rows:
+            self._database.write(lambda connection: connection.execute(statement, rows))
 
     def close(self) -> None:
         """Release the connection."""
         self._database.close()
-
-
-def _experiment(connection: Connection) -> Experiment | None:
-    row = connection.execute(select(schema.experiment)).one_or_none()
-    return None if row is None else Experiment(row.name, decode_space(row.objectives), json.loads(row.settings))
 
 
 def _holds(connection: Connection, row: Row) -> bool:
@@ -401,7 +351,3 @@ def _holds(connection: Connection, row: Row) -> bool:
     table = schema.iteration.c
     at = and_(*(table[name] == row[name] for name in ("session_key", "iteration", "recorded_at")))
     return connection.execute(select(table.iteration).where(at)).first() is not None
-
-
-def _same_place(one: FromClause, other: FromClause) -> ColumnElement[bool]:
-    return and_(one.c.session_key == other.c.session_key, one.c.iteration == other.c.iteration)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sqlalchemy import Connection, delete, literal, or_, select, update
+from sqlalchemy import Connection, delete, func, insert, literal, or_, select, update
 
-from trimtab.errors import LeaseError
 from trimtab.store.database import Database
-from trimtab.store.leases import Lease, is_gone
-from trimtab.store.schema import lease, session
+from trimtab.store.leases import Lease, is_gone, taken_over
+from trimtab.store.schema import iteration, lease, meta, session
 
-__all__ = ["claimed", "held", "hold", "is_idle", "released", "renewed"]
+__all__ = ["claimed", "held", "hold", "is_idle", "released", "renewed", "report_claimed"]
+
+_REPORT = "report"
 
 
 def claimed(database: Database, connection: Connection, owner: str, keys: Collection[int], seconds: float) -> set[int]:
@@ -42,10 +43,7 @@ def hold(connection: Connection, owner: str, key: int, session_id: str) -> None:
     """Keep a session from being taken over until the transaction ends; ``LeaseError`` if it was already."""
     mine = select(lease.c.session_key).where(lease.c.session_key == key, lease.c.owner == owner)
     if connection.scalar(mine.with_for_update()) is None:
-        raise LeaseError(
-            f"session {session_id!r} was taken over by another process, because this one did not renew its lease in "
-            "time; nothing was written"
-        )
+        raise taken_over(session_id)
 
 
 def released(connection: Connection, owner: str, keys: Collection[int] | None) -> None:
@@ -59,6 +57,18 @@ def held(database: Database, connection: Connection) -> list[Lease]:
     left = lease.c.expires - database.now
     query = select(session.c.id, lease.c.owner, left).join(session, session.c.key == lease.c.session_key)
     return [Lease(*row) for row in connection.execute(query.order_by(session.c.key))]
+
+
+def report_claimed(connection: Connection, owner: str) -> bool:
+    """Note that `owner` reports on as many iterations as there are, unless somebody alive does so already."""
+    stored = str(connection.scalar(select(func.count()).select_from(iteration)))
+    found = connection.scalar(select(meta.c.value).where(meta.c.name == _REPORT)) or ""
+    count, _, other = found.partition(" ")
+    if count == stored and other != owner and not is_gone(other):
+        return False
+    connection.execute(delete(meta).where(meta.c.name == _REPORT))
+    connection.execute(insert(meta), {"name": _REPORT, "value": f"{stored} {owner}"})
+    return True
 
 
 def is_idle(database: Database, connection: Connection) -> bool:

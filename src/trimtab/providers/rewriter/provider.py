@@ -75,6 +75,7 @@ class RewriterProvider:
     """
 
     name = "rewriter"
+    free = True
 
     def __init__(self, workers: int | None = None, failure_rate: float = DEFAULT_FAILURE_RATE) -> None:
         if workers is not None and workers < 0:

@@ -1,0 +1,77 @@
+"""Answers: what a provider said is kept in the store, so that a run that was broken off pays for no answer twice."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from typing import Any
+
+from trimtab.providers.base import Completion, Provider, Request
+from trimtab.sessions.iterate import MAX_ANSWER_BYTES
+from trimtab.sessions.plan import Plan, PlannedSession
+from trimtab.sessions.sharing import Write
+from trimtab.store.base import Store
+
+__all__ = ["Answers", "answer_key"]
+
+_NAMES = frozenset(field.name for field in fields(Completion)) - {"remembered"}
+
+
+def answer_key(provider: str, options: object, request: Request, session: PlannedSession, t: int) -> str:
+    """Return the key under which the answer to a request is kept, 64 hexadecimal digits.
+
+    Everything that a request says is in it, and which task, replicate and iteration it is for: replicates that ask the
+    same are to be given different answers, or the noise between them, which is what a fit estimates, would be gone.
+    """
+    told = [provider, options, asdict(request), session.task.id, session.replicate, t]
+    text = json.dumps(told, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+class Answers:
+    """A provider whose answers are kept.
+
+    Parameters
+    ----------
+    write
+        Runs a function of the store where it holds up nobody.
+    keep
+        False where answers are neither kept nor looked for, as those of a provider that is ``free``.
+    """
+
+    def __init__(self, plan: Plan, provider: Provider, store: Store, write: Write, *, keep: bool = True) -> None:
+        self._options = plan.settings.get("provider_options")
+        self._provider, self._store, self._write = provider, store, write
+        self._keep = keep and not getattr(provider, "free", False)
+        self._looks = self._keep and store.remembers()
+        self._new: dict[str, Mapping[str, Any]] = {}
+        self._turn = asyncio.Lock()
+
+    def look(self) -> None:
+        """Say that another process may have kept answers since."""
+        self._looks = self._keep
+
+    async def complete(self, request: Request, session: PlannedSession, t: int) -> Completion:
+        """Return the answer that is kept, or ask the provider and keep what it says before anything is made of it."""
+        if not self._keep:
+            return await self._provider.complete(request)
+        key = answer_key(self._provider.name, self._options, request, session, t)
+        if self._looks and (kept := await self._write(self._store.cached, key)) is not None:
+            return Completion(**{name: value for name, value in kept.items() if name in _NAMES}, remembered=True)
+        completion = await self._provider.complete(request)
+        if len(completion.text[: MAX_ANSWER_BYTES + 1].encode(errors="replace")) <= MAX_ANSWER_BYTES:
+            body = asdict(completion)
+            del body["remembered"]
+            self._new[key] = body
+            await self._write_new()
+        return completion
+
+    async def _write_new(self) -> None:
+        """Write the answers that have come, all together that came while others were being written."""
+        async with self._turn:
+            if self._new:
+                new, self._new = self._new, {}
+                await self._write(self._store.remember, new)
