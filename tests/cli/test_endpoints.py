@@ -18,6 +18,8 @@ from support.cli import Ran, trimtab
 from support.openai_server import Reply, chat, serving
 from trimtab.providers import retrying
 from trimtab.providers.rewriter.answer import rewrite
+from trimtab.sessions.config import load_config
+from trimtab.sessions.experiment import run_experiment
 from trimtab.store.open import open_store
 
 JSON = {"Content-Type": "application/json"}
@@ -156,7 +158,7 @@ def test_an_endpoint_that_fails_later_keeps_what_there_is(capsys) -> None:
     store.close()
 
 
-def test_faults_that_pass_leave_the_same_contents(capsys, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_faults_that_pass_leave_the_same_contents(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every third request fails in one way or another; the artefacts are those of a run without a fault."""
     monkeypatch.setattr(retrying, "_FIRST", 0.01)
     faults = [
@@ -174,12 +176,12 @@ def test_faults_that_pass_leave_the_same_contents(capsys, monkeypatch: pytest.Mo
         n = next(number)
         return faults[n // 3 % len(faults)](body) if n % 3 == 1 else answer(body)
 
-    size = ("--sessions", "3", "--iterations", "4", "--strategies", "EF,SF")
-    with serving(faulty) as server:
-        assert run(capsys, server.url, *size).code == 0
-    with serving(answer) as server:
-        assert run(capsys, server.url, *size, "--out", "calm").code == 0
-    stores = [open_store(f"sqlite:///{out}/trimtab.db") for out in ("deep/er", "calm")]
+    size = {"sessions": 3, "iterations": 4, "strategies": "EF,SF"}
+    for out, handler in (("faulty", faulty), ("calm", answer)):
+        with serving(handler) as server:
+            given = {"provider": "openai", "model": "m", "base_url": server.url, "out": out, **size}
+            assert run_experiment(load_config(given)).ended == "complete"
+    stores = [open_store(f"sqlite:///{out}/trimtab.db") for out in ("faulty", "calm")]
     faulty_records, calm_records = ([*store.iterations()] for store in stores)
     assert {(r.session_id, r.index, r.artefact) for r in faulty_records} == {
         (r.session_id, r.index, r.artefact) for r in calm_records
