@@ -116,6 +116,30 @@ def test_a_judgement_is_waited_for_so_long_and_no_longer() -> None:
     assert {s.reason for s in found.scores} == {"no judgement within 0.01 s"}
 
 
+def test_a_judge_that_never_gives_a_score_is_given_up_before_more_is_paid_for() -> None:
+    def ask(answers: list[str]) -> tuple[list[Score], int]:
+        provider = ScriptedProvider(lambda _: answers[len(provider.requests) - 1])
+        judge = LLMJudge(RUBRICS, provider)
+        found: list[Score] = []
+        try:
+            for _ in answers:
+                found += asyncio.run(judge.judge("x", CONTEXT)).scores
+        finally:
+            calls.append(len(provider.requests))
+        return found, len(provider.requests)
+
+    calls: list[int] = []
+    with pytest.raises(
+        ProviderError, match="none of its first 20 judgements gave a score, the last one because"
+    ) as caught:
+        ask(["ten!"] * 30)
+    assert caught.value.fatal
+    assert calls == [20]
+    found, asked = ask(["ten!"] * 19 + [verdict()] + ["ten!"] * 30)
+    assert asked == 50
+    assert sum(score.value is not None for score in found) == 2
+
+
 def test_no_more_judgements_than_wanted_are_at_work() -> None:
     at_work = most = 0
 

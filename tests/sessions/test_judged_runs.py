@@ -164,11 +164,14 @@ def test_answers_of_a_judge_that_are_none_fail_alone(server: Served) -> None:
         return Completion("10 out of 10!") if judging and request.seed % 3 == 0 else answer(request)
 
     with serving(chat(odd)) as served:
-        assert run_experiment(config(served)).ended == "complete"
+        outcome = run_experiment(config(served))
+    assert outcome.ended == "complete"
     scores = [score for record in stored() for score in record.scores]
     failed = [score for score in scores if score.value is None]
     assert 0 < len(failed) < len(scores)
     assert {score.status for score in failed} == {"failed"}
+    said = "the judge's answer holds no JSON object, but begins with '10 out of 10!'"
+    assert outcome.unscored == ((said, len(failed)),)
     assert all(record.status == "ok" for record in stored())
 
 

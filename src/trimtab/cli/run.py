@@ -214,6 +214,10 @@ def carry_out(settings: RunConfig) -> None:
     )
     _say_spending(console, outcome, settings)
     _say_most(console, outcome.failures)
+    if outcome.unscored:
+        missing = sum(count for _, count in outcome.unscored)
+        console.print(f"{_counted(missing, 'score')} of what could be used could not be had:")
+        _say_most(console, outcome.unscored)
     if settings.policy:
         _say_steering(console, outcome, settings)
     if outcome.fired:

@@ -17,10 +17,13 @@ from trimtab.judging.rubric import Rubric
 from trimtab.providers.base import Completion, Provider, Request
 from trimtab.scoring.base import Judgement, ScoringContext
 
-__all__ = ["JUDGE", "LLMJudge"]
+__all__ = ["JUDGE", "USELESS", "LLMJudge"]
 
 JUDGE = "judge"
 """Name of the scorer."""
+
+USELESS = 20
+"""Judgements in a row, from the first on, that may give no score before the judge is given up."""
 
 
 class LLMJudge:
@@ -28,7 +31,8 @@ class LLMJudge:
 
     Judgement r of an iteration is one request that depends on nothing but the artefact, the task's prompt and the
     iteration's seed: criteria and anchors stand in an order drawn for it, and it has a seed of its own. The form of the
-    answer is asked for by a JSON schema and in words, because not every endpoint takes a schema.
+    answer is asked for by a JSON schema and in words, because not every endpoint takes a schema. A judge whose first 20
+    judgements give no score at all cannot judge, and ends the run before more is paid for.
 
     Parameters
     ----------
@@ -85,6 +89,8 @@ class LLMJudge:
         self.provider, self.model = provider, model
         self.temperature, self.max_tokens, self.repeats = temperature, max_tokens, repeats
         self.schema = schema
+        self._proven = False
+        self._useless = 0
         self._owns = owns
         self._places = asyncio.Semaphore(concurrency)
         self._patience = None if getattr(provider, "bounds_attempts", False) else timeout
@@ -140,19 +146,31 @@ class LLMJudge:
             async with self._places, asyncio.timeout(self._patience):
                 completion = await self.provider.complete(request)
         except TimeoutError:
-            return self._failed(f" within {self._patience:g} s", repeat), []
+            return self._weighed(self._failed(f" within {self._patience:g} s", repeat)), []
         except ProviderError as error:
             if error.fatal:
                 raise ProviderError(f"the judge cannot go on: {error}", fatal=True) from None
             wasted = [{"model": self.model, **error.usage}] if error.usage else []
-            return self._failed(f": {error}", repeat), wasted
+            return self._weighed(self._failed(f": {error}", repeat)), wasted
         scores = read_judgement(completion.text, self.rubrics, repeat)
         if completion.finish_reason == "length":
             scores = tuple(
                 s if s.value is not None else replace(s, reason=f"{s.reason} (it was cut off at the longest allowed)")
                 for s in scores
             )
-        return scores, [_usage(completion)]
+        return self._weighed(scores), [_usage(completion)]
+
+    def _weighed(self, scores: tuple[Score, ...]) -> tuple[Score, ...]:
+        """Return scores, unless none of the first judgements has any."""
+        self._proven = self._proven or any(score.value is not None for score in scores)
+        self._useless += not self._proven
+        if not self._proven and self._useless >= USELESS:
+            raise ProviderError(
+                f"the judge cannot judge: none of its first {self._useless} judgements gave a score, the last one "
+                f"because {scores[0].reason}",
+                fatal=True,
+            )
+        return scores
 
     def _failed(self, why: str, repeat: int) -> tuple[Score, ...]:
         return tuple(Score(o.name, None, "failed", f"no judgement{why}", repeat=repeat) for o in self.objectives)

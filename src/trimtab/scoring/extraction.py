@@ -32,7 +32,7 @@ class Extraction:
     Parameters
     ----------
     code
-        The program; where `ok` is False the best candidate, or None.
+        The program, or text of another kind; where `ok` is False the best candidate, or None.
     method
         ``"fence"``, ``"tilde-fence"``, ``"unterminated-fence"``, ``"nested-fence"`` (a fence inside another),
         ``"other-language-fence"``, ``"bare"`` (the whole text), ``"prose-trimmed"`` (the text without the prose

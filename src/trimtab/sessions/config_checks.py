@@ -85,6 +85,8 @@ def _check_limits(config: RunConfig) -> None:
 
 
 def _check_judge(config: RunConfig) -> None:
+    if config.judge.base_url:
+        check_address(config.judge.base_url, "judge.base_url")
     if JUDGE in config.scorers:
         return
     idle = [name for name in ("judge_model", "judge_repeats") if getattr(config, name)]

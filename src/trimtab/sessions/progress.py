@@ -70,6 +70,8 @@ class Outcome:
         Where it ended by a limit or in error, which one, in a sentence.
     failures
         Why iterations of this run failed, and how many did, most frequent first.
+    unscored
+        Why scores of usable artefacts of this run are missing, and how many are, most frequent first.
     aside
         Why sessions are set aside (since earlier runs too), and how many are, most frequent first.
     fired
@@ -84,6 +86,7 @@ class Outcome:
     ended: Ended
     reason: str = ""
     failures: tuple[tuple[str, int], ...] = ()
+    unscored: tuple[tuple[str, int], ...] = ()
     aside: tuple[tuple[str, int], ...] = ()
     fired: tuple[tuple[str, int], ...] = ()
     spent_in_all: Spending | None = None

@@ -131,6 +131,7 @@ class _Run:
         self.attendance = attendance
         self.fatal: ProviderError | None = None
         self.reasons: Counter[str] = Counter()
+        self.unscored: Counter[str] = Counter()
         self.aside: Counter[str] = Counter()
         self.writer = ThreadPoolExecutor(1, thread_name_prefix="trimtab-writer")
         self.began = time.perf_counter()
@@ -197,6 +198,7 @@ class _Run:
             ended,
             reason,
             tuple(self.reasons.most_common()),
+            tuple(self.unscored.most_common()),
             tuple(self.aside.most_common()),
             tuple(self.attendance.fired.most_common()),
             meter.in_all if meter.limits.budgeted else None,
@@ -319,6 +321,8 @@ class _Run:
         record = course.take(made)
         await self._write(self.store.append, record, self.sharing.owner)
         self.attendance.notice(record)
+        if record.status == "ok":
+            self.unscored.update(_kind(score.reason) for score in record.scores if score.value is None)
         await self._tell_webhook(session, record)
         return record
 
