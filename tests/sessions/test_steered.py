@@ -6,15 +6,20 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+import trimtab as tt
 from support.providers import ScriptedProvider, TinyProvider, fenced
 from trimtab.core.records import RESTARTED, Iteration, Score
+from trimtab.core.trajectories import Trajectories
 from trimtab.errors import InputError, StoreError
+from trimtab.estimation.fit import fit
 from trimtab.providers.base import Provider
 from trimtab.scoring.registry import get_scorer
 from trimtab.sessions.config import RunConfig, load_config
 from trimtab.sessions.course import Intake
+from trimtab.sessions.experiment import run_experiment
 from trimtab.sessions.plan import Plan, agreed_settings, make_plan
 from trimtab.sessions.runner import Outcome, run_sessions
 from trimtab.sessions.strategies import load_strategies
@@ -77,6 +82,31 @@ def test_every_iteration_is_made_by_the_strategy_that_was_decided_on_before_it()
         used |= {record.strategy for record in records}
     assert used == {"EF", "SF"}
     assert len({len(list(store.iterations(s.id))) for s in store.sessions()}) > 1, "some sessions must stop early"
+
+
+def test_what_speaks_against_the_fit_is_said_and_an_exact_scorer_can_be_named(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    names = ["security", "efficiency", "functionality"]
+    noise = Trajectories.from_arrays(rng.uniform(2, 8, (60, 8, 3)), names, ["EF", "SF"] * 30)
+    file = tmp_path / "noise.json"
+    file.write_text(fit(noise, draws=100).to_json(audit=False))
+    exact = [f"{name}=0" for name in names]
+    doubtful, sure = (plan_for(fit=str(file), score_noise=given) for given in ((), exact))
+    doubts = doubtful.settings["pilot"]["doubts"]
+    expected = [f"{name}, taken here as fitted: verdict noise" for name in ("EF", "SF")]
+    assert [doubt.split(": its")[0] for doubt in doubts] == expected
+    assert tt.Pilot.from_dict(doubtful.settings["pilot"]).doubts == tuple(doubts)
+    # Noise of the scorer is no reason to go on; a fresh draw of an exact one is.
+    assert {one["action"] for s in done(doubtful).sessions() for one in decisions(done(doubtful), s.id)} == {"stop"}
+    assert not sure.settings["pilot"]["prior"]["score_noise"][0]
+    store = done(sure)
+    assert "continue" in {one["action"] for s in store.sessions() for one in decisions(store, s.id)}
+    said: list[str] = []
+    config = RunConfig(
+        policy="predictive", fit=str(file), strategies=["EF", "SF"], sessions=1, iterations=1, out=tmp_path / "out"
+    )
+    run_experiment(config, say=said.append)
+    assert said == [f"Assumed: {doubt}" for doubt in doubts]
 
 
 def test_sessions_learn_from_former_rounds_and_not_from_their_own() -> None:

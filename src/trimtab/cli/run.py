@@ -134,6 +134,13 @@ def run(
         str | None, _option("Floors that the policy keeps, as NAME>=LEVEL[@ALPHA][:kept|each].", "FLOOR,FLOOR")
     ] = None,
     cost: Annotated[float | None, _option("Utility points that an iteration costs the policy.", "NUMBER")] = None,
+    score_noise: Annotated[
+        str | None,
+        _option(
+            "Standard deviations of the scorer's own error, 0 where it is exact. By default what the fit says.",
+            "NAME=NUMBER,...",
+        ),
+    ] = None,
     trigger: Annotated[
         str | None,
         _option("Conditions to watch for, and what to do then, as in security<2:ask.", "TRIGGER,TRIGGER"),

@@ -72,6 +72,7 @@ def pilot_to_dict(pilot: Pilot) -> dict[str, Any]:
         "triggers": [trigger.told(pilot.goal.space) for trigger in pilot.triggers],
         "memory": pilot.ledger.memory,
         "seed": pilot.seed,
+        "doubts": [*pilot.doubts],
         "prior": knowledge_to_dict(pilot.prior),
         "opened": pilot.opened,
         "ended": {str(index): sums.tolist() for index, sums in sorted(pilot.ledger.entries.items())},
@@ -110,6 +111,7 @@ def _restored(document: Mapping[str, Any], policy: Policy | None, utility: Utili
         tuple(read_trigger(one, goal.space) for one in document["triggers"]),
         document["memory"],
         document["seed"],
+        tuple(str(doubt) for doubt in document.get("doubts", ())),
     )
     shape = prior.total.shape
     pilot.opened = _whole(document["opened"], _MOST, "opened")

@@ -79,6 +79,12 @@ class Pilot:
     seed
         Of all random streams.
 
+    Attributes
+    ----------
+    doubts
+        What speaks against going by the fit, in sentences: a verdict other than dynamics, steps that are not affine,
+        loops that do not converge.
+
     Raises
     ------
     InputError
@@ -93,6 +99,7 @@ class Pilot:
     ledger: Ledger
     iterations: int
     seed: int
+    doubts: tuple[str, ...]
     sessions: dict[str, PilotSession]
     opened: int
     _lock: threading.RLock
@@ -118,7 +125,7 @@ class Pilot:
         space = (
             objectives if isinstance(objectives, ObjectiveSpace) else ObjectiveSpace(_several(objectives, "objectives"))
         )
-        prior = _prior(space, strategies, fit, score_noise)
+        prior, doubts = _prior(space, strategies, fit, score_noise)
         goal = Goal(
             space,
             utility,
@@ -133,7 +140,7 @@ class Pilot:
         chosen = tuple(
             read_trigger(one, space) if isinstance(one, str) else one for one in _several(triggers, "triggers")
         )
-        self._fill(goal, prior, policy, iterations, chosen, memory, seed)
+        self._fill(goal, prior, policy, iterations, chosen, memory, seed, doubts)
 
     def _fill(
         self,
@@ -144,6 +151,7 @@ class Pilot:
         triggers: tuple[Trigger, ...],
         memory: float,
         seed: int,
+        doubts: tuple[str, ...],
     ) -> None:
         if not _is_whole(iterations) or not 1 <= iterations <= MOST_ITERATIONS:
             raise InputError(
@@ -167,6 +175,7 @@ class Pilot:
         self.triggers, self.policy_text = triggers, policy if isinstance(policy, str) else None
         self.policy = read_policy(policy) if isinstance(policy, str) else policy
         self.ledger = Ledger(prior.total.shape, memory)
+        self.doubts = doubts
         self.sessions = {}
         self.opened = 0
         self._lock = threading.RLock()
@@ -286,13 +295,14 @@ def _prior(
     strategies: Iterable[str] | None,
     fit: Fit | str | Path | None,
     score_noise: Mapping[str, float] | None,
-) -> Knowledge:
+) -> tuple[Knowledge, tuple[str, ...]]:
     if strategies is not None:
         strategies = named(strategies)
     if fit is None:
         if strategies is None:
             raise InputError("without a fit the pilot needs the names of the strategies to choose from")
-        return Knowledge.none(space, strategies, score_noise)
+        return Knowledge.none(space, strategies, score_noise), ()
     from trimtab.forecasting.sources import loops_of
 
-    return Knowledge.of_loops(loops_of(fit), strategies, space=space, score_noise=score_noise)
+    loops = loops_of(fit)
+    return Knowledge.of_loops(loops, strategies, space=space, score_noise=score_noise), loops.doubts(strategies)

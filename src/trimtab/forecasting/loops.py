@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -113,6 +113,11 @@ class Loops:
     kind: str
     left_out: Mapping[str, str]
     notes: tuple[str, ...] = ()
+
+    def doubts(self, strategies: Iterable[str] | None = None) -> tuple[str, ...]:
+        """Return what speaks against taking estimates for the truth, in sentences; of all strategies if None."""
+        names = self.loops if strategies is None else strategies
+        return tuple(f"{name}, taken here as fitted: {text}." for name in names for text in self[name].cautions)
 
     def __getitem__(self, name: str) -> Loop:
         if name in self.loops:

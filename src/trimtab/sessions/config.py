@@ -149,6 +149,10 @@ class RunConfig(BaseSettings):
     weights: Pairs = Field((), description="Weights of the objectives, as NAME=NUMBER, in the utility.")
     floor: Names = Field((), description="Floors that the policy keeps, as NAME>=LEVEL[@ALPHA][:kept|each].")
     cost: Real = Field(0.0, ge=0, allow_inf_nan=False, description="Utility points that an iteration costs the policy.")
+    score_noise: Pairs = Field(
+        (),
+        description="Standard deviations of the scorer's own error, 0 where it is exact. By default what the fit says.",
+    )
     trigger: Names = Field((), description="Conditions to watch for, and what to do then, as in security<2:ask.")
     webhook: str = Field(
         "", exclude=True, repr=False, description="Address that triggers with :webhook call. It is never stored."

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["check_together"]
 
 _SECRET = re.compile(r"(?i)key|token$|secret|passw|credential")
-_STEERING = ("utility", "weights", "floor", "cost", "round")
+_STEERING = ("utility", "weights", "floor", "cost", "score_noise", "round")
 
 
 def check_together(config: RunConfig) -> None:

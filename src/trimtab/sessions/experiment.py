@@ -70,7 +70,7 @@ def run_experiment(
     clerks
         Who puts questions to a human. Without any, sessions that ask are set aside.
     say
-        Called with a sentence for each trigger that fires.
+        Called with a sentence for whatever speaks against going by the fit, and for each trigger that fires.
 
     Raises
     ------
@@ -83,11 +83,14 @@ def run_experiment(
     provider = get_provider(config.provider, config.provider_settings)
     scorers = scorers_of(config, provider)
     plan = plan_of(config, scorers)
+    say = say or (lambda _: None)
+    for doubt in plan.settings.get("pilot", {}).get("doubts", ()):
+        say(f"Assumed: {doubt}")
     attendance = Attendance(
         Desk(clerks),
         Webhook(config.webhook, artefact=config.webhook_artefact) if config.webhook else None,
         config.resume_paused,
-        say or (lambda _: None),
+        say,
     )
     return run_plan(config, plan, provider, scorers, attendance, listener=listener, on_stopping=on_stopping)
 

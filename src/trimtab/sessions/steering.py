@@ -17,7 +17,7 @@ __all__ = [
     "in_rounds",
     "pilot_from",
     "pilot_of",
-    "read_weights",
+    "read_numbers",
     "round_size",
     "steering_settings",
     "watch_of",
@@ -25,14 +25,14 @@ __all__ = [
 
 T = TypeVar("T")
 
-_GIVEN = ("policy", "fit", "utility", "weights", "floor", "cost", "trigger", "round")
+_GIVEN = ("policy", "fit", "utility", "weights", "floor", "cost", "score_noise", "trigger", "round")
 _PILOT = "pilot"
 
 
-def read_weights(texts: Iterable[str]) -> dict[str, float] | None:
-    """Return weights by objective from texts such as ``security=0.6``; None where there are none.
+def read_numbers(texts: Iterable[str], what: str) -> dict[str, float] | None:
+    """Return numbers by objective from texts such as ``security=0.6``; None where there are none.
 
-    >>> read_weights(["security=0.6", "efficiency=0.4"])
+    >>> read_numbers(["security=0.6", "efficiency=0.4"], "weights")
     {'security': 0.6, 'efficiency': 0.4}
     """
     found: dict[str, float] = {}
@@ -43,7 +43,7 @@ def read_weights(texts: Iterable[str]) -> dict[str, float] | None:
                 raise ValueError
             found[name.strip()] = float(number)
         except ValueError:
-            raise InputError(f"weights are written NAME=NUMBER,..., each name once, but got {text!r:.80}") from None
+            raise InputError(f"{what} are written NAME=NUMBER,..., each name once, but got {text!r:.80}") from None
     return found or None
 
 
@@ -63,11 +63,12 @@ def pilot_of(config: RunConfig, space: ObjectiveSpace, strategies: Sequence[str]
         policy=config.policy,
         fit=config.fit or None,
         utility=config.utility,
-        weights=read_weights(config.weights),
+        weights=read_numbers(config.weights, "weights"),
         constraints=config.floor,
         cost=config.cost,
         iterations=config.iterations,
         triggers=config.trigger,
+        score_noise=read_numbers(config.score_noise, "standard deviations of score noise"),
         seed=config.seed,
     )
 
@@ -126,9 +127,14 @@ def differing_steering(stored: Mapping[str, Any], new: Mapping[str, Any]) -> lis
     elif there["prior"] != here["prior"]:
         changed = f"{stored['fit']!r} there, {new['fit']!r} now"
         found.append(f"fit ({changed if stored['fit'] != new['fit'] else 'what it says has changed'})")
-    elif there != here and not found:
+    elif _decides(there) != _decides(here) and not found:
         found.append("the pilot, which another version of trimtab made")
     return found
+
+
+def _decides(pilot: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of a pilot's document bears on its decisions."""
+    return {name: value for name, value in pilot.items() if name != "doubts"}
 
 
 def pilot_from(settings: Mapping[str, Any], url: str) -> Pilot:

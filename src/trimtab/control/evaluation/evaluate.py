@@ -248,7 +248,7 @@ def evaluate(
         scenarios=scenarios,
         learned=learn,
         notes=(
-            *_doubts(source),
+            *(() if isinstance(source, World) else source.doubts()),
             *_notes(world, goal, best, how, sessions, learn, any(trigger.action != "warn" for trigger in watched)),
         ),
     )
@@ -291,13 +291,6 @@ def _handling(chosen: Mapping[str, Policy], outcomes: Mapping[str, Outcome]) -> 
     }
     one, other = first["sequential"], first["simultaneous"]
     return None if one is None or other is None else handling(one, other)
-
-
-def _doubts(source: Loops | World) -> list[str]:
-    """Return what speaks against taking the loops' estimates for the truth."""
-    if isinstance(source, World):
-        return []
-    return [f"{name}, taken here as fitted: {text}." for name, loop in source.loops.items() for text in loop.cautions]
 
 
 def _notes(
