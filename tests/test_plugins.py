@@ -108,7 +108,7 @@ def test_a_package_that_hides_trimtabs_own_is_told_to_install_it(monkeypatch: py
     [
         ("def made(settings): raise KeyError('tone')", "cannot be made: KeyError: 'tone'"),
         ("def made(): ...", "cannot be made: TypeError"),
-        ("def made(settings): return 7", "makes a int, which has no complete and no aclose"),
+        ("def made(settings): return 7", "makes a int, which has no name and no complete and no aclose"),
     ],
 )
 def test_a_provider_that_cannot_be_made_is_a_sentence(

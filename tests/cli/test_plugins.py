@@ -35,9 +35,10 @@ def test_the_example_of_the_documentation_is_installed_listed_and_run(capsys, mo
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-index"]
     subprocess.run([*pip, "--no-deps", "--no-build-isolation", "--target", "site", "./example"], check=True)
     monkeypatch.syspath_prepend("site")
-    listed = trimtab(capsys, "plugins")
-    assert re.search(r"example +Adds one comment .* no LLM +example-plugin 1.0", listed.out)
-    assert re.search(r"comments +Counts comments +example-plugin 1.0", listed.out)
+    listed = {one["name"]: one for one in json.loads(trimtab(capsys, "plugins", "--json").out)["plugins"]}
+    assert listed["example"]["says"] == "Adds one comment to the program it is shown, and is no LLM"
+    assert (listed["comments"]["distribution"], listed["comments"]["version"]) == ("example-plugin", "1.0")
+    assert re.search(r"comments +Counts comments +example-plugin 1.0", trimtab(capsys, "plugins").out)
     size = ("--sessions", "4", "--iterations", "3", "--strategies", "EF", "--out", "o")
     done = trimtab(
         capsys, "run", "--provider", "example", "--provider-options", "words=checked", "--scorers", "comments", *size

@@ -53,6 +53,13 @@ def run(
             "What else the provider is told, as NAME=VALUE. No keys: they are stored with the run.", "NAME=VALUE,..."
         ),
     ] = None,
+    recording: Annotated[
+        str | None,
+        _option(
+            "Provider replay: what was recorded, as a store, the output folder of a run, or a file with texts.",
+            "SOURCE",
+        ),
+    ] = None,
     preset: Annotated[
         str | None,
         _option(
@@ -299,12 +306,16 @@ def _announce(console: Console, settings: RunConfig) -> None:
 
 def _say_spending(console: Console, outcome: Outcome, settings: RunConfig) -> None:
     """Say what the run took, and with a budget what all runs into the store took."""
+    from trimtab.sessions.preset import OFFLINE
+
     spent, in_all = outcome.progress.spent, outcome.spent_in_all
     if spent.tokens or spent.unknown:
-        told = "" if settings.prices or settings.provider == "rewriter" else f"; no price of {settings.model} is set"
-        console.print(f"  taken: {spent}{told}", markup=False)
+        offline = settings.provider in OFFLINE
+        told = "" if settings.prices or offline else f"; no price of {settings.model} is set"
+        taken = "taken when it was recorded" if settings.provider == "replay" else "taken"
+        console.print(f"  {taken}: {spent}{told}")
     if in_all is not None and in_all != spent:
-        console.print(f"  with earlier runs: {in_all}", markup=False)
+        console.print(f"  with earlier runs: {in_all}")
 
 
 def _asked(settings: RunConfig) -> str:

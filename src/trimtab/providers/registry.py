@@ -16,7 +16,7 @@ def get_provider(name: str, settings: ProviderSettings | None = None) -> Provide
     InputError
         If there is no such provider, it cannot be used, or it needs something that was not given.
     """
-    found: Provider = made(plugin(PROVIDERS, name), ("complete", "aclose"), settings or ProviderSettings())
+    found: Provider = made(plugin(PROVIDERS, name), ("name", "complete", "aclose"), settings or ProviderSettings())
     return found
 
 

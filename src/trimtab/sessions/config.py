@@ -90,6 +90,10 @@ class RunConfig(BaseSettings):
     provider_options: Pairs = Field(
         (), description="What else the provider is told, as NAME=VALUE. No keys: they are stored with the run."
     )
+    recording: str = Field(
+        "",
+        description="Provider replay: what was recorded, as a store, the output folder of a run, or a file with texts.",
+    )
     preset: str = Field(
         "",
         description="Domain whose tasks, strategies, objectives and scorer are used where none are given; "
@@ -212,7 +216,10 @@ class RunConfig(BaseSettings):
     @model_validator(mode="before")
     @classmethod
     def _filled(cls, given: dict[str, Any]) -> dict[str, Any]:
-        """Fill in what a preset stands for; strategies of the file are run with those that are there anyway."""
+        """Fill in what a recording or preset stands for; strategies of the file are run with those there anyway."""
+        from trimtab.sessions.recording import recording_defaults
+
+        given = {**recording_defaults(given), **given}
         filled = {**preset_defaults(given), **given}
         tables = given.get("strategy_tables")
         if "strategies" not in given and tables:
@@ -229,6 +236,8 @@ class RunConfig(BaseSettings):
     def provider_settings(self) -> ProviderSettings:
         """What the provider is made from."""
         options = dict(text.split("=", 1) for text in self.provider_options)
+        if self.recording:
+            options["recording"] = self.recording
         return ProviderSettings(
             self.model, self.base_url, self.timeout, options, self.retries, self.concurrency, self.adaptive
         )

@@ -15,15 +15,19 @@ from trimtab.store.open import require_lasting
 if TYPE_CHECKING:
     from trimtab.sessions.config import RunConfig
 
-__all__ = ["check_together"]
+__all__ = ["RECORDED_TASKS", "check_together"]
 
 _SECRET = re.compile(r"(?i)key|token$|secret|passw|credential")
+RECORDED_TASKS = "recording"
+"""Source of tasks that means those of the recording itself."""
+
 _STEERING = ("utility", "weights", "floor", "cost", "score_noise", "round")
 
 
 def check_together(config: RunConfig) -> None:
     """Raise ``ValueError`` where settings do not fit together, with a sentence that says what to do."""
     _check_endpoint(config)
+    _check_recording(config)
     _check_steering(config)
     _check_triggers(config)
     _check_limits(config)
@@ -47,6 +51,13 @@ def _check_endpoint(config: RunConfig) -> None:
                 f"provider_options should hold no {name.strip()}, because they are stored with the run: "
                 "a provider reads its keys from the environment"
             )
+
+
+def _check_recording(config: RunConfig) -> None:
+    if config.recording and config.provider != "replay":
+        raise ValueError("recording is given, but only provider replay has one: add --provider replay")
+    if config.tasks == RECORDED_TASKS and not config.recording:
+        raise ValueError(f"tasks is {RECORDED_TASKS!r}, but there is none: add --provider replay --recording SOURCE")
 
 
 def _check_steering(config: RunConfig) -> None:

@@ -23,6 +23,7 @@ from trimtab.sessions.leftovers import Leftovers
 from trimtab.sessions.limits import Meter, require_prices
 from trimtab.sessions.plan import Plan, agreed_settings, is_run, make_plan
 from trimtab.sessions.preset import get_preset
+from trimtab.sessions.recording import recorded_part, recorded_tasks
 from trimtab.sessions.runner import Listener, Outcome, run_sessions
 from trimtab.sessions.scorers import scorers_of
 from trimtab.sessions.strategies import Strategy, load_strategies, strategies_from_mapping
@@ -39,7 +40,9 @@ INTERRUPTED = 130
 def plan_of(config: RunConfig, scorers: Sequence[AnyScorer] | None = None) -> Plan:
     """Lay out the run that `config` describes; see `trimtab.sessions.plan.make_plan`."""
     used = scorers_of(config) if scorers is None else scorers
-    return make_plan(config, load_tasks(config.tasks), strategies_of(config), used)
+    if not config.recording:
+        return make_plan(config, load_tasks(config.tasks), strategies_of(config), used)
+    return recorded_part(config, make_plan(config, recorded_tasks(config), strategies_of(config), used))
 
 
 def strategies_of(config: RunConfig) -> tuple[Strategy, ...]:

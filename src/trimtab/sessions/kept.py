@@ -9,14 +9,14 @@ from typing import Any
 from trimtab.sessions.config import RunConfig
 from trimtab.sessions.strategies import Strategy, builtin_strategies
 
-__all__ = ["CONFIG", "kept_config", "merged_config"]
+__all__ = ["CONFIG", "anywhere", "kept_config", "merged_config"]
 
 CONFIG = "config"
 """Key in a store's settings: what the run was given, keys and secrets aside."""
 
 _ANEW = {"store", "strategies", "strategy_files", "strategy_tables"}
 _FILES = ("tasks", "fit", "recording")
-_PACKAGED = ("builtin", "preset", "reference")
+_PACKAGED = ("builtin", "preset", "recording", "reference")
 """What names a part of the package, even if a file is called like it."""
 
 _URL = "sqlite:///"
@@ -32,7 +32,7 @@ def kept_config(config: RunConfig, strategies: Iterable[Strategy]) -> dict[str, 
     values["out"] = str(config.out.absolute())
     for name in _FILES:
         if values.get(name):
-            values[name] = _anywhere(values[name])
+            values[name] = anywhere(values[name])
     strategies = tuple(strategies)
     values["strategies"] = [strategy.name for strategy in strategies]
     values["strategy_tables"] = _tables(strategies)
@@ -52,7 +52,7 @@ def merged_config(stored: Mapping[str, Any] | None, new: Mapping[str, Any]) -> d
     }
 
 
-def _anywhere(place: str) -> str:
+def anywhere(place: str) -> str:
     """Return a path or SQLite URL that holds from any folder; what is neither stays as it is."""
     if place.startswith(_URL) and not place.startswith(f"{_URL}/"):
         return f"{_URL}{Path(place.removeprefix(_URL)).absolute()}"

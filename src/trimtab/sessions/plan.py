@@ -13,7 +13,7 @@ from trimtab.core.records import Session
 from trimtab.errors import InputError, StoreError
 from trimtab.scoring.base import AnyScorer
 from trimtab.sessions.config import RunConfig
-from trimtab.sessions.kept import CONFIG, kept_config, merged_config
+from trimtab.sessions.kept import CONFIG, anywhere, kept_config, merged_config
 from trimtab.sessions.prompts import build_messages
 from trimtab.sessions.scorers import differing_judge, judge_settings
 from trimtab.sessions.steering import differing_steering, steering_settings, watch_of
@@ -23,7 +23,7 @@ from trimtab.sessions.task import Task
 if TYPE_CHECKING:
     from trimtab.control.pilot import Pilot
 
-__all__ = ["Plan", "PlannedSession", "agreed_settings", "is_run", "make_plan", "space_of"]
+__all__ = ["Plan", "PlannedSession", "agreed_settings", "is_run", "make_plan", "space_of", "tasks_fingerprint"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,10 +175,11 @@ def make_plan(
             "sessions": config.sessions,
             "iterations": config.iterations,
             "fingerprints": {
-                "tasks": _tasks_fingerprint(tasks),
+                "tasks": tasks_fingerprint(tasks),
                 "strategies": {strategy.name: _strategy_fingerprint(strategy, tasks) for strategy in strategies},
             },
             **({"preset": config.preset} if config.preset else {}),
+            **({"recording": anywhere(config.recording)} if config.recording else {}),
             **judge_settings(scorers),
             **steering_settings(config, space, [strategy.name for strategy in strategies]),
             CONFIG: kept_config(config, strategies),
@@ -204,7 +205,8 @@ def _fingerprint(value: object) -> str:
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
-def _tasks_fingerprint(tasks: Iterable[Task]) -> str:
+def tasks_fingerprint(tasks: Iterable[Task]) -> str:
+    """Return what tells whether tasks are the same: ids, prompts, artefacts and languages."""
     return _fingerprint([[task.id, task.prompt, task.artefact, task.language] for task in tasks])
 
 
@@ -221,6 +223,7 @@ _MEANING = (
     "provider",
     "model",
     "provider_options",
+    "recording",
     "temperature",
     "max_tokens",
     "stop",
@@ -254,7 +257,9 @@ def agreed_settings(stored: Mapping[str, Any], new: Mapping[str, Any], url: str)
         raise StoreError(f"the store {url} holds imported data, not a run; choose another --out or --store")
     before = {**_ALWAYS_WAS, **stored}
     differing = [
-        f"{name} ({before.get(name)!r} there, {new[name]!r} now)" for name in _MEANING if before.get(name) != new[name]
+        f"{name} ({before.get(name)!r} there, {new.get(name)!r} now)"
+        for name in _MEANING
+        if before.get(name) != new.get(name)
     ]
     differing += differing_judge(stored, new)
     differing += differing_steering(stored, new)

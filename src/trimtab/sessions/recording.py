@@ -1,0 +1,322 @@
+"""Recordings: sessions of a store or file, which the provider ``replay`` answers by and a run takes settings from."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trimtab.core.fencing import fence_for
+from trimtab.core.python_syntax import parse_python
+from trimtab.core.records import Iteration, Session
+from trimtab.errors import InputError, ProviderError, SourceError
+from trimtab.providers.base import Place, Provider, ProviderSettings
+from trimtab.providers.replay import ReplayProvider
+from trimtab.sessions.config_checks import RECORDED_TASKS
+from trimtab.sessions.inspection import base_of
+from trimtab.sessions.plan import Plan, PlannedSession, is_run, tasks_fingerprint
+from trimtab.sessions.strategies import builtin_strategies
+from trimtab.sessions.task import Task
+from trimtab.sessions.task_files import GENERAL_PROMPT, GENERAL_TEXT_PROMPT
+from trimtab.sessions.tasks import load_tasks
+from trimtab.store.base import Store
+from trimtab.store.memory import MemoryStore
+from trimtab.store.open import is_store_url, open_store
+
+if TYPE_CHECKING:
+    from trimtab.sessions.config import RunConfig
+
+__all__ = ["Recording", "open_recording", "recorded_part", "recorded_tasks", "recording_defaults", "replay"]
+
+_HELD = 256
+"""Sessions whose iterations are held in memory: many more than are at work at a time."""
+
+_SAME = (
+    "preset", "strategies", "strategy_tables", "sessions", "iterations", "seed", "temperature", "max_tokens", "stop",
+    "history", "history_limit", "policy", "fit", "utility", "weights", "floor", "cost", "score_noise",
+    "trigger", "round",
+)  # fmt: skip
+"""Settings of the recorded run that hold for its replay as well."""
+
+
+class Recording:
+    """Recorded sessions by arm, task and replicate.
+
+    Parameters
+    ----------
+    store
+        It is closed with the recording.
+    source
+        What it is called.
+    """
+
+    def __init__(self, store: Store, source: str) -> None:
+        self.source = source
+        self._store = store
+        experiment = store.experiment()
+        self.settings: Mapping[str, Any] = {} if experiment is None else experiment.settings
+        self._heads = store.heads()
+        sessions = [session for session in store.sessions() if session.id in self._heads]
+        if not sessions:
+            raise SourceError(f"the recording {source} holds no session that has begun")
+        self._held: OrderedDict[str, dict[int, Iteration]] = OrderedDict()
+        self._starts: dict[str, str] = {}
+        self._sessions: dict[tuple[str, str, int], str] = {}
+        for session in sessions:
+            task = session.task_id if is_run(self.settings) else self._own_task(session)
+            replicate = session.replicate
+            while (session.strategy, task, replicate) in self._sessions:
+                replicate += 1
+            self._sessions[session.strategy, task, replicate] = session.id
+        self.model = next((session.model for session in sessions if session.model), "")
+
+    def _own_task(self, session: Session) -> str:
+        """Return the task of an imported session: sessions of one task start from the same artefact."""
+        start = self._of(session.id).get(0)
+        artefact = (start.artefact if start else None) or ""
+        task = session.task_id or session.id
+        if self._starts.setdefault(task, artefact) == artefact:
+            return task
+        self._starts[session.id] = artefact
+        return session.id
+
+    @property
+    def arms(self) -> tuple[str, ...]:
+        """The strategies or policies that sessions were planned with, in order of appearance."""
+        return tuple(dict.fromkeys(arm for arm, _, _ in self._sessions))
+
+    @property
+    def iterations(self) -> int:
+        """The highest index of any session."""
+        return max(self._heads.values())
+
+    def holds(self, session: PlannedSession) -> bool:
+        """Tell whether a session was recorded."""
+        return (session.arm, session.task.id, session.replicate) in self._sessions
+
+    def size(self, tasks: int) -> int:
+        """Return how many sessions per strategy a plan on so many tasks needs, to have all that were recorded."""
+        return tasks * (1 + max(replicate for _, _, replicate in self._sessions))
+
+    def tasks(self) -> tuple[Task, ...]:
+        """Return the tasks as far as iteration 0 tells: their artefacts, under a general prompt.
+
+        Raises
+        ------
+        InputError
+            If a session begins without a text.
+        """
+        found: dict[str, Task] = {}
+        for (_, task, _), name in self._sessions.items():
+            if task in found:
+                continue
+            start = self._of(name).get(0)
+            if start is None or not (start.artefact or "").strip():
+                raise InputError(
+                    f"the recording {self.source} does not say what session {name!r:.200} began with: it needs "
+                    "iteration 0 with its text"
+                )
+            found[task] = _task(task, start.artefact or "")
+        return tuple(found.values())
+
+    def iteration(self, place: Place, asked: str) -> Iteration:
+        """See `trimtab.providers.replay.Recorded`."""
+        name = self._sessions.get((place.arm, place.task, place.replicate))
+        if name is None:
+            raise ProviderError(
+                f"not recorded: there is no session {place.arm}/{place.task}/{place.replicate} in {self.source}"
+            )
+        records = self._of(name)
+        record = records.get(place.iteration)
+        if record is None:
+            raise ProviderError(f"not recorded: session {name} has no iteration {place.iteration} in {self.source}")
+        if record.strategy != place.strategy:
+            raise ProviderError(
+                f"not recorded: iteration {place.iteration} of session {name} was made by {record.strategy}, "
+                f"not by {place.strategy}"
+            )
+        base = records.get(base_of(record))
+        if place.arm != place.strategy and base is not None and (base.artefact or "") not in asked:
+            raise ProviderError(
+                f"not recorded: iteration {place.iteration} of session {name} was made from another artefact"
+            )
+        return record
+
+    def text(self, record: Iteration) -> str | None:
+        """Return the artefact of a record in a fence, which stands in for an answer that was not recorded."""
+        if not record.artefact:
+            return None
+        start = self._of(record.session_id).get(0)
+        language = _task("start", (start.artefact if start else None) or record.artefact).tag
+        fence = fence_for(record.artefact)
+        return f"{fence}{language}\n{record.artefact}{'' if record.artefact.endswith(chr(10)) else chr(10)}{fence}\n"
+
+    def close(self) -> None:
+        """Close the store."""
+        self._store.close()
+
+    def _of(self, name: str) -> dict[int, Iteration]:
+        if name not in self._held:
+            self._held[name] = {record.index: record for record in self._store.iterations(name)}
+            while len(self._held) > _HELD:
+                self._held.popitem(last=False)
+        self._held.move_to_end(name)
+        return self._held[name]
+
+
+def _task(name: str, artefact: str) -> Task:
+    try:
+        parse_python(artefact)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return Task(name, GENERAL_TEXT_PROMPT, artefact, "text")
+    return Task(name, GENERAL_PROMPT, artefact)
+
+
+def open_recording(source: str) -> Recording:
+    """Open what was recorded.
+
+    Parameters
+    ----------
+    source
+        A store URL, the output folder of a run, a database file, or a CSV, Parquet or JSON lines file with texts.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, or holds no session.
+    """
+    if is_store_url(source):
+        return Recording(open_store(source), source)
+    path = Path(source)
+    if path.is_dir():
+        path = path / "trimtab.db"
+    if not path.exists():
+        raise SourceError(
+            f"there is no recording at {source!r}: give a store URL, the output folder of a run, a database file, or a "
+            ".csv, .parquet or .jsonl file with texts"
+        )
+    if path.suffix in (".db", ".sqlite", ".sqlite3"):
+        return Recording(open_store(f"sqlite:///{path}"), source)
+    found = path.stat()
+    return Recording(_imported(path.absolute(), found.st_mtime_ns, found.st_size), source)
+
+
+@lru_cache(maxsize=1)
+def _imported(path: Path, changed: int, size: int) -> Store:
+    """Read a file into memory; a run opens its recording a few times, and a file takes long to read."""
+    from trimtab.ingest.importer import import_files
+
+    store = MemoryStore()
+    import_files(path, store)
+    return store
+
+
+def recording_defaults(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings with which a replay is the run that was recorded, less those that are `given`.
+
+    Raises
+    ------
+    InputError
+        If the recording cannot be read, or what is given would make something else of it.
+    """
+    source = given.get("recording")
+    if given.get("provider") != "replay" or not isinstance(source, str) or not source:
+        return {}
+    recording = open_recording(source)
+    try:
+        config = recording.settings.get("config")
+        found = _of_run(recording, config, given) if isinstance(config, Mapping) else _of_data(recording)
+    finally:
+        recording.close()
+    return {name: value for name, value in found.items() if name not in given}
+
+
+def _of_run(recording: Recording, config: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    scorers = given.get("scorers")
+    wanted = [name.strip() for name in scorers.split(",")] if isinstance(scorers, str) else scorers
+    other = wanted is not None and list(wanted) != list(config["scorers"])
+    if wanted is None and "judge" in config["scorers"]:
+        raise InputError(
+            f"the recording {recording.source} was scored by a judge, which asks a model: say --scorers judge to have "
+            "it judged again, or name other scorers"
+        )
+    if other and config.get("policy") and "policy" not in given:
+        raise InputError(
+            f"the recording {recording.source} was steered by {config['policy']}, whose course went by the scores of "
+            f"{', '.join(config['scorers'])}: with other scorers it would have gone another way, which was not recorded"
+        )
+    found = {name: config[name] for name in _SAME if name in config}
+    if not other:
+        found |= {"scorers": config["scorers"], "objectives": config["objectives"]}
+    return {**found, "model": recording.model, "tasks": _source_of_tasks(recording, config)}
+
+
+def _source_of_tasks(recording: Recording, config: Mapping[str, Any]) -> str:
+    """Return where the tasks of a recorded run come from, if they are still what they were."""
+    source = str(config["tasks"])
+    try:
+        same = tasks_fingerprint(load_tasks(source)) == recording.settings["fingerprints"]["tasks"]
+    except InputError:
+        same = False
+    return source if same else RECORDED_TASKS
+
+
+def _of_data(recording: Recording) -> dict[str, Any]:
+    builtin = {strategy.name for strategy in builtin_strategies()}
+    tables = {arm: {"instruction": "Recorded elsewhere."} for arm in recording.arms if arm not in builtin}
+    return {
+        "tasks": RECORDED_TASKS,
+        "strategies": list(recording.arms),
+        "strategy_tables": tables,
+        "sessions": recording.size(len(recording.tasks())),
+        "iterations": max(recording.iterations, 1),
+        "model": recording.model,
+    }
+
+
+def recorded_tasks(config: RunConfig) -> tuple[Task, ...]:
+    """Return the tasks of the recording, where the settings of a run ask for those, and otherwise as usual."""
+    if config.tasks != RECORDED_TASKS:
+        return load_tasks(config.tasks)
+    recording = open_recording(config.recording)
+    try:
+        return recording.tasks()
+    finally:
+        recording.close()
+
+
+def recorded_part(config: RunConfig, plan: Plan) -> Plan:
+    """Return a plan with those of its sessions that were recorded.
+
+    Raises
+    ------
+    InputError
+        If an arm of the plan has none.
+    """
+    from dataclasses import replace
+
+    recording = open_recording(config.recording)
+    try:
+        kept = tuple(session for session in plan.sessions if recording.holds(session))
+        there: Sequence[str] = recording.arms
+    finally:
+        recording.close()
+    missing = {session.arm for session in plan.sessions} - {session.arm for session in kept}
+    if missing:
+        raise InputError(
+            f"the recording {config.recording} has no session of {', '.join(sorted(missing))} on these tasks; it has "
+            f"sessions of {', '.join(there)}"
+        )
+    return replace(plan, sessions=kept)
+
+
+def replay(settings: ProviderSettings) -> Provider:
+    """Answers recorded before: no model is asked."""
+    source = settings.options.get("recording", "")
+    if not source:
+        raise InputError("the provider replay needs what was recorded: give --recording SOURCE")
+    if settings.base_url:
+        raise InputError("base_url is given, but the provider replay asks no endpoint: leave it out")
+    return ReplayProvider(open_recording(source))
