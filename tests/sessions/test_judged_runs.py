@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -21,11 +22,15 @@ from trimtab.estimation.score_noise import score_noise
 from trimtab.judging.judge import LLMJudge
 from trimtab.judging.prompt import SYSTEM
 from trimtab.providers.base import Completion, Request
+from trimtab.providers.registry import get_provider
 from trimtab.sessions.config import RunConfig, load_config
 from trimtab.sessions.experiment import plan_of, run_experiment
 from trimtab.sessions.resumption import stored_config
+from trimtab.sessions.runner import run_sessions
 from trimtab.sessions.scorers import judge_endpoint, rubrics_of, scorers_of
+from trimtab.store.base import Experiment
 from trimtab.store.contents import contents
+from trimtab.store.memory import MemoryStore
 from trimtab.store.open import open_store
 
 RUBRICS = ("calm", "clear")
@@ -187,6 +192,42 @@ def test_a_judge_whose_key_is_refused_ends_the_run(server: Served) -> None:
     assert not Path("trimtab-out").exists()
 
 
+def test_no_judgement_is_paid_for_twice(server: Served) -> None:
+    """What was asked for iterations that never came to be stored is there when the run goes on."""
+    settings = config(server, sessions=1, iterations=1, concurrency=1)
+    scorers = scorers_of(settings)
+    plan = plan_of(settings, scorers)
+
+    class Broken(MemoryStore):
+        def append(self, iteration: Iteration, *owner: str) -> None:
+            if iteration.index == 1 and not self.mended:
+                raise StoreError("the disk is full")
+            super().append(iteration, *owner)
+
+        mended = False
+
+    async def go(store: Broken) -> None:
+        provider = get_provider("openai", settings.provider_settings)
+        try:
+            await run_sessions(plan, store, provider, scorers_of(settings, provider))
+        finally:
+            await provider.aclose()
+
+    store = Broken()
+    store.set_experiment(Experiment("test", plan.space, plan.settings))
+    with pytest.raises(StoreError):
+        asyncio.run(go(store))
+    assert len(server.bodies) == 3 + 1 + 3
+    store.mended = True
+    asyncio.run(go(store))
+    assert len(server.bodies) == 3 + 1 + 3
+    whole = Broken()
+    whole.mended = True
+    whole.set_experiment(Experiment("test", plan.space, plan.settings))
+    asyncio.run(go(whole))
+    assert contents(whole) == contents(store)
+
+
 def test_what_gives_judgements_their_meaning_may_not_change_within_a_store(server: Served) -> None:
     run_experiment(config(server, iterations=1, sessions=1))
     changes = {
@@ -218,8 +259,6 @@ def test_a_judged_run_of_a_preset_goes_on_from_what_its_store_says(server: Serve
 
 def test_a_judge_at_the_same_endpoint_shares_its_limit(server: Served) -> None:
     settings = config(server)
-    from trimtab.providers.registry import get_provider
-
     provider = get_provider("openai", settings.provider_settings)
     (shared,) = scorers_of(settings, provider)
     assert isinstance(shared, LLMJudge)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from copy import copy
 from dataclasses import replace
 from typing import Any
 
@@ -17,10 +18,13 @@ from trimtab.judging.rubric import Rubric
 from trimtab.providers.base import Completion, Provider, Request
 from trimtab.scoring.base import Judgement, ScoringContext
 
-__all__ = ["JUDGE", "USELESS", "LLMJudge"]
+__all__ = ["JUDGE", "USELESS", "Ask", "LLMJudge"]
 
 JUDGE = "judge"
 """Name of the scorer."""
+
+Ask = Callable[[Request, ScoringContext], Awaitable[Completion]]
+"""Gives the answer to a request for a judgement of what the context names."""
 
 USELESS = 20
 """Judgements in a row, from the first on, that may give no score before the judge is given up."""
@@ -92,6 +96,7 @@ class LLMJudge:
         self._proven = False
         self._useless = 0
         self._owns = owns
+        self._ask: Ask = self._asked
         self._places = asyncio.Semaphore(concurrency)
         self._patience = None if getattr(provider, "bounds_attempts", False) else timeout
 
@@ -113,6 +118,15 @@ class LLMJudge:
         """Close the provider, where it is the judge's own."""
         if self._owns:
             await self.provider.aclose()
+
+    def through(self, ask: Ask) -> LLMJudge:
+        """Return the same judge, asked by way of `ask`, which may know answers that have been paid for."""
+        other = copy(self)
+        other._ask = ask
+        return other
+
+    async def _asked(self, request: Request, context: ScoringContext) -> Completion:
+        return await self.provider.complete(request)
 
     def request(self, artefact: str, context: ScoringContext, repeat: int) -> Request:
         """Return what is asked for judgement `repeat` of an iteration."""
@@ -144,7 +158,7 @@ class LLMJudge:
         request = self.request(artefact, context, repeat)
         try:
             async with self._places, asyncio.timeout(self._patience):
-                completion = await self.provider.complete(request)
+                completion = await self._ask(request, context)
         except TimeoutError:
             return self._weighed(self._failed(f" within {self._patience:g} s", repeat)), []
         except ProviderError as error:

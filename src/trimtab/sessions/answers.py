@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields
 from typing import Any
 
+from trimtab.judging.judge import LLMJudge
 from trimtab.providers.base import Completion, Provider, Request
+from trimtab.scoring.base import AnyScorer, ScoringContext
 from trimtab.sessions.iterate import MAX_ANSWER_BYTES
 from trimtab.sessions.plan import Plan, PlannedSession
 from trimtab.sessions.sharing import Write
@@ -45,14 +47,33 @@ class Answers:
     def __init__(self, plan: Plan, provider: Provider, store: Store, write: Write, *, keep: bool = True) -> None:
         self._options = plan.settings.get("provider_options")
         self._provider, self._store, self._write = provider, store, write
+        self._wanted = keep
         self._keep = keep and not getattr(provider, "free", False)
         self._looks = self._keep and store.remembers()
         self._new: dict[str, Mapping[str, Any]] = {}
         self._turn = asyncio.Lock()
+        self._judges: list[Answers] = []
 
     def look(self) -> None:
         """Say that another process may have kept answers since."""
         self._looks = self._keep
+        for judge in self._judges:
+            judge.look()
+
+    def keeping(self, scorers: Iterable[AnyScorer], plan: Plan) -> tuple[AnyScorer, ...]:
+        """Return scorers whose judges have their answers kept as well, each for the iteration that it judges."""
+        sessions = {session.id: session for session in plan.sessions}
+
+        def kept(judge: LLMJudge) -> LLMJudge:
+            answers = Answers(plan, judge.provider, self._store, self._write, keep=self._wanted)
+            self._judges.append(answers)
+
+            async def ask(request: Request, context: ScoringContext) -> Completion:
+                return await answers.complete(request, sessions[context.session_id], context.iteration)
+
+            return judge.through(ask)
+
+        return tuple(kept(scorer) if isinstance(scorer, LLMJudge) else scorer for scorer in scorers)
 
     async def complete(self, request: Request, session: PlannedSession, t: int) -> Completion:
         """Return the answer that is kept, or ask the provider and keep what it says before anything is made of it."""

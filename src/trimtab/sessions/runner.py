@@ -123,7 +123,7 @@ class _Run:
         self.store = store
         self.provider = provider
         self.answers = Answers(plan, provider, store, self._write, keep=cache)
-        self.scorers = scorers
+        self.scorers = self.answers.keeping(scorers, plan)
         self.patience = patience
         self.listener = listener
         self.stop = stop
