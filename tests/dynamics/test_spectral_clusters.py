@@ -139,6 +139,15 @@ def test_a_repeated_eigenvalue_of_a_normal_matrix_is_steady() -> None:
     assert one.mean == -0.4
 
 
+@pytest.mark.parametrize("size", [1e300, 1e-300, 1e-307])
+def test_conditions_do_not_depend_on_the_size_of_the_matrix(size: float) -> None:
+    A = np.array([[-1.0, 3.0, 0.0], [0.0, -2.0, 1.0], [0.0, 0.0, -4.0]])
+    for one, other in zip(spectral_clusters(A, 0.0), spectral_clusters(A * size, 0.0), strict=True):
+        np.testing.assert_allclose(one.conditions, other.conditions, rtol=1e-9)
+    for least in (np.zeros((3, 3)), np.full((3, 3), 5e-324)):
+        assert {float(c) for one in spectral_clusters(least, 0.0) for c in one.conditions} == {1.0}
+
+
 def test_bad_input_is_refused() -> None:
     with pytest.raises(InputError, match="finite square"):
         spectral_clusters(np.ones((2, 3)), 0.1)

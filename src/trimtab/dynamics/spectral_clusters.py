@@ -133,8 +133,10 @@ def _grouped(
 
 def _conditions(T: Complexes) -> Floats:
     """Return 1 / abs(y' x) for each eigenvalue of the upper triangular T (n, n), in the order of its diagonal, (n,)."""
-    n = len(T)
-    least = np.finfo(float).eps * max(float(np.abs(T).max()), np.finfo(float).tiny)
+    n, size = len(T), float(np.abs(T).max())
+    if size < np.finfo(float).tiny:
+        return np.ones(n)
+    T, least = T / size, np.finfo(float).eps
     result = np.empty(n)
     for i in range(n):
         shifted = T - T[i, i] * np.eye(n)
