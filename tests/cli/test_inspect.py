@@ -116,12 +116,39 @@ def test_steered_sessions_stand_where_their_decisions_say() -> None:
     store = MemoryStore()
     settings = {"iterations": 5, "fingerprints": {}, "policy": "rules"}
     store.set_experiment(Experiment("steered", ObjectiveSpace(["security"]), settings))
-    for name, action in (("go", "continue"), ("stop", "stop"), ("ask", "ask"), ("odd", None), ("worse", 7)):
+    for name, action, answers in (
+        ("go", "continue", []),
+        ("stop", "stop", []),
+        ("ask", "ask", []),
+        ("aside", "ask", [{"action": "continue"}, {"action": "pause"}]),
+        ("answered", "ask", [{"action": "stop"}]),
+        ("let", "ask", [{"action": "continue"}]),
+        ("worse", "ask", [{"action": "dance"}]),
+        ("odd", "continue", []),
+    ):
         store.add_sessions([Session(name, strategy="rules")])
-        store.append(replace(made(0, 1.0, "a", decision={"action": action, "keep": 0}), session_id=name))
-    store.append(replace(made(1, 1.0, "a", decision="nonsense"), session_id="worse"))
+        meta = {"decision": {"action": action, "keep": 0}, "answers": answers}
+        store.append(replace(made(0, 1.0, "a", **meta), session_id=name))
+    store.append(replace(made(1, 1.0, "a", decision="nonsense"), session_id="odd"))
     states = {one.session.id: one.state for one in overview(store).standings}
-    assert states == {"go": "under way", "stop": "done", "ask": "waits", "odd": "under way", "worse": "under way"}
+    assert states == {
+        "go": "under way",
+        "stop": "done",
+        "ask": "waits",
+        "aside": "paused",
+        "answered": "done",
+        "let": "under way",
+        "worse": "under way",
+        "odd": "under way",
+    }
+
+
+def test_a_run_with_sessions_set_aside_is_gone_on_with(capsys) -> None:
+    run(trigger="security<10:pause")
+    told = trimtab(capsys, "status").out
+    assert "paused" in told
+    assert "to go on: trimtab resume --resume-paused" in told
+    assert "4 of 4 sessions." in trimtab(capsys, "sessions", "--status", "paused").out
 
 
 def test_sessions_are_listed_and_chosen(capsys) -> None:

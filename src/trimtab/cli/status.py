@@ -122,7 +122,8 @@ def _now(found: Overview, place: str | None) -> Iterator[str]:
     elif found.complete:
         yield f"{'complete: ' if found.is_run else ''}trimtab report {found.url} shows what it says"
     elif not found.processes:
-        yield f"to go on: trimtab resume{given}"
+        aside = all(one.state in ("done", "paused") for one in found.standings)
+        yield f"to go on: trimtab resume{given}{' --resume-paused' if aside else ''}"
 
 
 def _when(seconds: float) -> str:

@@ -13,10 +13,11 @@ import numpy as np
 
 from trimtab.core.objectives import ObjectiveSpace
 from trimtab.core.records import RESTARTED, Iteration, Session
-from trimtab.errors import InputError
+from trimtab.errors import InputError, StoreError
+from trimtab.sessions import watch
 from trimtab.sessions.plan import is_run
 from trimtab.sessions.spending import Spending, spending_of
-from trimtab.store.base import Store
+from trimtab.store.base import Outline, Store
 
 __all__ = ["STATES", "Overview", "Standing", "base_of", "best_of", "find_session", "overview", "score_of", "standings"]
 
@@ -24,6 +25,7 @@ STATES = ("not begun", "under way", "waits", "paused", "done", "recorded")
 """Where a session may stand; ``recorded``: it was imported, and nothing is planned for it."""
 
 _CLOSE = 5
+_STATE = {"go": "under way", "stop": "done", "open": "waits", "aside": "paused"}
 _PLACE = re.compile(r" on line \d+.*")
 
 
@@ -173,7 +175,7 @@ def _standings(store: Store, settings: Mapping[str, Any], reasons: Counter[str])
             continue
         now.last, now.recorded_at = one.index, max(now.recorded_at or 0.0, one.recorded_at)
         now.spent += spending_of(one.meta, {})
-        now.state = _state(one.index, one.meta, settings) if run else "recorded"
+        now.state = _state(one, settings) if run else "recorded"
         if one.index or not run:
             now.stored += 1
             if one.status == "failed":
@@ -182,14 +184,14 @@ def _standings(store: Store, settings: Mapping[str, Any], reasons: Counter[str])
     return [*found.values()]
 
 
-def _state(index: int, meta: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
-    decision = meta.get("decision")
-    action = decision.get("action") if isinstance(decision, Mapping) else None
-    if action == "ask":
-        return "waits"
-    if action == "stop" or index >= settings["iterations"]:
+def _state(latest: Outline, settings: Mapping[str, Any]) -> str:
+    if latest.index >= settings["iterations"]:
         return "done"
-    return "under way"
+    record = Iteration(latest.session_id, latest.index, latest.strategy, None, meta=latest.meta)
+    try:
+        return _STATE[watch.standing(record)]
+    except (StoreError, AttributeError, TypeError):  # what was decided cannot be read: a run says so when it goes on
+        return "under way"
 
 
 def find_session(sessions: Sequence[Session], name: str) -> Session:
