@@ -37,7 +37,9 @@ def import_(
     files: Annotated[
         list[Path], typer.Argument(help="Files to bring in: .csv, .parquet, .jsonl or .jsonl.gz.", show_default=False)
     ],
-    store: Annotated[str, typer.Option(help="Store to write to, made if missing: sqlite:///FILE.", show_default=False)],
+    store: Annotated[
+        str, typer.Option(help="Store to write to, made if missing, as sqlite:///FILE.", show_default=False)
+    ],
     score: Annotated[
         bool, typer.Option("--score", help="Score the text of every row instead of taking the scores in the file.")
     ] = False,

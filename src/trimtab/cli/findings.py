@@ -18,7 +18,7 @@ __all__ = ["findings"]
 
 
 def findings(
-    source: Annotated[str, typer.Argument(help="A store with scored texts (sqlite:///FILE).", show_default=False)],
+    source: Annotated[str, typer.Argument(help="A store with scored texts, as sqlite:///FILE.", show_default=False)],
     objective: Annotated[str, typer.Option(help="Whose findings to count.")] = "security",
     after: Annotated[int, typer.Option(help="Iterations after which the change is taken.")] = 5,
     level: Annotated[float, typer.Option(help="Coverage of the intervals, over sessions.")] = 0.95,

@@ -29,7 +29,10 @@ __all__ = [
 
 Source = Annotated[
     str,
-    typer.Argument(help="A store (sqlite:///FILE) or a .csv, .parquet, .jsonl or .jsonl.gz file.", show_default=False),
+    typer.Argument(
+        help="A store (sqlite:///FILE, postgresql://...) or a .csv, .parquet, .jsonl or .jsonl.gz file.",
+        show_default=False,
+    ),
 ]
 Store = Annotated[
     str | None,

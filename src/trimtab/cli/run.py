@@ -78,7 +78,8 @@ def run(
     concurrency: Annotated[int | None, _option("Sessions at work at the same time.", "N")] = None,
     seed: Annotated[int | None, _option("Seed of all random streams.", "N")] = None,
     store: Annotated[
-        str | None, _option("Store URL. By default sqlite:///OUT/trimtab.db, in the output folder.", "URL")
+        str | None,
+        _option("Store URL, SQLite or PostgreSQL. By default sqlite:///OUT/trimtab.db.", "URL"),
     ] = None,
     out: Annotated[Path | None, _option("Output folder.", "FOLDER")] = None,
     scorers: Annotated[str | None, _option("Names of the scorers.", "NAME,NAME")] = None,

@@ -106,7 +106,7 @@ class RunConfig(BaseSettings):
     iterations: Count = Field(10, ge=1, le=100_000, description="Iterations per session, the starting artefact aside.")
     concurrency: Count = Field(16, ge=1, le=10_000, description="Sessions at work at the same time.")
     seed: Count = Field(0, ge=0, lt=2**63, description="Seed of all random streams.")
-    store: str = Field("", description="Store URL. By default sqlite:///OUT/trimtab.db, in the output folder.")
+    store: str = Field("", description="Store URL, SQLite or PostgreSQL. By default sqlite:///OUT/trimtab.db.")
     out: Path = Field(Path("trimtab-out"), description="Output folder.")
     scorers: Names = Field(("python-static",), description="Names of the scorers.")
     objectives: Names = Field((), description="Objectives to record, of those the scorers give. By default all.")
