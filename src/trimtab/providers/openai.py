@@ -64,6 +64,8 @@ class OpenAIProvider(RemoteProvider):
         )
 
     async def _send(self, request: Request, model: str) -> httpx2.Response:
+        import httpx2
+
         options: dict[str, Any] = {
             "model": model,
             "seed": request.seed,
@@ -78,8 +80,10 @@ class OpenAIProvider(RemoteProvider):
         if request.schema is not None:
             shape = {"name": "answer", "strict": True, "schema": dict(request.schema)}
             options["response_format"] = {"type": "json_schema", "json_schema": shape}
-        raw = await self._client.chat.completions.with_raw_response.create(**options)
-        return cast("httpx2.Response", raw.http_response)
+        # The package's way to send what it has no method for. Its method would look through every field of what stands
+        # here, and take a quarter of a request's processor time for it.
+        response = await self._client.post("/chat/completions", cast_to=httpx2.Response, body=options)
+        return cast(httpx2.Response, response)
 
     def _read(self, body: object, model: str) -> Completion:
         answer = body if isinstance(body, dict) else {}
