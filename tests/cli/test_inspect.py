@@ -277,7 +277,7 @@ def test_imported_stores_are_shown_too(capsys) -> None:
     assert "+x = 2" in trimtab(capsys, "show", "s", "--store", "i.db").out
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_whatever_a_store_holds_can_be_shown(capsys, tmp_path_factory, data: st.DataObject) -> None:
     path = tmp_path_factory.mktemp("any") / "s.db"

@@ -80,7 +80,7 @@ def _settings(settings: Mapping[str, Any]) -> Iterator[str]:
     told += [f"{name} {settings[name]}" for name in ("model", "base_url") if settings.get(name)]
     yield ", ".join(told)
     size = f"{settings['sessions']:,} sessions x {settings['iterations']:,} iterations"
-    names = f"strategies {', '.join(settings['strategies'])}"
+    names = f"strategies {', '.join(settings.get('config', settings)['strategies'])}"
     steered = f"policy {settings['policy']} over {names}" if settings.get("policy") else names
     yield f"{steered} x {size}, tasks {settings['tasks']}, seed {settings['seed']}"
     yield f"scorers {', '.join(settings['scorers'])}; objectives {', '.join(settings['objectives'])}"
