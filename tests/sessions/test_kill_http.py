@@ -13,12 +13,13 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from support.model_server import Running, model_serving, until
+from support.postgres import PostgresServer
 from trimtab.store.contents import contents
 from trimtab.store.open import open_store
 from trimtab.web.faults import read_shares
@@ -79,15 +80,17 @@ def forget(running: Running) -> None:
     server.attempts.forget()
 
 
-def killed_and_finished(running: Running, store: str, out: Path, stored: Callable[[], int]) -> list[tuple[object, ...]]:
+def killed_and_finished(
+    running: Running, store: str, out: Path, kills: int, stored: Callable[[], int]
+) -> list[tuple[object, ...]]:
     """Kill a run some times while it is at work, let it go on to its end, and return what the store then holds."""
     moments = random.Random(8)
     out.mkdir()
     counts = [0]
-    for _ in range(KILLS):
+    for _ in range(kills):
         forget(running)
         process = start(running.url, store, out)
-        goal = counts[-1] + moments.randrange(1, TOTAL // (KILLS + 1))
+        goal = counts[-1] + moments.randrange(1, TOTAL // (kills + 1))
         assert until(lambda goal=goal, process=process: stored() >= goal or process.poll() is not None, 60)
         time.sleep(moments.random() * 0.1)
         assert process.poll() is None, process.communicate()
@@ -110,14 +113,40 @@ def in_sqlite(path: Path) -> int:
         return 0
 
 
-@pytest.mark.slow
-def test_kills_under_faults_and_a_finish_equal_one_run(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def running() -> Iterator[Running]:
     with model_serving(shares=SHARES, seed=2, hang=0.2, drip=0.2, retry_after=0.1) as running:
-        whole = left_by(running, f"sqlite:///{tmp_path}/whole.db", tmp_path / "whole")
-        met = set(running.server.met)
-        broken = killed_and_finished(
-            running, f"sqlite:///{tmp_path}/broken.db", tmp_path / "broken", lambda: in_sqlite(tmp_path / "broken.db")
-        )
-    assert len(met) > 6, "the run must meet with faults of many kinds"
-    assert sum(row[0] == "iteration" for row in whole) == TOTAL
-    assert broken == whole
+        yield running
+
+
+@pytest.fixture(scope="module")
+def whole(running: Running, tmp_path_factory: pytest.TempPathFactory) -> list[tuple[object, ...]]:
+    """Return what an undisturbed run leaves."""
+    folder = tmp_path_factory.mktemp("whole")
+    found = left_by(running, f"sqlite:///{folder}/whole.db", folder / "out")
+    assert len(set(running.server.met)) > 6, "the run must meet with faults of many kinds"
+    assert sum(row[0] == "iteration" for row in found) == TOTAL
+    return found
+
+
+@pytest.mark.slow
+def test_kills_under_faults_and_a_finish_equal_one_run(
+    running: Running, whole: list[tuple[object, ...]], tmp_path: Path
+) -> None:
+    path = tmp_path / "broken.db"
+    assert (
+        killed_and_finished(running, f"sqlite:///{path}", tmp_path / "broken", KILLS, lambda: in_sqlite(path)) == whole
+    )
+
+
+@pytest.mark.slow
+def test_kills_under_faults_leave_the_same_in_postgresql(
+    running: Running, whole: list[tuple[object, ...]], tmp_path: Path, postgres: PostgresServer
+) -> None:
+    store = postgres.fresh()
+
+    def stored() -> int:
+        made = postgres.sql("SELECT to_regclass('iteration') IS NOT NULL", store)[0][0]
+        return int(postgres.sql("SELECT count(*) FROM iteration", store)[0][0]) if made else 0
+
+    assert killed_and_finished(running, store, tmp_path / "out", 1, stored) == whole
