@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -263,9 +265,10 @@ def test_what_is_little_known_is_tried_now_and_then_until_enough_is_known() -> N
     sums = np.zeros((2, 5, 5))
     sums[:] = np.diag([400.0, 400, 400, 100, 100])
     sums[1] *= 0.02
-    knowledge = Knowledge.none(SPACE, ["much", "little"]).added(sums)
+    learned = Knowledge.none(SPACE, ["much", "little"]).added(sums)
+    fitted = replace(learned, before=None)
 
-    def told(t: int, explore: float = 1.0, cost: float = 0.0) -> Choice:
+    def told(t: int, explore: float = 1.0, cost: float = 0.0, knowledge: Knowledge = learned) -> Choice:
         now = situation(Goal(SPACE, cost=cost), knowledge, np.full((200, t + 1, 2), 5.0), np.zeros((200, t), int))
         return Predictive(Effort(draws=2, horizon=2), explore=explore).choose(now)
 
@@ -275,8 +278,9 @@ def test_what_is_little_known_is_tried_now_and_then_until_enough_is_known() -> N
     assert 0 < tried[0].sum() < tried[1].sum() < tried[2].sum() == 200
     assert (tried[1] >= tried[0]).all()
     assert set(last.action) == {1}
-    assert "8 of 31 steps wanted" in sentence(last, knowledge)
+    assert "8 of 31 steps wanted" in sentence(last, learned)
     assert (told(9, explore=0.0).reason != 2).all()
+    assert (told(9, knowledge=fitted).reason != 2).all()
     # An iteration that costs more than anything promises is not spent on finding out.
     assert set(told(9, cost=3.0).action) == {STOP}
 

@@ -73,6 +73,8 @@ class Knowledge:
         (K, n) standard deviation of a session's own lasting drift, per iteration, under each strategy.
     start_mean, start_covariance
         (n,) and (n, n) of the states at iteration 0.
+    before
+        (K,) steps that told as much as was known before any session; those of `total` if None.
     """
 
     space: ObjectiveSpace
@@ -84,6 +86,7 @@ class Knowledge:
     session_sd: Floats
     start_mean: Floats
     start_covariance: Floats
+    before: Floats | None = None
 
     @classmethod
     def none(
@@ -211,6 +214,11 @@ class Knowledge:
         return np.asarray(self.total[:, 0, 0] - PRIOR_STEPS)
 
     @property
+    def given(self) -> Floats:
+        """Steps that told as much as was known of each strategy before any session, (K,)."""
+        return self.steps if self.before is None else self.before
+
+    @property
     def hardly(self) -> Bools:
         """Which strategies are hardly known, (K,): from no more steps than their drift has coefficients a row."""
         return np.asarray(self.steps < self.n + 2)
@@ -227,11 +235,11 @@ class Knowledge:
 
     def added(self, sums: Floats) -> Knowledge:
         """Return what is known after steps whose sums of w w' are `sums`, (K, 1 + 2n, 1 + 2n)."""
-        return replace(self, total=self.total + sums)
+        return self.with_total(self.total + sums)
 
     def with_total(self, total: Floats) -> Knowledge:
         """Return the same with other natural parameters."""
-        return replace(self, total=total)
+        return replace(self, total=total, before=self.given)
 
     @cached_property
     def mean(self) -> Drifts:

@@ -109,8 +109,9 @@ def untried(now: Situation, seen: Floats, needed: Floats, goes_on: Bools) -> Flo
     objective, it is hardly known, and tried whatever it promises. From then on (1 + n) / 2 sqrt(N) steps are wanted, N
     being those of all strategies, up to `knowledge.ENOUGH` for each coefficient: one of which too little is known to
     see what it is good for is tried now and then, ever more rarely (the forced exploration that certainty equivalence
-    needs: Simchowitz and Foster 2020). Only in sessions that go on anyway, and from an iteration on that is drawn for
-    each, so that it is seen from many states.
+    needs: Simchowitz and Foster 2020). Only in sessions that go on anyway, from an iteration on that is drawn for each,
+    so that it is seen from many states, and not where a fit was given of it: what a fit could not tell because scores
+    sit at their bounds, more such steps would not tell either.
 
     The one that has been tried least comes first; where several have, sessions begin at different ones, so that no
     strategy is always tried at the same iteration.
@@ -123,7 +124,8 @@ def untried(now: Situation, seen: Floats, needed: Floats, goes_on: Bools) -> Flo
         (S,) true where some strategy is worth its cost.
     """
     S, K = seen.shape
-    hardly, little = seen < now.goal.space.n + 2, (seen < needed) & goes_on[:, None]
+    few = now.goal.space.n + 2
+    hardly, little = seen < few, (seen < needed) & goes_on[:, None] & (now.basis.given < few)
     if not (hardly | little).any():
         return np.full((S, K), -np.inf)
     begin = np.array([stream_seed(now.seed, "turn", key) % K for key in now.keys])
