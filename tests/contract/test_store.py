@@ -351,6 +351,19 @@ def test_one_owner_at_a_time_holds_a_session(store: Store) -> None:
         store.claim(one, ["nobody"], 60)
 
 
+def test_many_iterations_ask_for_the_leases_of_all_their_sessions(store: Store) -> None:
+    mine, other = new_owner(), new_owner()
+    store.add_sessions([session("EF/a/1"), session("EF/a/2")])
+    store.claim(mine, ["EF/a/0", "EF/a/2"], 60)
+    store.claim(other, ["EF/a/1"], 60)
+    before = contents(store)
+    with pytest.raises(LeaseError, match="'EF/a/1' was taken over by another process"):
+        store.extend([iteration(f"EF/a/{number}", index=0) for number in range(3)], mine)
+    assert contents(store) == before
+    store.extend([iteration(f"EF/a/{number}", index=t) for t in range(2) for number in (2, 0)], mine)
+    assert store.heads() == {"EF/a/0": 1, "EF/a/2": 1}
+
+
 def test_an_expired_lease_is_taken_over_and_its_owner_writes_no_more(store: Store) -> None:
     late, prompt = new_owner(), new_owner()
     store.claim(late, ["EF/a/0"], 0.01)
@@ -366,6 +379,9 @@ def test_an_expired_lease_is_taken_over_and_its_owner_writes_no_more(store: Stor
     assert store.renew(late, 60) == set()
     with pytest.raises(LeaseError, match="'EF/a/0' was taken over by another process"):
         store.amend("EF/a/0", 1, {"a": 1}, late)
+    assert contents(store) == before
+    with pytest.raises(LeaseError, match="'EF/a/0' was taken over by another process"):
+        store.extend([iteration(index=2), iteration(index=3)], late)
     assert contents(store) == before
     store.append(iteration(index=2), prompt)
     store.amend("EF/a/0", 1, {"a": 1}, prompt)

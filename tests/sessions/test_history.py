@@ -125,11 +125,11 @@ def test_the_oldest_exchanges_are_left_out_whole_and_the_rest_is_always_sent() -
 class Dying(MemoryStore):
     left = 0
 
-    def append(self, iteration, owner: str = "") -> None:
-        if self.left <= 0:
+    def extend(self, iterations, owner: str = "") -> None:
+        if self.left < len(iterations):
             raise StoreError("killed")
-        self.left -= 1
-        super().append(iteration, owner)
+        self.left -= len(iterations)
+        super().extend(iterations, owner)
 
 
 @pytest.mark.parametrize("policy", ["", "thompson", "best_of_n"])

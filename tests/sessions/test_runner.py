@@ -361,10 +361,10 @@ def test_objectives_are_chosen_among_those_of_the_scorers() -> None:
 
 def test_a_store_that_refuses_ends_the_run() -> None:
     class Full(MemoryStore):
-        def append(self, iteration: Iteration, owner: str = "") -> None:
-            if iteration.index == 2:
+        def extend(self, iterations: Sequence[Iteration], owner: str = "") -> None:
+            if any(iteration.index == 2 for iteration in iterations):
                 raise StoreError("the disk is full")
-            super().append(iteration, owner)
+            super().extend(iterations, owner)
 
     plan = plan_for()
     store = store_for(plan, Full())

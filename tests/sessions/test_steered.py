@@ -127,11 +127,11 @@ class Dying(MemoryStore):
         super().__init__()
         self.left = writes
 
-    def append(self, iteration: Iteration, owner: str = "") -> None:
-        if self.left <= 0:
+    def extend(self, iterations: Sequence[Iteration], owner: str = "") -> None:
+        if self.left < len(iterations):
             raise StoreError("killed")
-        self.left -= 1
-        super().append(iteration, owner)
+        self.left -= len(iterations)
+        super().extend(iterations, owner)
 
 
 @pytest.mark.parametrize("policy", ["predictive", "best_of_n"])

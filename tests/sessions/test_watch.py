@@ -401,14 +401,14 @@ class Dying(MemoryStore):
 
     left = 10**6
 
-    def _dies(self) -> None:
-        if self.left <= 0:
+    def _dies(self, writes: int = 1) -> None:
+        if self.left < writes:
             raise StoreError("killed")
-        self.left -= 1
+        self.left -= writes
 
-    def append(self, iteration: Iteration, owner: str = "") -> None:
-        self._dies()
-        super().append(iteration, owner)
+    def extend(self, iterations: Sequence[Iteration], owner: str = "") -> None:
+        self._dies(len(iterations))
+        super().extend(iterations, owner)
 
     def amend(self, *given: Any) -> None:
         self._dies()

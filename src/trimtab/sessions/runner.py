@@ -25,6 +25,7 @@ from trimtab.sessions.course import Course, Step, has_ended
 from trimtab.sessions.crew import Crew, cancel
 from trimtab.sessions.desk import Answer
 from trimtab.sessions.iterate import answered, failed, request_for, start
+from trimtab.sessions.keeping import Keeper
 from trimtab.sessions.limits import Meter
 from trimtab.sessions.plan import Plan, PlannedSession
 from trimtab.sessions.progress import Ended, Listener, Outcome, Progress
@@ -137,6 +138,7 @@ class _Run:
         self.began = time.perf_counter()
         self.progress = Progress(len(plan.sessions), 0, len(plan.sessions) * plan.iterations, 0)
         self.sharing = Sharing(store, self._write, self.stop)
+        self.keeper = Keeper(store, self._write, self.sharing.owner)
         self.rounds = Rounds(plan, store)
         self.reports = True
 
@@ -164,11 +166,14 @@ class _Run:
         try:
             async with self.sharing as sharing:
                 self.crew = Crew(self._session, concurrency, self.stop, [*clerks, sharing.renewing])
-                for sessions in self.rounds.parts(ended):
-                    self.share = Share(sharing, sessions, concurrency, self._is_over, self.rounds.course)
-                    await self.crew.work(self.share, len(sessions), grace, self._close)
-                    if self.stop.is_set():
-                        break
+                try:
+                    for sessions in self.rounds.parts(ended):
+                        self.share = Share(sharing, sessions, concurrency, self._is_over, self.rounds.course)
+                        await self.crew.work(self.share, len(sessions), grace, self._close)
+                        if self.stop.is_set():
+                            break
+                finally:
+                    await self.keeper.written()
                 if not all(ended) and self._is_complete():
                     self.reports = await sharing.reports()
         finally:
@@ -319,7 +324,7 @@ class _Run:
     async def _take(self, session: PlannedSession, course: Course, made: Iteration) -> Iteration:
         """Store what was made, with what was decided after it, and tell whom it concerns."""
         record = course.take(made)
-        await self._write(self.store.append, record, self.sharing.owner)
+        await self.keeper.keep(record)
         self.attendance.notice(record)
         if record.status == "ok":
             self.unscored.update(_kind(score.reason) for score in record.scores if score.value is None)

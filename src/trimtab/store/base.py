@@ -91,8 +91,8 @@ class Store(Protocol):
         """
         ...
 
-    def extend(self, iterations: Iterable[Iteration]) -> None:
-        """Add many iterations in one transaction: all or none."""
+    def extend(self, iterations: Iterable[Iteration], owner: str = "") -> None:
+        """Add many iterations in one transaction: all or none. As `append` does, it asks for the leases of `owner`."""
         ...
 
     def amend(self, session_id: str, index: int, more: Mapping[str, Any], owner: str = "") -> None:

@@ -94,16 +94,14 @@ class MemoryStore:
 
     def append(self, iteration: Iteration, owner: str = "") -> None:
         """Add one iteration with its scores; ``StoreError`` if its session is unknown or its index is there already."""
-        with self._lock:
-            self._hold(owner, iteration.session_id)
-            self.extend((iteration,))
+        self.extend((iteration,), owner)
 
     def _hold(self, owner: str, session_id: str) -> None:
         if owner and self._leases.get(session_id, ("",))[0] != owner:
             raise taken_over(session_id)
 
-    def extend(self, iterations: Iterable[Iteration]) -> None:
-        """Add many iterations in one step: all or none."""
+    def extend(self, iterations: Iterable[Iteration], owner: str = "") -> None:
+        """Add many iterations in one step: all or none. As `append` does, it asks for the leases of `owner`."""
         experiment = self.experiment()
         space = experiment.space if experiment else None
         records = [(i.session_id, encode_iteration(i), encode_scores(i, space)) for i in iterations]
@@ -111,6 +109,7 @@ class MemoryStore:
         with self._lock:
             new: set[tuple[str, int]] = set()
             for session_id, row, _ in records:
+                self._hold(owner, session_id)
                 at = (session_id, row["iteration"])
                 if session_id not in self._sessions:
                     raise StoreError(f"session {session_id!r} is not in the store; add it before its iterations")

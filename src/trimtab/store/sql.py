@@ -166,13 +166,10 @@ class SqlStore:
 
     def append(self, iteration: Iteration, owner: str = "") -> None:
         """Add one iteration with its scores; ``StoreError`` if its session is unknown or its index is there already."""
-        self._add((iteration,), owner)
+        self.extend((iteration,), owner)
 
-    def extend(self, iterations: Iterable[Iteration]) -> None:
-        """Add many iterations in one transaction: all or none."""
-        self._add(iterations)
-
-    def _add(self, iterations: Iterable[Iteration], owner: str = "") -> None:
+    def extend(self, iterations: Iterable[Iteration], owner: str = "") -> None:
+        """Add many iterations in one transaction: all or none. As `append` does, it asks for the leases of `owner`."""
         space = self._known_space()
         now = time.time()
         places: list[tuple[str, int]] = []
@@ -191,13 +188,14 @@ class SqlStore:
         if not rows:
             return
         attempts = count()
+        held = {row["session_key"]: session_id for row, (session_id, _) in zip(rows, places, strict=True)}
 
         def added(connection: Connection) -> None:
             # The connection may have been lost after the commit and before its confirmation.
             if next(attempts) and _holds(connection, rows[0]):
                 return
             if owner:
-                sql_leases.hold(connection, owner, rows[0]["session_key"], places[0][0])
+                sql_leases.hold(connection, owner, held)
             connection.execute(insert(schema.iteration), rows)
             if scores:
                 connection.execute(insert(schema.score), scores)
@@ -231,7 +229,7 @@ class SqlStore:
 
         def changed(connection: Connection) -> None:
             if owner:
-                sql_leases.hold(connection, owner, key, session_id)
+                sql_leases.hold(connection, owner, {key: session_id})
             meta = connection.scalar(select(table.c.meta).where(at).with_for_update())
             if meta is None:
                 raise no_iteration(session_id, index)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from sqlalchemy import Connection, delete, func, insert, literal, or_, select, update
 
@@ -39,11 +39,14 @@ def renewed(database: Database, connection: Connection, owner: str, seconds: flo
     return set(connection.scalars(select(lease.c.session_key).where(lease.c.owner == owner)))
 
 
-def hold(connection: Connection, owner: str, key: int, session_id: str) -> None:
-    """Keep a session from being taken over until the transaction ends; ``LeaseError`` if it was already."""
-    mine = select(lease.c.session_key).where(lease.c.session_key == key, lease.c.owner == owner)
-    if connection.scalar(mine.with_for_update()) is None:
-        raise taken_over(session_id)
+def hold(connection: Connection, owner: str, sessions: Mapping[int, str]) -> None:
+    """Keep sessions, by key, from being taken over until the transaction ends; ``LeaseError`` if one was already."""
+    mine = select(lease.c.session_key).where(lease.c.session_key.in_(sessions), lease.c.owner == owner)
+    # In one order always, so that two processes do not wait for each other in a circle.
+    held = set(connection.scalars(mine.order_by(lease.c.session_key).with_for_update()))
+    for key, session_id in sessions.items():
+        if key not in held:
+            raise taken_over(session_id)
 
 
 def released(connection: Connection, owner: str, keys: Collection[int] | None) -> None:

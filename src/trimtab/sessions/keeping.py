@@ -1,0 +1,84 @@
+"""Keeping iterations: each is committed before its session goes on, and all that wait meanwhile in one transaction.
+
+A transaction costs a wait for the disk. While one is under way, iterations of other sessions come in, and the next one
+commits them together, so that a thousand sessions wait little longer than one. Nobody waits for company: an iteration
+that comes alone is committed at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from trimtab.core.records import Iteration
+from trimtab.errors import StoreError
+from trimtab.sessions.sharing import Write
+from trimtab.store.base import Store
+
+__all__ = ["Keeper"]
+
+MOST_AT_ONCE = 256
+"""Iterations of one transaction, so that none takes long."""
+
+
+class Keeper:
+    """Keeps iterations in a store, within one event loop.
+
+    Parameters
+    ----------
+    write
+        Runs a function of the store where it holds up nobody.
+    owner
+        Whose leases are to hold; see ``Store.extend``.
+    """
+
+    def __init__(self, store: Store, write: Write, owner: str = "") -> None:
+        self._store, self._write, self._owner = store, write, owner
+        self._waiting: list[tuple[Iteration, asyncio.Future[None]]] = []
+        self._writing: asyncio.Task[None] | None = None
+
+    async def keep(self, iteration: Iteration) -> None:
+        """Return once `iteration` is committed. It is written even if nobody waits for it any more.
+
+        Raises
+        ------
+        StoreError
+            If the store refuses it, whatever it does with others.
+        """
+        kept: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((iteration, kept))
+        if self._writing is None:
+            self._writing = asyncio.create_task(self._write_all())
+        await kept
+
+    async def written(self) -> None:
+        """Wait until all that was handed over has been written or refused."""
+        while self._writing is not None:
+            await asyncio.wait((self._writing,))
+
+    async def _write_all(self) -> None:
+        try:
+            while self._waiting:
+                batch, self._waiting = self._waiting[:MOST_AT_ONCE], self._waiting[MOST_AT_ONCE:]
+                try:
+                    refusals = await self._write(self._commit, [iteration for iteration, _ in batch])
+                except Exception as error:  # whatever it is, those who wait are to hear of it
+                    refusals = [error] * len(batch)
+                for (_, kept), refusal in zip(batch, refusals, strict=True):
+                    if kept.done():  # its session was given up
+                        continue
+                    if refusal is None:
+                        kept.set_result(None)
+                    else:
+                        kept.set_exception(refusal)
+        finally:
+            self._writing = None
+
+    def _commit(self, batch: list[Iteration]) -> list[Exception | None]:
+        """Write iterations, together if the store takes them so, and return for each why it was refused, if it was."""
+        try:
+            self._store.extend(batch, self._owner)
+        except StoreError as error:
+            if len(batch) > 1:  # one of them may be at fault, and alone each is told what is true of it
+                return [refusal for one in batch for refusal in self._commit([one])]
+            return [error]
+        return [None] * len(batch)
