@@ -155,12 +155,14 @@ def test_a_thousand_sessions_at_once(
     if model == "rewriter-1" and not benchmark.disabled:
         iterations, rounds = 2, 1  # it needs 20 ms of a processor for each answer, so that the server decides
     own, bare = [], []
-    for number in range(rounds):
+
+    def turn() -> None:
         bare.append(measured(_BARE, model, faults, sessions, iterations, tmp_path / "bare"))
-        out = tmp_path / str(number)
-        own.append(measured(_OWN, model, faults, sessions, iterations, out))
-        took, reasons = check(own[-1], out, sessions, iterations)
-    benchmark.pedantic(lambda: None, rounds=1)
+        own.append(measured(_OWN, model, faults, sessions, iterations, tmp_path / str(len(own))))
+
+    benchmark.pedantic(turn, rounds=rounds)
+    for number, found in enumerate(own):
+        took, reasons = check(found, tmp_path / str(number), sessions, iterations)
     fast, peer = (max(side, key=lambda one: one["rate"]) for side in (own, bare))
     ratio = fast["rate"] / peer["rate"]
     benchmark.extra_info["throughput against a bare loop"] = ratio
@@ -189,9 +191,8 @@ def test_a_thousand_sessions_at_once(
 @pytest.mark.benchmark(group="one iteration over HTTP, nothing else under way")
 def test_overhead_of_an_iteration(benchmark: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     sessions, iterations = (2, 3) if benchmark.disabled else (4, 50)
-    found = measured(_OWN, "echo", 0.0, sessions, iterations, tmp_path)
+    found = benchmark.pedantic(measured, args=(_OWN, "echo", 0.0, sessions, iterations, tmp_path), rounds=1)
     took, _ = check(found, tmp_path, sessions, iterations)
-    benchmark.pedantic(lambda: None, rounds=1)
     server = found["server"]["milliseconds"]["median"] / 1e3
     with capsys.disabled():
         sys.stdout.write(
