@@ -1,8 +1,8 @@
 """The runner: many sessions at once, one iteration after the other within each, every iteration durable when it ends.
 
 Sessions wait for their provider side by side; scores are computed on the event loop, and one writer thread commits
-iterations, all that wait for it together, so that waiting for the disk holds up neither. A session goes on only after its
-iteration is committed.
+what waits for it together, so that waiting for the disk holds up neither. A session goes on only after its iteration is
+committed.
 """
 
 from __future__ import annotations
