@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -48,11 +49,11 @@ class Dying(MemoryStore):
 
     left = 0
 
-    def append(self, iteration: Iteration, owner: str = "") -> None:
-        if self.left <= 0:
+    def extend(self, iterations: Sequence[Iteration], owner: str = "") -> None:
+        if self.left < len(iterations):
             raise StoreError("killed")
-        self.left -= 1
-        super().append(iteration, owner)
+        self.left -= len(iterations)
+        super().extend(iterations, owner)
 
 
 def test_everything_that_is_asked_and_what_it_is_for_makes_another_key() -> None:

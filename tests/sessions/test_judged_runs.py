@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -199,10 +199,10 @@ def test_no_judgement_is_paid_for_twice(server: Served) -> None:
     plan = plan_of(settings, scorers)
 
     class Broken(MemoryStore):
-        def append(self, iteration: Iteration, *owner: str) -> None:
-            if iteration.index == 1 and not self.mended:
+        def extend(self, iterations: Sequence[Iteration], owner: str = "") -> None:
+            if any(iteration.index == 1 for iteration in iterations) and not self.mended:
                 raise StoreError("the disk is full")
-            super().append(iteration, *owner)
+            super().extend(iterations, owner)
 
         mended = False
 
