@@ -181,3 +181,16 @@ def test_the_command_has_every_setting_as_an_option_with_the_same_words() -> Non
     assert options == {s.name: s.description for s in settings_table()}
     assert option_of("max_tokens") == "--max-tokens"
     assert variable_of("max_tokens") == "TRIMTAB_MAX_TOKENS"
+
+
+def test_an_address_that_may_be_secret_is_not_shown_whatever_is_wrong_with_it() -> None:
+    with pytest.raises(InputError) as caught:
+        load_config(file=file('webhook = ["http://h/SECRET"]\n'))
+    assert str(caught.value) == "trimtab.toml: webhook should be a valid string, but is something else (not shown)"
+
+
+def test_a_misspelt_setting_of_a_table_is_taken_for_one_of_that_table() -> None:
+    with pytest.raises(InputError, match=r"judge\.repeat is no setting of trimtab; did you mean repeats\?"):
+        load_config(file=file('scorers = ["judge"]\n[judge]\nrepeat = 3\n'))
+    with pytest.raises(InputError, match=r"prices\.m\.inputs is no setting of trimtab; did you mean input\?"):
+        load_config(file=file("[prices.m]\ninputs = 1\noutput = 1\n"))

@@ -121,6 +121,8 @@ def fit(tmp_path: Path) -> str:
         ({"trigger": ("quality<2:webhook",)}, "its address is missing: give --webhook URL"),
         ({"webhook": "http://x/y"}, "no trigger calls it"),
         ({"trigger": ("quality<2:webhook",), "webhook": "x/SECRET"}, "webhook should look like http"),
+        ({"trigger": ("quality<2:webhook",), "webhook": "http://[SECRET"}, "webhook should look like http"),
+        ({"trigger": ("quality<2:webhook",), "webhook": "http://h:99999/SECRET"}, "webhook should look like http"),
         ({"webhook_artefact": True}, "there is no webhook"),
         ({"answers": 0}, "nothing asks"),
     ],
@@ -129,7 +131,7 @@ def test_what_cannot_be_watched_is_said_before_anything_starts(fields: dict, sai
     with pytest.raises((InputError, ValueError)) as caught:
         make_plan(RunConfig(sessions=1, **{"iterations": 2, **fields}), [task(5.0)], load_strategies(["EF"]), SCORERS)
     assert said in str(caught.value)
-    assert "SECRET" not in str(caught.value).split("[type=")[0]
+    assert "SECRET" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -102,3 +102,12 @@ def test_nobody_listens_or_answers_in_time(monkeypatch: pytest.MonkeyPatch) -> N
     with server("hang", "hang", "hang") as (url, came):
         assert deliver(url) == {"delivered": False, "reason": "no answer within 0.05 s"}
         assert len(came) == ATTEMPTS
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:99999/x", "http://127.0.0.1:x/", "http://[::1/", "http://127.0.0.1:1/\ud800"]
+)
+def test_an_address_that_cannot_be_used_is_a_reason_and_no_error(url: str) -> None:
+    done = deliver(url)
+    assert not done["delivered"]
+    assert done["reason"].startswith("the connection failed (")

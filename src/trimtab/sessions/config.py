@@ -78,7 +78,9 @@ class RunConfig(BaseSettings):
     Keys are never among the settings: the provider reads its own from the environment.
     """
 
-    model_config = SettingsConfigDict(env_prefix=_PREFIX, env_ignore_empty=True, extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix=_PREFIX, env_ignore_empty=True, extra="forbid", frozen=True, hide_input_in_errors=True
+    )
 
     provider: Annotated[str, AfterValidator(_known_provider)] = Field(
         "rewriter",
@@ -337,16 +339,17 @@ def _sentence(problem: Any, options: Mapping[str, Any], variables: Mapping[str, 
     if problem["type"] == "extra_forbidden":
         where = f"{file}: {name!r}" if name not in options else repr(name)
         return f"{where} is no setting of trimtab{_hint(name, RunConfig.model_fields)}"
-    if message.startswith("Input "):
-        message = message.removeprefix("Input ")
-    return f"{origin} {message[0].lower()}{message[1:]}, but is {shown(problem['input'])}"
+    message = message.removeprefix("Input ")
+    given = shown(problem["input"]) if RunConfig.model_fields[name].repr else "something else (not shown)"
+    return f"{origin} {message[0].lower()}{message[1:]}, but is {given}"
 
 
 def _in_table(problem: Any, where: str) -> str:
     if problem["type"] == "missing":
         return f"{where} is missing"
     if problem["type"] == "extra_forbidden":
-        return f"{where} is no setting of trimtab{_hint(str(problem['loc'][-1]), Price.model_fields)}"
+        known = JudgeSettings.model_fields if problem["loc"][0] == "judge" else Price.model_fields
+        return f"{where} is no setting of trimtab{_hint(str(problem['loc'][-1]), known)}"
     message = str(problem["msg"]).removeprefix("Value error, ").removeprefix("Input ")
     return f"{where} {message[0].lower()}{message[1:]}, but is {shown(problem['input'])}"
 

@@ -81,13 +81,20 @@ def _check_triggers(config: RunConfig) -> None:
         )
     if config.webhook and not calls:
         raise ValueError("webhook is given, but no trigger calls it: end one with :webhook")
-    address = urlsplit(config.webhook)
-    if config.webhook and (address.scheme not in ("http", "https") or not address.hostname):
+    if config.webhook and not _is_web_address(config.webhook):
         raise ValueError("webhook should look like http://host:port/path (what was given is not shown)")
     if config.webhook_artefact and not config.webhook:
         raise ValueError("webhook_artefact is given, but there is no webhook: add --webhook URL")
     if config.answers is not None and not (config.policy or config.trigger):
         raise ValueError("answers is given, but nothing asks: add a --trigger, or a --policy that may ask")
+
+
+def _is_web_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # of a port or an address in brackets that is none
+        return False
 
 
 def _check_limits(config: RunConfig) -> None:

@@ -53,7 +53,7 @@ def payload_of(
         "trigger": fired["trigger"],
         "probability": fired["probability"],
         "says": fired["says"],
-        "scores": {score.objective: score.value for score in record.scores if not score.repeat},
+        "scores": record.values,
     }
     return {**told, "artefact": record.artefact} if artefact else told
 
@@ -111,7 +111,7 @@ class Webhook:
                 status = response.status_code
         except (TimeoutError, httpx2.TimeoutException):
             return f"no answer within {PATIENCE:g} s", True
-        except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
+        except Exception as error:  # an address may be wrong in ways that only its use shows
             return f"the connection failed ({type(error).__name__})", True
         if 200 <= status < 300:
             return None
