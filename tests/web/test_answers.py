@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -15,6 +16,7 @@ from trimtab.errors import InputError
 from trimtab.sessions.desk import Answer, Desk, Question
 from trimtab.web.answers import LARGEST_BODY, AnswerServer
 
+AS_JSON = {"Content-Type": "application/json"}
 HOSTILE = '<script>alert("x")</script>'
 QUESTION = Question(
     id="SF/a/0@3",
@@ -100,6 +102,10 @@ def test_nobody_reads_or_answers_without_the_token_or_under_another_name() -> No
             for path in ("/", "/questions"):
                 assert (await one.client.get(path, headers=headers)).status_code == 401
             assert (await one.client.post("/answers", json=body, headers=headers)).status_code == 401
+        for token in ("wrong", "\ud800", "\x00", ""):
+            assert (
+                await one.client.post("/answers", content=json.dumps({"token": token}), headers=AS_JSON)
+            ).status_code == 401
         assert (await one.client.get("/questions", headers={**one.bearer, "Host": "evil.example"})).status_code == 400
         assert one.desk.questions == [QUESTION]
 
@@ -118,6 +124,7 @@ def test_nobody_reads_or_answers_without_the_token_or_under_another_name() -> No
         (b'{"id": "SF/a/0@3", "action": "fly"}', "application/json", 400),
         (b'{"id": "SF/a/0@3", "action": "continue", "strategy": "XX"}', "application/json", 400),
         (b'{"action": "stop"}', "application/json", 409),
+        (b'{"id": "\\ud800", "action": "stop"}', "application/json", 409),
         (b"x" * (LARGEST_BODY + 1), "application/json", 413),
     ],
 )

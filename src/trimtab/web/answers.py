@@ -145,7 +145,7 @@ class AnswerServer:
     def _admit(self, request: Request, token: str | None) -> None:
         scheme, _, shown = request.headers.get("authorization", "").partition(" ")
         given = shown if scheme.lower() == "bearer" else token or ""
-        if not hmac.compare_digest(given.encode(), self._token.encode()):
+        if not hmac.compare_digest(given.encode(errors="replace"), self._token.encode()):
             raise HTTPException(
                 401, "show the token that the run has printed, as ?token=... or as Authorization: Bearer ..."
             )
