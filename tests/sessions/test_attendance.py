@@ -13,11 +13,12 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from support.watched import Hook, Paced, human, plan_for, program, run, store_for, task
-from trimtab.core.records import Iteration
+from trimtab.core.records import Iteration, Score
 from trimtab.errors import StoreError
-from trimtab.sessions.attendance import Attendance
+from trimtab.sessions.attendance import Attendance, question_about
 from trimtab.sessions.desk import Question
 from trimtab.sessions.schemas import json_schema
+from trimtab.sessions.webhook import payload_of
 from trimtab.store.base import Store
 from trimtab.store.contents import contents
 from trimtab.store.memory import MemoryStore
@@ -141,3 +142,16 @@ def test_what_a_webhook_is_told_fits_its_schema() -> None:
     run(plan, store_for(plan), Paced(plan, 1.0, 5.0), Attendance(webhook=hook))
     assert hook.told[1]["artefact"] == program(1.0)
     Draft202012Validator(json_schema("alarm")).validate(hook.told[1])
+
+
+def test_of_several_judgements_the_mean_is_told_and_shown_by_which_triggers_go() -> None:
+    (session,) = plan_for([task(5.0)], 1).sessions
+    scores = (
+        Score("quality", None, "failed", "no answer"),
+        Score("quality", 2.0, repeat=1),
+        Score("quality", 3.0, repeat=2),
+    )
+    record = Iteration(session.id, 1, "EF", "x", scores)
+    fired = {"trigger": "quality<3:webhook", "probability": 1.0, "says": "quality is past 3"}
+    assert payload_of(session, record, fired)["scores"] == {"quality": 2.5}
+    assert question_about(session, record, ["EF"]).scores == {"quality": 2.5}

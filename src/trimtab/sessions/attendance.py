@@ -93,6 +93,6 @@ def question_about(session: PlannedSession, record: Iteration, strategies: Seque
         iteration=record.index,
         strategy=record.strategy,
         says=says or [str((record.meta.get("decision") or {}).get("reason", ""))],
-        scores={score.objective: score.value for score in record.scores if not score.repeat},
+        scores=record.values,
         strategies=strategies,
     )

@@ -30,7 +30,7 @@ class Question:
     says
         What the matter is, one sentence for each trigger that fired, or the policy's reason.
     scores
-        Of the iteration, by objective; None for a missing one.
+        Of the iteration, by objective, the mean of its judgements; None for a missing one.
     strategies
         With which it may go on, the one that it would go on with first.
     """
