@@ -59,12 +59,12 @@ def test_a_budget_ends_the_run_with_a_sentence_and_a_larger_one_goes_on_to_the_s
     assert done.code == 3
     assert "Ended early: the budget of 6,000 tokens is spent: iterations took " in done.err
     assert "give the same command with another limit to go on. Store: sqlite:///o/trimtab.db" in done.err
-    assert "with earlier runs: " not in done.err
+    assert "by all runs into the store: " not in done.err
     part = len(stored("o"))
     assert 4 < part < 16
     again = trimtab(capsys, "run", *SMALL, "--out", "o", "--budget-tokens", "6000")
     assert (again.code, len(stored("o"))) == (3, part)
-    assert "with earlier runs: " in again.err
+    assert "by all runs into the store: " in again.err
     resumed = trimtab(capsys, "resume", "o/trimtab.db", "--budget-tokens", "1000000")
     assert resumed.code == 0, resumed.err
     given = {"sessions": 2, "iterations": 3, "strategies": "EF,FF", "out": "whole"}

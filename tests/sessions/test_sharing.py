@@ -8,13 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from support.providers import ScriptedProvider, TinyProvider
+from support.providers import ScriptedProvider, TinyProvider, fenced
+from trimtab.core.records import Iteration
 from trimtab.providers.base import Completion, Request
 from trimtab.scoring.registry import get_scorer
 from trimtab.sessions import sharing
+from trimtab.sessions.accounts import Accounts
 from trimtab.sessions.config import RunConfig
+from trimtab.sessions.limits import Limits, Meter
 from trimtab.sessions.plan import Plan, make_plan
 from trimtab.sessions.runner import Outcome, run_sessions
+from trimtab.sessions.spending import Spending, Tally
 from trimtab.sessions.strategies import load_strategies
 from trimtab.sessions.task import Task
 from trimtab.store.base import Experiment, Store
@@ -109,6 +113,58 @@ def test_more_sessions_than_asked_for_may_be_shared(opened: Open) -> None:
     ended = asyncio.run(both())
     assert [outcome.ended for outcome in ended] == ["complete"] * 2
     assert contents(stores[0]) == whole(large)
+
+
+@pytest.mark.parametrize("budget", [9_000, 500])
+def test_processes_share_a_budget(opened: Open, budget: int) -> None:
+    plan = plan_for(sessions=60, iterations=4)
+    stores = [begun(plan, opened()), opened(), opened()]
+
+    async def answer(request: Request) -> Completion:
+        await asyncio.sleep(0.002)
+        return Completion(fenced(f"def g(x):\n    return {request.seed}\n"), "m", "stop", 70, 30)
+
+    async def all_of_them() -> list[Outcome]:
+        limits = Limits(tokens=budget)
+        return await asyncio.gather(
+            *(
+                run_sessions(plan, s, ScriptedProvider(answer), SCORERS, meter=Meter(limits=limits), concurrency=2)
+                for s in stores
+            )
+        )
+
+    outcomes = asyncio.run(all_of_them())
+    taken = 100 * sum(record.index > 0 for record in stores[0].iterations())
+    assert [outcome.ended for outcome in outcomes] == ["limit"] * 3
+    assert sum(outcome.progress.spent.tokens for outcome in outcomes) == taken
+    assert max(outcome.spent_in_all.tokens for outcome in outcomes) == taken
+    # On top comes at most what two others have under way, and what they have begun since they looked last.
+    assert budget - 100 < taken <= budget + 2 * 2 * 100 * 2
+
+
+def test_only_what_others_have_made_is_found_by_a_look() -> None:
+    plan = plan_for(sessions=1)
+    store = begun(plan, MemoryStore())
+    store.add_sessions(plan.records())
+
+    async def at_once(function: Callable[..., object], /, *values: object) -> object:
+        return function(*values)
+
+    def made(session: str, t: int, tokens: int) -> Iteration:
+        return Iteration(session, t, "EF", "x", meta={"prompt_tokens": tokens, "completion_tokens": 0})
+
+    async def scenario() -> None:
+        meter = Meter(limits=Limits(tokens=1000))
+        accounts = Accounts(store, meter, at_once)
+        accounts.extend([made("EF/task0/0", 0, 10)])
+        assert await accounts.look() == Tally()
+        store.append(made("SF/task0/0", 0, 500))
+        store.append(made("SF/task0/0", 1, 20))
+        accounts.extend([made("EF/task0/0", 1, 30)])
+        assert await accounts.look() == Tally(2, Spending(520, unpriced=2), 500)
+        assert await accounts.look() == Tally()
+
+    asyncio.run(scenario())
 
 
 class Slow:

@@ -316,7 +316,7 @@ def _say_spending(console: Console, outcome: Outcome, settings: RunConfig) -> No
         taken = "taken when it was recorded" if settings.provider == "replay" else "taken"
         console.print(f"  {taken}: {spent}{told}")
     if in_all is not None and in_all != spent:
-        console.print(f"  with earlier runs: {in_all}")
+        console.print(f"  by all runs into the store: {in_all}")
 
 
 def _asked(settings: RunConfig) -> str:

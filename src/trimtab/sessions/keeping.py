@@ -8,16 +8,25 @@ that comes alone is committed at once.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from typing import Protocol
 
 from trimtab.core.records import Iteration
 from trimtab.errors import StoreError
 from trimtab.sessions.sharing import Write
-from trimtab.store.base import Store
 
 __all__ = ["Keeper"]
 
 MOST_AT_ONCE = 256
 """Iterations of one transaction, so that none takes long."""
+
+
+class Extended(Protocol):
+    """A store, or whoever passes iterations on to one."""
+
+    def extend(self, iterations: Sequence[Iteration], owner: str = "") -> None:
+        """Add many iterations in one transaction: all or none; see ``Store.extend``."""
+        ...
 
 
 class Keeper:
@@ -31,7 +40,7 @@ class Keeper:
         Whose leases are to hold; see ``Store.extend``.
     """
 
-    def __init__(self, store: Store, write: Write, owner: str = "") -> None:
+    def __init__(self, store: Extended, write: Write, owner: str = "") -> None:
         self._store, self._write, self._owner = store, write, owner
         self._waiting: list[tuple[Iteration, asyncio.Future[None]]] = []
         self._writing: asyncio.Task[None] | None = None

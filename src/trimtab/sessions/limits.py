@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -14,13 +15,16 @@ from typing import TYPE_CHECKING, Any
 from trimtab.core.records import Iteration
 from trimtab.errors import InputError
 from trimtab.judging.judge import JUDGE
-from trimtab.sessions.spending import Prices, Spending, dollars, price_of, priced, spending_of
+from trimtab.sessions.spending import Prices, Spending, Tally, dollars, price_of, priced, spending_of
 
 if TYPE_CHECKING:
     from trimtab.sessions.config import RunConfig
     from trimtab.store.base import Store
 
 __all__ = ["Limits", "Meter", "read_deadline", "require_prices"]
+
+_LOOKS = 20
+"""Another look at what others took is due when this part of what was left at the last one is spent."""
 
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?")
 
@@ -95,7 +99,7 @@ class Meter:
     What those under way will take is not known yet, so each counts as much as the dearest iteration so far, and while
     none is known, they begin one at a time. An iteration that does not fit waits for those under way to show what they
     took; where none is under way, the limit is reached. So budgets are exceeded only as far as iterations under way
-    exceed every one before them.
+    exceed every one before them, and where processes share a budget, by those that others have under way.
 
     Parameters
     ----------
@@ -108,8 +112,8 @@ class Meter:
     ----------
     spent
         By iterations of this run.
-    in_all
-        The same with those made before.
+    tally
+        The same with those made before, and by others that share it.
     reached
         Which limit was reached, as a sentence; "" before that.
     blind
@@ -125,14 +129,15 @@ class Meter:
         judge: str = "",
     ) -> None:
         self.model, self.judge, self.prices, self.limits = model, judge, prices or {}, limits or Limits()
-        self.spent, self.in_all = Spending(), Spending()
+        self.spent, self.tally = Spending(), Tally()
         self.reached, self.blind = "", False
-        self._most_tokens, self._most_judge_tokens, self._most_usd = 0, 0, 0.0
         self._under_way = 0
         self._closed = False
         self._waiting: deque[asyncio.Future[None]] = deque()
+        self._look: Callable[[], Awaitable[Tally]] | None = None
         for meta in earlier:
-            self._count(spending_of(meta, self.prices, model, judge))
+            self.tally += Tally.of(self.spending_of(meta))
+        self._look_from = self._next_look()
 
     @classmethod
     def of(cls, config: RunConfig, store: Store, model: str, judge: str = "") -> Meter:
@@ -142,10 +147,34 @@ class Meter:
         limits = Limits(config.budget_usd, config.budget_tokens, deadline, judging)
         return cls(model, config.prices, limits, store.metas() if limits.budgeted else (), judge)
 
+    @property
+    def in_all(self) -> Spending:
+        """What all iterations took, as far as is known here."""
+        return self.tally.total
+
+    def spending_of(self, meta: Mapping[str, Any]) -> Spending:
+        """Return what an iteration took, by its meta."""
+        return spending_of(meta, self.prices, self.model, self.judge)
+
+    def share(self, look: Callable[[], Awaitable[Tally]]) -> None:
+        """Ask `look` now and then what others have taken since it was asked last."""
+        self._look = look
+
+    async def catch_up(self) -> None:
+        """Count what others that share the budgets have taken meanwhile."""
+        if self._look is not None:
+            self._look_from = [math.inf for _ in self._look_from]  # one look at a time
+            missed = await self._look()  # iterations end meanwhile, which count as well
+            self.tally += missed
+            self._look_from = self._next_look()
+
     async def admit(self) -> bool:
         """Wait until one more iteration may begin, and return whether it may; `release` says that it has ended."""
         while not self._ends():
             if not self.limits.budgeted or self._fits(self._under_way + 1):
+                if self._look is not None and self._look_is_due():
+                    await self.catch_up()
+                    continue
                 self._under_way += 1
                 self._wake()
                 return True
@@ -164,7 +193,7 @@ class Meter:
         if record is not None:
             record, spent = priced(record, self.prices, self.model, self.judge)
             self.spent += spent
-            self._count(spent)
+            self.tally += Tally.of(spent)
         self._wake()
         return record
 
@@ -196,6 +225,13 @@ class Meter:
                 waiter.set_result(None)
                 return
 
+    def _next_look(self) -> list[float]:
+        """Return, by budget, at how much spent another look is due: the less is left, the sooner."""
+        return [spent + (limit - spent) / _LOOKS for limit, spent, _, _ in self._budgets()]
+
+    def _look_is_due(self) -> bool:
+        return any(spent >= at for (_, spent, _, _), at in zip(self._budgets(), self._look_from, strict=True))
+
     def _fits(self, more: int) -> bool:
         for limit, spent, most, unclear in self._budgets():
             if not most and unclear:
@@ -207,13 +243,13 @@ class Meter:
 
     def _budgets(self) -> Iterator[tuple[float, float, float, int]]:
         """Yield each budget, what is spent of it, what the dearest iteration took, and how many answers are unclear."""
+        spent, tally = self.in_all, self.tally
         if self.limits.tokens is not None:
-            yield self.limits.tokens, self.in_all.tokens, self._most_tokens, self._unclear
+            yield self.limits.tokens, spent.tokens, tally.most_tokens, self._unclear
         if self.limits.judge_tokens is not None:
-            spent = self.in_all
-            yield self.limits.judge_tokens, spent.judge_tokens, self._most_judge_tokens, spent.judge_unknown
+            yield self.limits.judge_tokens, spent.judge_tokens, tally.most_judge_tokens, spent.judge_unknown
         if self.limits.usd is not None:
-            yield self.limits.usd, self.in_all.usd, self._most_usd, self._unclear
+            yield self.limits.usd, spent.usd, tally.most_usd, self._unclear
 
     @property
     def _unclear(self) -> int:
@@ -228,28 +264,22 @@ class Meter:
                 "budgets, or limit the run by --deadline"
             )
         note = f", {self._unclear:,} answers of unknown usage count as much as the dearest one" if self._unclear else ""
-        spent, tokens = self.in_all, self.limits.tokens
-        if tokens is not None and spent.tokens + (self._unclear + 1) * self._most_tokens > tokens:
+        spent, tally, tokens = self.in_all, self.tally, self.limits.tokens
+        if tokens is not None and spent.tokens + (self._unclear + 1) * tally.most_tokens > tokens:
             return (
                 f"the budget of {tokens:,} tokens is spent: iterations took {spent.tokens:,}{note}, and one more may "
-                f"take {self._most_tokens:,}"
+                f"take {tally.most_tokens:,}"
             )
         judges = self.limits.judge_tokens
-        if judges is not None and spent.judge_tokens + (spent.judge_unknown + 1) * self._most_judge_tokens > judges:
+        if judges is not None and spent.judge_tokens + (spent.judge_unknown + 1) * tally.most_judge_tokens > judges:
             return (
                 f"the judge's budget of {judges:,} tokens is spent: judgements took {spent.judge_tokens:,}, and those "
-                f"of one more iteration may take {self._most_judge_tokens:,}"
+                f"of one more iteration may take {tally.most_judge_tokens:,}"
             )
         return (
             f"the budget of {dollars(self.limits.usd or 0.0)} is spent: iterations took {dollars(spent.usd)}{note}, "
-            f"and one more may take {dollars(self._most_usd)}"
+            f"and one more may take {dollars(tally.most_usd)}"
         )
 
     def _reach(self, sentence: str) -> None:
         self.reached = self.reached or sentence
-
-    def _count(self, spent: Spending) -> None:
-        self.in_all += spent
-        self._most_tokens = max(self._most_tokens, spent.tokens)
-        self._most_judge_tokens = max(self._most_judge_tokens, spent.judge_tokens)
-        self._most_usd = max(self._most_usd, spent.usd)

@@ -79,7 +79,7 @@ class Outcome:
     reports
         False where it is complete and another process that shared it reports.
     spent_in_all
-        By the iterations of this run and of earlier ones, where those were counted, see `Meter.of`.
+        By the iterations of all runs into the store, where there is a budget for them.
     """
 
     progress: Progress

@@ -11,15 +11,17 @@ import asyncio
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypeVar
 
 from trimtab.core.records import Iteration
 from trimtab.errors import LeaseError, ProviderError, StoreError
 from trimtab.providers.base import Provider
 from trimtab.scoring.base import AnyScorer
+from trimtab.sessions.accounts import Accounts
 from trimtab.sessions.answers import Answers
 from trimtab.sessions.attendance import Attendance, question_about
 from trimtab.sessions.course import Course, Step, has_ended
@@ -139,7 +141,7 @@ class _Run:
         self.began = time.perf_counter()
         self.progress = Progress(len(plan.sessions), 0, len(plan.sessions) * plan.iterations, 0)
         self.sharing = Sharing(store, self._write, self.stop)
-        self.keeper = Keeper(store, self._write, self.sharing.owner)
+        self.keeper = Keeper(Accounts(store, meter, self._write), self._write, self.sharing.owner)
         self.rounds = Rounds(plan, store)
         self.reports = True
 
@@ -175,6 +177,7 @@ class _Run:
                             break
                 finally:
                     await self.keeper.written()
+                await self.meter.catch_up()
                 if not all(ended) and self._is_complete():
                     self.reports = await sharing.reports()
         finally:
@@ -257,7 +260,7 @@ class _Run:
 
     async def _go_on(self, session: PlannedSession, course: Course) -> None:
         if course.latest is None:
-            begun = await self._metered(self._begin(session))
+            begun = await self._metered(partial(self._begin, session))
             if begun is None:
                 return
             await self._take(session, course, begun)
@@ -266,7 +269,7 @@ class _Run:
         while True:
             self.sharing.require(session.id)
             if (step := course.next()) is not None:
-                made = await self._metered(self._iterate(step))
+                made = await self._metered(partial(self._iterate, step))
                 if made is None:
                     return
                 record = await self._take(session, course, made)
@@ -301,15 +304,14 @@ class _Run:
         await self._amend(session, latest, {ANSWERS: course.answer(answer)})
         return True
 
-    async def _metered(self, making: Coroutine[Any, Any, Iteration | None]) -> Iteration | None:
+    async def _metered(self, making: Callable[[], Awaitable[Iteration | None]]) -> Iteration | None:
         """Return what was made, None where nothing more is to be made."""
         if self.stop.is_set() or not await self.meter.admit():
-            making.close()
             self.stop.set()
             return None
         made = None
         try:
-            made = await making
+            made = await making()
         finally:
             made = self.meter.release(made)
         return made

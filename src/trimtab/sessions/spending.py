@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from trimtab.core.records import Iteration
 
-__all__ = ["COST", "Price", "Prices", "Spending", "dollars", "price_of", "priced", "spending_of"]
+__all__ = ["COST", "Price", "Prices", "Spending", "Tally", "dollars", "price_of", "priced", "spending_of"]
 
 COST = "cost_usd"
 """Key in an iteration's meta: what it cost in all, in USD, where that is known."""
@@ -96,6 +96,17 @@ class Spending:
             self.judge_unknown + other.judge_unknown,
         )
 
+    def __sub__(self, other: Spending) -> Spending:
+        return Spending(
+            self.prompt_tokens - other.prompt_tokens,
+            self.completion_tokens - other.completion_tokens,
+            self.usd - other.usd,
+            self.unknown - other.unknown,
+            self.unpriced - other.unpriced,
+            self.judge_tokens - other.judge_tokens,
+            self.judge_unknown - other.judge_unknown,
+        )
+
     @property
     def tokens(self) -> int:
         """Of prompts and answers together."""
@@ -122,6 +133,41 @@ class Spending:
             if count
         ]
         return ", ".join(parts) + (f" ({', '.join(notes)})" if notes else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What many iterations took.
+
+    Parameters
+    ----------
+    count
+        How many they are.
+    total
+        All together.
+    most_tokens, most_judge_tokens, most_usd
+        The dearest of them, by each measure.
+    """
+
+    count: int = 0
+    total: Spending = Spending()
+    most_tokens: int = 0
+    most_judge_tokens: int = 0
+    most_usd: float = 0.0
+
+    @classmethod
+    def of(cls, spent: Spending) -> Tally:
+        """Return the tally of one iteration."""
+        return cls(1, spent, spent.tokens, spent.judge_tokens, spent.usd)
+
+    def __add__(self, other: Tally) -> Tally:
+        return Tally(
+            self.count + other.count,
+            self.total + other.total,
+            max(self.most_tokens, other.most_tokens),
+            max(self.most_judge_tokens, other.most_judge_tokens),
+            max(self.most_usd, other.most_usd),
+        )
 
 
 def dollars(usd: float) -> str:
