@@ -4,6 +4,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -256,3 +257,20 @@ def test_no_text_is_too_strange(text: str, seed: int, wish: str) -> None:
 def test_reading_and_writing_comes_to_rest(text: str) -> None:
     once = Draft.read(text.replace("\r", "")).text
     assert Draft.read(once).text == once
+
+
+SPACED = ("Note: " + " " * 9_000 + "x; ") * 3 + "It is very good."
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "~" * 60_000 + "`",
+        "## Current text\n" + "~" * 60_000 + "`",
+        "## Current text\n```text\n" + SPACED + "\n```",
+    ],
+)
+def test_hostile_messages_are_answered_in_time(message: str) -> None:
+    began = time.process_time()
+    assert rewrite(Request((Message("user", message),), seed=3), failure_rate=0).text
+    assert time.process_time() - began < 3

@@ -11,7 +11,7 @@ from trimtab.providers.rewriter.program import parse
 
 __all__ = ["Block", "Found", "blocks", "clean", "fence_for", "find_program"]
 
-_FENCE = re.compile(r"^ {0,3}(?P<mark>`{3,}|~{3,})(?P<info>[^`\n]*)$")
+_FENCE = re.compile(r"^ {0,3}(?P<mark>`{3,}+|~{3,}+)(?P<info>[^`\n]*+)$")
 #: Most ways of pairing fences that are tried where the plain reading gives no program.
 _MOST_TRIES = 16
 _PYTHON = ("", "python", "py", "python3")

@@ -20,7 +20,7 @@ __all__ = ["TEXT_TAGS", "FoundText", "answer_text", "find_text"]
 #: Tags of fences that hold text to be edited.
 TEXT_TAGS = ("text", "txt", "plain", "plaintext", "markdown", "md", "rst", "prose")
 
-_CURRENT = re.compile(r"^## Current text[ \t]*\n\s*^(?P<mark>`{3,}|~{3,})(?P<info>[^`\n]*)$\n?", re.MULTILINE)
+_CURRENT = re.compile(r"^## Current text[ \t]*+\n\s*+^(?P<mark>`{3,}+|~{3,}+)(?P<info>[^`\n]*+)$\n?", re.MULTILINE)
 _TASK = re.compile(r"^## Task[ \t]*\n(?P<task>.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 _PROGRAM = re.compile(r"^## Current program\b", re.MULTILINE)
 

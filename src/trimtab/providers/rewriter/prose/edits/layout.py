@@ -23,7 +23,7 @@ _RESULT = re.compile(
 )
 _ORDER = ("First, ", "Next, ", "Then ", "After that, ", "Finally, ")
 _ORDERED = re.compile(r"(?:first|next|then|after that|finally|second|third|in short|here|i|what|who)\b", re.IGNORECASE)
-_SERIES = re.compile(r":\s+([^.:!?;]{3,400})[.!]?\s*$")
+_SERIES = re.compile(r":\s++([^.:!?;]{3,400}+)[.!]?\s*+$")
 _PASSIVE = re.compile(
     r"^((?:the|a|an|this|these|all|most|many|some)\s[\w\s'-]{2,50}?)\s(?:is|are|was|were)\s(\w{2,20}ed)\sby\s"
     r"((?:the|a|an|our|their|its)\s[\w'-]+(?:\s[\w'-]+)?)(?=[.,;!?]|$|\s(?:and|to|in|on|for|at|with)\b)",
