@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+import tracemalloc
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +16,7 @@ from support.model_server import Running, model_serving, until
 from trimtab.core.streams import stream_seed
 from trimtab.providers.base import Message, Request
 from trimtab.providers.rewriter.answer import MODEL, rewrite
+from trimtab.web.chat import ChatError, read_request
 from trimtab.web.model_server import LARGEST_REQUEST
 
 KEY = "sk-planted-0123456789"
@@ -222,6 +224,24 @@ def test_a_request_too_large_is_refused_announced_or_not(running: Running) -> No
         for _ in range(LARGEST_REQUEST // 0x100000 + 1):
             raw.sendall(piece)
         assert raw.recv(20).startswith(b"HTTP/1.1 413")
+
+
+@pytest.mark.parametrize("field", ["messages", "stop"])
+def test_a_request_wrong_in_many_places_takes_no_more_memory_than_one(field: str) -> None:
+    body = json.dumps({"model": "echo", "messages": MESSAGES} | {field: [1] * 100_000}).encode()
+    tracemalloc.start()
+    try:
+        with pytest.raises(ChatError, match=rf"{field}\[0\] should be"):
+            read_request(body)
+        assert tracemalloc.get_traced_memory()[1] < 20 * len(body)
+    finally:
+        tracemalloc.stop()
+
+
+def test_of_a_model_that_does_not_exist_no_more_than_a_line_is_repeated(running: Running) -> None:
+    status, body, _ = chat(running, model="x" * 5_000)
+    assert (status, body["error"]["code"]) == (404, "model_not_found")
+    assert len(body["error"]["message"]) < 300
 
 
 def test_a_key_is_asked_for_and_never_repeated() -> None:

@@ -97,16 +97,21 @@ class _ResponseFormat(_Strict):
 
 
 class ChatRequest(_Strict):
-    """A request for a chat completion, checked. Fields of the protocol that are not here are ignored."""
+    """A request for a chat completion, checked. Fields of the protocol that are not here are ignored.
+
+    Lists are read up to their first fault, the only one that is told: a record of each of a million takes gigabytes.
+    """
 
     model: Annotated[str, Field(min_length=1)]
-    messages: Annotated[list[_ChatMessage], Field(min_length=1)]
+    messages: Annotated[list[_ChatMessage], Field(min_length=1, fail_fast=True)]
     temperature: Annotated[float | None, Field(ge=0, le=2)] = None
     max_tokens: Annotated[int | None, Field(ge=1)] = None
     max_completion_tokens: Annotated[int | None, Field(ge=1)] = None
     seed: Annotated[int | None, Field(ge=-(2**63), lt=2**63)] = None
     stop: Annotated[
-        tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(_listed), Field(max_length=MOST_STOPS)
+        tuple[Annotated[str, Field(min_length=1)], ...],
+        Field(max_length=MOST_STOPS, fail_fast=True),
+        BeforeValidator(_listed),
     ] = ()
     n: Annotated[int | None, Field(ge=1, le=1)] = None
     stream: bool | None = None

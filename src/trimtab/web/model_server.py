@@ -107,13 +107,7 @@ class ModelServer:
             return Response()
         provider = self.models.get(asked.model)
         if provider is None:
-            known = ", ".join(self.models)
-            raise ChatError(
-                f"The model {asked.model!r} does not exist; there are {known}",
-                404,
-                param="model",
-                code="model_not_found",
-            )
+            raise self._no_model(asked.model)
         digest = asked.digest()
         attempt = self.attempts.count(digest)
         fault = self.faults.draw(digest, attempt)
