@@ -1,14 +1,17 @@
 """Keys kept out of everything that is stored, shown or logged.
 
 A key is read from the environment and sent in a header. A server may send it back: in an error, in a header, in the
-answer itself. Whatever comes from a server therefore passes through `Mask.hide`, and so do the log records of the HTTP
-packages.
+answer itself, as it is or encoded as for an address or in Base64. Whatever comes from a server therefore passes through
+`Mask.hide`, and so do the log records of the HTTP packages.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+import math
+from base64 import b64encode
+from collections.abc import Iterable, Iterator
+from urllib.parse import quote
 
 from trimtab.errors import InputError
 
@@ -19,6 +22,7 @@ SHORTEST_SECRET = 12
 programs may well contain, and no endpoint gives out keys as short."""
 
 _HIDDEN = "***"
+_URL_SAFE = str.maketrans("+/", "-_")
 
 
 def clean_key(value: str, variable: str) -> str:
@@ -48,12 +52,13 @@ class Mask:
     """
 
     def __init__(self, secrets: Iterable[str]) -> None:
+        forms = {form for secret in secrets if len(secret) >= SHORTEST_SECRET for form in _forms(secret)}
         # Longest first, so that a secret within another leaves nothing of the longer one behind.
-        self._secrets = sorted({secret for secret in secrets if len(secret) >= SHORTEST_SECRET}, key=len, reverse=True)
+        self._secrets = sorted(forms, key=lambda form: (-len(form), form))
         self._guarded: list[logging.Logger] = []
 
     def __repr__(self) -> str:
-        return f"Mask({len(self._secrets)} secrets)"
+        return f"Mask({len(self._secrets)} forms of secrets)"
 
     def hide(self, text: str) -> str:
         """Return `text` without the secrets."""
@@ -92,3 +97,16 @@ class Mask:
             record.exc_text = self.hide(logging.Formatter().formatException(record.exc_info))
             record.exc_info = None
         return True
+
+
+def _forms(secret: str) -> Iterator[str]:
+    """Yield `secret` as it is, percent-encoded, and as it shows in the Base64 of whatever holds it."""
+    data = secret.encode(errors="surrogateescape")
+    yield secret
+    yield quote(data, safe="")
+    for before in range(3):
+        code = b64encode(bytes(before) + data).decode()
+        # What stands before and after the secret has a part in the characters at its ends.
+        inner = code[math.ceil(8 * before / 6) : 8 * (before + len(data)) // 6]
+        yield inner
+        yield inner.translate(_URL_SAFE)

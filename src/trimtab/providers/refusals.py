@@ -115,7 +115,7 @@ class Refusals:
 
     def safe(self, text: str) -> str:
         """Return a server's words on one line, short, and without the key."""
-        text = self.mask.hide(text[: 20 * _LONGEST_SAID])
+        text = self.mask.hide(text)[: 20 * _LONGEST_SAID]
         line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
         return line if len(line) <= _LONGEST_SAID else line[:_LONGEST_SAID] + "..."
 
