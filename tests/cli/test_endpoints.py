@@ -139,7 +139,7 @@ def test_an_address_with_a_key_is_refused_without_being_shown(capsys) -> None:
     for address in ("http://me:sk-secret@host/v1", "ftp://me:sk-secret@host", "http://host/v1?key=sk-secret"):
         ran = run(capsys, address)
         assert ran.code == 1
-        assert "base_url should hold no user, password or query" in ran.err
+        assert "base_url should hold no user, password, query or fragment" in ran.err
         assert "sk-secret" not in ran.err + ran.out
 
 

@@ -15,12 +15,6 @@ from trimtab.providers.spread import PER_POOL, SpreadTransport, spread
 BODY = {"model": "echo", "messages": [{"role": "user", "content": "x"}]}
 
 
-@pytest.fixture(autouse=True)
-def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
-        monkeypatch.delenv(name, raising=False)
-
-
 def sent(count: int, transport: SpreadTransport, timeout: float = 20.0, **server: Any) -> list[Any]:
     """Send so many requests at once, twice, and return what came of the second lot."""
 

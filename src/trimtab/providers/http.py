@@ -53,15 +53,16 @@ def check_address(address: str, origin: str) -> None:
     """
     try:
         parts = urlsplit(address)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        host = (parts.hostname or "").encode("idna")
+        usable = parts.scheme in ("http", "https") and bool(host) and parts.port != 0
     except ValueError:
         raise InputError(f"{origin} should look like http://host:port/v1, but cannot be read as an address") from None
-    if parts.username or parts.password or parts.query:
+    if parts.username or parts.password or parts.query or parts.fragment:
         raise InputError(
-            f"{origin} should hold no user, password or query, because it is stored and shown: "
+            f"{origin} should hold no user, password, query or fragment, because it is stored and shown: "
             "keys go into the environment, as OPENAI_API_KEY"
         )
-    if not usable:
+    if not usable or not address.isprintable() or " " in address:
         raise InputError(f"{origin} should look like http://host:port/v1, but is {address!r}")
 
 

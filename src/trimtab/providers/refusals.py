@@ -59,8 +59,10 @@ class Refusals:
 
     def of(self, error: Exception, sdk: ModuleType, model: str) -> ProviderError:
         """Return what `error`, raised by the package `sdk` for a request to `model`, means."""
-        if isinstance(error, BodyError):
-            return self._of_body(error, model)
+        # Versions of the packages differ in whether they wrap what our own client raises.
+        body = next((cause for cause in _causes(error) if isinstance(cause, BodyError)), None)
+        if body is not None:
+            return self._of_body(body, model)
         if isinstance(error, sdk.APIStatusError):
             return self.of_status(error.status_code, error.body, error.response.headers, model)
         if isinstance(error, sdk.APIConnectionError):

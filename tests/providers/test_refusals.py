@@ -1,0 +1,243 @@
+"""What goes wrong between us and an endpoint on loopback: a sentence each, and what it says of the next attempt."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import logging
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import openai
+import pytest
+
+from support.asking import JSON, KEY, ask, meaning, reply
+from support.openai_server import chat, completion_body, serving
+from trimtab.errors import ProviderError
+from trimtab.providers.base import Completion
+from trimtab.providers.http import MAX_BODY_BYTES, BodyError
+from trimtab.providers.masking import Mask
+from trimtab.providers.refusals import Refusals
+
+
+@contextmanager
+def raw(speak: Callable[[socket.socket], None]) -> Iterator[str]:
+    """Serve one connection by `speak`, which the client may leave at any time."""
+
+    def serve() -> None:
+        connection, _ = listener.accept()
+        with connection, suppress(BrokenPipeError, ConnectionResetError):
+            speak(connection)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("status", "means", "said"),
+    [
+        (301, "suspect", "sends on to another address"),
+        (400, "suspect", "refused the request with status 400: the server says so"),
+        (401, "fatal", r"refused the key in OPENAI_API_KEY \(401\)$"),
+        (402, "fatal", "says that the quota is used up"),
+        (403, "fatal", r"denied access to the model some-model \(403\)"),
+        (404, "fatal", "knows no model 'some-model', or there is nothing to chat with at http.*/v1/chat/completions"),
+        (405, "fatal", "there is nothing to chat with at"),
+        (408, "passing", "failed with status 408"),
+        (409, "passing", "failed with status 409"),
+        (413, "refused", "status 413"),
+        (422, "suspect", "status 422"),
+        (429, "busy", r"asked to slow down \(429\)"),
+        (500, "passing", "failed with status 500: the server says so"),
+        (501, "suspect", "refused the request with status 501"),
+        (503, "busy", r"has too much to do \(503\)"),
+        (504, "busy", r"has too much to do \(504\)"),
+    ],
+)
+def test_refusals_become_sentences_without_the_key(
+    status: int, means: str, said: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    caplog.set_level(logging.DEBUG)
+    body = {"error": {"message": f"the server says so\n\x1b[31m about {KEY}", "code": None}}
+    with serving(reply(body, status)) as server, pytest.raises(ProviderError, match=said) as caught:
+        ask(server.url)
+    assert meaning(caught.value) == means
+    assert KEY not in repr(caught.value)
+    assert "\x1b" not in str(caught.value)
+    assert caught.value.__cause__ is None
+    assert caught.value.__context__ is None
+    assert KEY not in caplog.text
+    assert len(server.bodies) == 1
+
+
+def test_a_used_up_quota_is_fatal() -> None:
+    body = {"error": {"message": "You exceeded your quota", "code": "insufficient_quota"}}
+    with serving(reply(body, 429)) as server, pytest.raises(ProviderError, match="the quota is used up") as caught:
+        ask(server.url)
+    assert caught.value.fatal
+
+
+def test_an_unknown_model_is_told_from_a_wrong_address() -> None:
+    body = {"error": {"message": "The model `some-model` does not exist.", "code": 404}}
+    with serving(reply(body, 404)) as server:
+        with pytest.raises(ProviderError, match=r"knows no model 'some-model' \(404\): The model"):
+            ask(server.url)
+        with pytest.raises(ProviderError, match=r"^there is nothing to chat with at \S+\d/chat/completions \(404\)"):
+            ask(server.url.removesuffix("/v1"))
+
+
+def test_a_request_that_is_too_long_says_nothing_of_the_next() -> None:
+    body = {"error": {"message": "too many tokens", "code": "context_length_exceeded"}}
+    with serving(reply(body, 400)) as server, pytest.raises(ProviderError, match="too many tokens") as caught:
+        ask(server.url)
+    assert meaning(caught.value) == "refused"
+
+
+def test_an_error_under_status_200_means_what_its_code_means() -> None:
+    body = {"error": {"message": "later", "code": 429}}
+    with serving(reply(body)) as server, pytest.raises(ProviderError, match="slow down") as caught:
+        ask(server.url)
+    assert meaning(caught.value) == "busy"
+
+
+@pytest.mark.parametrize(
+    ("body", "means", "said"),
+    [
+        ({**completion_body(Completion("x")), "choices": []}, "passing", "without any choice"),
+        ({**completion_body(Completion("x")), "choices": None}, "suspect passing", "no chat completion"),
+        ({}, "suspect passing", "no chat completion"),
+        ([], "suspect passing", "no chat completion"),
+        ("text", "suspect passing", "no chat completion"),
+        (b"null", "suspect passing", "no chat completion"),
+        (b"", "passing", "an empty answer"),
+        (b"data: {}\n\n", "suspect passing", "in place of a chat completion"),
+        (b'{"choices": [{"ind', "passing", "no complete JSON"),
+        (b'{"choices": "\xff\xfe"}', "passing", "not valid UTF-8"),
+        (b"[" * 100_000, "passing", "no complete JSON"),
+        (b'{"created": ' + b"1" * 10_000 + b"}", "passing", "no complete JSON"),
+        (completion_body(Completion("x"), message={"role": "assistant", "content": None}), "refused", "gave no text"),
+        (completion_body(Completion("x"), message=None), "refused", "gave no text"),
+        (completion_body(Completion("x"), message={"role": "assistant", "content": [1]}), "refused", "gave no text"),
+        (completion_body(Completion("x"), message={"content": None, "refusal": "I will not"}), "refused", "I will not"),
+        (completion_body(Completion("x"), finish_reason="content_filter"), "refused", "content filter withheld"),
+        ({**completion_body(Completion("x")), "choices": [7]}, "refused", "gave no text"),
+    ],
+)
+def test_answers_that_are_none_become_sentences(body: Any, means: str, said: str) -> None:
+    with serving(reply(body)) as server, pytest.raises(ProviderError, match=said) as caught:
+        ask(server.url)
+    assert meaning(caught.value) == means
+
+
+def test_a_page_instead_of_an_answer_is_named() -> None:
+    page = lambda _: (200, {"Content-Type": "text/html; charset=utf-8"}, b"<html>Welcome</html>")  # noqa: E731
+    with serving(page) as server, pytest.raises(ProviderError, match="text/html in place of a chat completion"):
+        ask(server.url)
+
+
+def test_a_redirect_is_not_followed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    with serving(chat(lambda request: Completion("x"))) as other:
+        there = {"Location": f"{other.url}/chat/completions?key={KEY}"}
+        with (
+            serving(lambda _: (307, there, b"")) as server,
+            pytest.raises(ProviderError, match="sends on to") as caught,
+        ):
+            ask(server.url)
+        assert other.bodies == []
+    assert "?key=***" in str(caught.value)
+
+
+def test_nobody_listening_is_said() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with pytest.raises(ProviderError, match=rf"nobody is listening at http://127.0.0.1:{port}/v1") as caught:
+        ask(f"http://127.0.0.1:{port}/v1")
+    assert meaning(caught.value) == "suspect passing"
+
+
+def test_a_host_that_does_not_exist_is_said() -> None:
+    with pytest.raises(ProviderError, match=r"the host of http://no-such-host\.invalid/v1 is not known") as caught:
+        ask("http://no-such-host.invalid/v1")
+    assert meaning(caught.value) == "suspect passing"
+
+
+def test_an_endpoint_without_tls_is_said() -> None:
+    with serving(reply({})) as server, pytest.raises(ProviderError, match="have to begin with http://") as caught:
+        ask(server.url.replace("http:", "https:"))
+    assert meaning(caught.value) == "suspect passing"
+
+
+def test_a_connection_that_breaks_may_be_tried_again() -> None:
+    hang_up = lambda connection: connection.recv(10)  # noqa: E731
+    with raw(hang_up) as url, pytest.raises(ProviderError, match=r"the connection to .* was lost") as caught:
+        ask(url)
+    assert meaning(caught.value) == "passing"
+
+
+GIANT = json.dumps(completion_body(Completion("x" * (3 * MAX_BODY_BYTES)))).encode()
+
+
+@pytest.mark.parametrize("status", [200, 500])
+def test_a_giant_answer_is_not_read_where_its_length_is_told(status: int) -> None:
+    with serving(lambda _: (status, JSON, GIANT)) as server, pytest.raises(ProviderError) as caught:
+        ask(server.url)
+    if status == 200:
+        assert f"sent an answer of {len(GIANT):,} bytes, more than the 2,097,152 that are read" in str(caught.value)
+        assert caught.value.meta == {"body_bytes": len(GIANT)}
+        assert meaning(caught.value) == "refused"
+    else:
+        assert "failed with status 500" in str(caught.value)
+        assert meaning(caught.value) == "passing"
+
+
+def test_a_giant_answer_is_cut_where_its_length_is_not_told() -> None:
+    sent = []
+
+    def pour(connection: socket.socket) -> None:
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for _ in range(800):
+            connection.sendall(b"10000\r\n%s\r\n" % (b"x" * 65536))
+            sent.append(65536)
+
+    with raw(pour) as url, pytest.raises(ProviderError, match="an answer of more than 2,097,152 bytes"):
+        ask(url)
+    assert sum(sent) < 30_000_000, "of the 52,428,800 that were to come"
+
+
+def test_an_answer_that_unpacks_to_more_is_not_unpacked() -> None:
+    packed = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    with serving(lambda _: (200, packed, gzip.compress(GIANT))) as server:
+        with pytest.raises(ProviderError, match="a compressed answer, although it was asked for none"):
+            ask(server.url)
+        assert server.headers[0]["accept-encoding"] == "identity"
+
+
+def test_how_long_to_wait_is_passed_on() -> None:
+    busy = lambda _: (429, {"Retry-After": "7"}, b"{}")  # noqa: E731
+    with serving(busy) as server, pytest.raises(ProviderError) as caught:
+        ask(server.url)
+    assert caught.value.retry_after == 7
+
+
+def test_what_our_client_raises_is_understood_in_the_wrapping_of_a_package() -> None:
+    """Versions of the packages differ in that: openai 3.0 wraps it, later ones let it through."""
+    refusals = Refusals("it", "http://host/v1", "/x", "OPENAI_API_KEY", True, Mask([KEY]), 1.0)
+    wrapped = openai.APIConnectionError(request=None)  # type: ignore[arg-type]  # nothing looks at it
+    wrapped.__cause__ = BodyError("an answer of 9 bytes", 200, 9)
+    for error in (wrapped, wrapped.__cause__):
+        means = refusals.of(error, openai, "m")
+        assert (str(means), meaning(means), means.meta) == (
+            "it sent an answer of 9 bytes",
+            "refused",
+            {"body_bytes": 9},
+        )
