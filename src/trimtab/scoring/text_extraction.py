@@ -2,7 +2,8 @@
 
 The text is the longest fenced block that says the language asked for; a block that says none counts where it is most
 of what was written. Without such a block prose is the whole answer, less the words around it that speak to the reader.
-Nothing shows of prose whether it is whole, so an unfenced answer that asks, refuses or is far too short fails.
+Nothing shows of prose whether it is whole, so an unfenced answer that asks, refuses or is far too short fails; and so
+does a text, fenced or not, that says of a part of itself only that it stays as it was.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import json
 import re
 from collections.abc import Sequence
 
+from trimtab.scoring.elision import elision
 from trimtab.scoring.extraction import MAX_ANSWER_CHARACTERS, Extraction
 from trimtab.scoring.fences import Block, Kind, next_fence, normalise, opening_of, outdent, strip_thinking
 from trimtab.scoring.syntax import MAX_PROGRAM_BYTES
@@ -88,23 +90,23 @@ def extract_text(answer: str, language: str = "text", current: str = "") -> Extr
     blocks = [block for block in _outer_blocks(text) if block.text.strip()]
     found = _chosen(blocks, text, language, current)
     if found is not None:
-        return _checked(found.text, found.kind, language)
+        return _checked(found.text, found.kind, language, current)
     if language == "json" and _problem(text, language) == "":
-        return _checked(text, "bare", language)
+        return _checked(text, "bare", language, current)
     if not prose:
         if blocks:
             longest = max(blocks, key=lambda block: len(block.text))
-            return _checked(longest.text, "other-language-fence", language)
+            return _checked(longest.text, "other-language-fence", language, current)
         return Extraction(None, "none", False, f"no fenced block of {language} in the answer")
     body = _without_asides(text)
     inner = [block for block in _outer_blocks(body) if block.text.strip()]
     if len(inner) == 1 and not _around(body, inner).strip():
-        return _checked(inner[0].text, "other-language-fence", language)
+        return _checked(inner[0].text, "other-language-fence", language, current)
     if _REFUSAL.match(body) and len(body) < max(_LONGEST_REFUSAL, len(current) // 2):
         return Extraction(None, "none", False, "the answer refuses, or asks, instead of giving a text")
     if len(body) < min(_LONGEST_ASIDE, len(current) // 2):
         return Extraction(None, "none", False, "the answer holds no fenced block, and is too short for a new version")
-    return _checked(body, "bare" if body == text else "prose-trimmed", language)
+    return _checked(body, "bare" if body == text else "prose-trimmed", language, current)
 
 
 def text_may_be_cut(answer: str, found: Extraction) -> bool:
@@ -115,12 +117,15 @@ def text_may_be_cut(answer: str, found: Extraction) -> bool:
     return not blocks or blocks[-1].kind == "unterminated-fence"
 
 
-def _checked(text: str, method: str, language: str) -> Extraction:
+def _checked(text: str, method: str, language: str, current: str) -> Extraction:
     text = text.strip("\n") + "\n"
     if len(text.encode(errors="replace")) > MAX_PROGRAM_BYTES:
         return Extraction(None, method, False, f"the text is larger than {MAX_PROGRAM_BYTES // 1024} KB")
     if problem := _problem(text, language):
         return Extraction(text, method, False, problem)
+    if left_out := elision(text, current, comments=language not in PROSE):
+        number, line = left_out
+        return Extraction(text, method, False, f"the answer leaves out a part of the text on line {number}: {line!r}")
     return Extraction(text, method, True, "")
 
 
