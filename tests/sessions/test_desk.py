@@ -40,6 +40,21 @@ def test_a_session_is_set_aside_until_it_is_resumed(action: str) -> None:
     assert run(plan, store, Paced(plan, *values)).progress.new == 0
 
 
+@pytest.mark.parametrize(
+    ("trigger", "by"), [("quality<2:pause", "trigger"), ("quality<2", "nobody"), ("quality<2", "tester")]
+)
+def test_what_is_set_aside_while_others_are_resumed_stays_so_for_this_run(trigger: str, by: str) -> None:
+    plan = plan_for([task(5.0)], 6, trigger)
+    store, values = store_for(plan), (5.0, 1.0, 5.0, 1.0, 5.0, 5.0)
+    for reached in (2, 4):
+        desk = human("pause") if by == "tester" else Desk()
+        outcome = run(plan, store, Paced(plan, *values), Attendance(desk, resume=True))
+        assert (outcome.ended, outcome.aside) == ("complete", (("quality is past 2", 1),))
+        last = list(store.iterations())[-1]
+        assert (last.index, last.meta["answers"][-1]["by"]) == (reached, by)
+    assert run(plan, store, Paced(plan, *values), Attendance(resume=True)).progress.iterations_done == 6
+
+
 def test_a_session_that_was_resumed_differs_in_nothing_but_the_answers() -> None:
     values = (1.0, 4.0, 4.0)
     plain, watched = plan_for([task(5.0)], 3), plan_for([task(5.0)], 3, "quality<2:pause")

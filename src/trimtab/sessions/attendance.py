@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from trimtab.core.records import Iteration
 from trimtab.sessions.desk import Desk, Question
 from trimtab.sessions.plan import PlannedSession
-from trimtab.sessions.watch import DELIVERED, WATCH
+from trimtab.sessions.watch import DELIVERED, WATCH, waiting
 from trimtab.sessions.webhook import Webhook, payload_of
 
 __all__ = ["Attendance"]
@@ -27,7 +27,7 @@ class Attendance:
     webhook
         What triggers with the action ``webhook`` call; None for nothing.
     resume
-        Go on with sessions that an earlier run has set aside.
+        Go on with sessions that were set aside when `begin` was called.
     say
         Called with a sentence for whoever watches the run.
     fired
@@ -39,6 +39,16 @@ class Attendance:
     resume: bool = False
     say: Callable[[str], None] = field(default=lambda _: None)
     fired: Counter[str] = field(default_factory=Counter)
+    _aside: dict[str, int] = field(init=False, default_factory=dict)
+
+    def begin(self, stored: Iterable[Iteration]) -> None:
+        """Take in the latest iteration of each session: what is set aside after it stays so for this run."""
+        if self.resume:
+            self._aside = {record.session_id: record.index for record in stored if waiting(record) == "aside"}
+
+    def resumes(self, record: Iteration) -> bool:
+        """Tell whether the session whose latest iteration is `record` goes on although it was set aside."""
+        return self._aside.get(record.session_id) == record.index
 
     def owes(self, record: Iteration) -> bool:
         """Tell whether the webhook is still to be told of something that fired after an iteration."""

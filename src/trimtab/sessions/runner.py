@@ -149,6 +149,7 @@ class _Run:
         plan, store = self.plan, self.store
         store.add_sessions(plan.records())
         last = store.last_iterations()
+        self.attendance.begin(last.values())
         done = [max(min(last[s.id].index, plan.iterations), 0) if s.id in last else 0 for s in plan.sessions]
         ended = [self._has_ended(last.get(session.id)) for session in plan.sessions]
         self.counted = {session.id: t for session, t in zip(plan.sessions, done, strict=True)}
@@ -188,8 +189,9 @@ class _Run:
         return self._outcome()
 
     def _has_ended(self, last: Iteration | None) -> bool:
-        ended = has_ended(self.plan, last, resume=self.attendance.resume)
-        return ended and not (last is not None and self.attendance.owes(last))
+        if last is None or self.attendance.owes(last):
+            return False
+        return has_ended(self.plan, last, resume=self.attendance.resumes(last))
 
     def _outcome(self) -> Outcome:
         meter, reason = self.meter, ""
@@ -276,7 +278,7 @@ class _Run:
                 if record.status == "failed":
                     self.reasons[_kind(record.reason)] += 1
                 self._reach(session, 1, new=1, failures=int(record.status == "failed"))
-            elif course.waits == "open" or (course.waits == "aside" and self.attendance.resume):
+            elif course.waits == "open" or (course.waits == "aside" and self.attendance.resumes(course.begun)):
                 if not await self._ask(session, course):
                     return
             else:
