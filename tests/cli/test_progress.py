@@ -49,6 +49,25 @@ def test_a_bar_on_a_terminal() -> None:
     assert re.match(r"4/4 sessions .*100% 4\.0 iterations/s, 0:00 left, 5 failed", last)
 
 
+def test_the_terminal_has_its_cursor_from_the_moment_a_stop_is_asked_for() -> None:
+    written = io.StringIO()
+    hidden = []
+
+    def note() -> None:
+        hidden.append(written.getvalue().rfind("\x1b[?25l") > written.getvalue().rfind("\x1b[?25h"))
+
+    with ProgressDisplay(Console(file=written, width=100, force_terminal=True, color_system=None)) as display:
+        display.update(steps()[0])
+        note()
+        display.stopping()
+        note()
+        with display.still():
+            pass
+        display._show(steps()[1])
+        note()
+    assert hidden == [True, False, False]
+
+
 def test_words_for_figures() -> None:
     assert [duration(s) for s in (None, 0, 59.6, 3599.4, 3600)] == ["-:--", "0:00", "1:00", "59:59", "1:00:00"]
     assert [per_second(r) for r in (0.04, 9.94, 10, 12345.6)] == ["0.0", "9.9", "10", "12,346"]

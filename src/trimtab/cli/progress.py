@@ -51,6 +51,7 @@ class ProgressDisplay:
         self._every = every if not console.is_terminal else _REFRESH
         self._shown: Progress | None = None
         self._said = self._held = 0
+        self._stopping = False
         self._unsaid: list[str] = []
         self._last: Progress | None = None
         self._at = -math.inf
@@ -106,7 +107,9 @@ class ProgressDisplay:
             self._speak()
 
     def stopping(self) -> None:
-        """Say that a stop was asked for."""
+        """Say that a stop was asked for; whatever ends the process from now on leaves the terminal its cursor."""
+        self._stopping = True
+        self._console.show_cursor()
         self._console.print("Stopping: iterations under way may finish. Press Ctrl-C again to stop at once.")
 
     def _speak(self) -> None:
@@ -122,7 +125,9 @@ class ProgressDisplay:
             said += f", {progress.spent}"
         sessions = f"{progress.sessions_done:,}/{progress.sessions:,}"
         if self._console.is_terminal:
-            self._bars.start()
+            self._bars.start()  # hides the cursor, unless it has started already
+            if self._stopping:
+                self._console.show_cursor()
             self._bars.update(
                 self._task, completed=progress.iterations_done, total=progress.iterations, sessions=sessions, said=said
             )
