@@ -243,13 +243,16 @@ def _rare_collections() -> Iterator[None]:
 @contextlib.contextmanager
 def _signals(stop: asyncio.Event, on_stopping: Callable[[], None] | None) -> Iterator[None]:
     """Let the first SIGINT or SIGTERM set `stop` and the second end the process at once."""
+    asked = False
 
     def handle() -> None:
-        if stop.is_set():
+        nonlocal asked
+        if asked:
             # Every stored iteration is whole, so there is nothing to tidy but the provider's own processes.
             for child in multiprocessing.active_children():
                 child.terminate()
             os._exit(INTERRUPTED)
+        asked = True
         stop.set()
         if on_stopping is not None:
             on_stopping()
