@@ -194,3 +194,10 @@ def test_a_misspelt_setting_of_a_table_is_taken_for_one_of_that_table() -> None:
         load_config(file=file('scorers = ["judge"]\n[judge]\nrepeat = 3\n'))
     with pytest.raises(InputError, match=r"prices\.m\.inputs is no setting of trimtab; did you mean input\?"):
         load_config(file=file("[prices.m]\ninputs = 1\noutput = 1\n"))
+
+
+@pytest.mark.parametrize("name", ["authorization", "Auth", "bearer", "cookie", "pwd", "access_token"])
+def test_no_option_of_a_provider_holds_what_lets_in(name: str) -> None:
+    with pytest.raises(InputError, match=f"should hold no {name}, because they are stored"):
+        load_config({"provider_options": f"{name}=x"})
+    assert load_config({"provider_options": "author=x"}).provider_options == ("author=x",)

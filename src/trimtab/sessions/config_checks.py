@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RECORDED_TASKS", "check_together"]
 
-_SECRET = re.compile(r"(?i)key|token$|secret|passw|credential")
+_SECRET = re.compile(r"(?i)key|token$|secret|passw|pwd|credential|auth(?!ors?$)|bearer|cookie")
 RECORDED_TASKS = "recording"
 """Source of tasks that means those of the recording itself."""
 
