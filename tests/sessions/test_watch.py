@@ -115,6 +115,7 @@ def fit(tmp_path: Path) -> str:
         ({"trigger": ("quality>2",)}, "write quality<2"),
         ({"trigger": ("size<2",)}, "no objective is called 'size'"),
         ({"trigger": ("quality<2:fly",)}, "a trigger is written"),
+        ({"trigger": ("quality<2", "quality < 2.0:ask")}, "the trigger quality<2 is given 2 times"),
         ({"trigger": ("quality<2",), "iterations": 1001}, "at most 1,000 iterations, but 1,001 are planned"),
         ({"trigger": ("quality<2",), "fit": "nowhere.json"}, "nowhere.json"),
         ({"fit": "fit.json"}, "only a policy or a trigger goes by one"),

@@ -57,7 +57,7 @@ def pilot_of(config: RunConfig, space: ObjectiveSpace, strategies: Sequence[str]
     """
     from trimtab.control.pilot import Pilot
 
-    return Pilot(
+    pilot = Pilot(
         space,
         strategies,
         policy=config.policy,
@@ -71,6 +71,11 @@ def pilot_of(config: RunConfig, space: ObjectiveSpace, strategies: Sequence[str]
         score_noise=read_numbers(config.score_noise, "standard deviations of score noise"),
         seed=config.seed,
     )
+    told = [trigger.told(space) for trigger in pilot.triggers]
+    for text in told:
+        if told.count(text) > 1:
+            raise InputError(f"the trigger {text} is given {told.count(text)} times; give it once")
+    return pilot
 
 
 def watch_of(config: RunConfig, space: ObjectiveSpace, strategies: Sequence[str]) -> Pilot | None:
