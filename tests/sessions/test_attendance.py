@@ -126,6 +126,15 @@ def test_a_session_that_ended_untold_is_told_of_by_the_next_run() -> None:
     assert hook.told[0] == hook.told[1]
 
 
+def test_what_is_told_late_does_not_count_as_planned() -> None:
+    long, short = (plan_for([task(5.0)], n, "quality<2:webhook") for n in (4, 2))
+    store, hook = store_for(long), Hook()
+    run(long, store, Paced(long, 5.0, 5.0, 5.0, 1.0))
+    progress = run(short, store, Paced(short), Attendance(webhook=hook)).progress
+    assert len(hook.told) == 1
+    assert (progress.iterations, progress.iterations_done, progress.iterations_beyond) == (2, 2, 2)
+
+
 def test_what_a_webhook_is_told_fits_its_schema() -> None:
     plan = plan_for([task(5.0)], 2, "quality<3:webhook")
     hook = Hook()

@@ -284,7 +284,7 @@ class _Run:
             else:
                 break
         self._note_aside(course.begun)
-        self._count(sessions_done=1, iterations=course.done - self.plan.iterations)
+        self._count(sessions_done=1, iterations=min(course.done - self.plan.iterations, 0))
         await self.sharing.give_back([session.id])
 
     def _note_aside(self, latest: Iteration) -> None:
