@@ -133,11 +133,18 @@ def test_an_endpoint_that_goes_away_is_waited_for() -> None:
     assert [one.attempts for one in came] == [1, 4]
 
 
-@pytest.mark.parametrize("how", [AWAY, {**BUSY, "retry_after": LONGEST_WAIT + 1}])
-def test_an_endpoint_that_stays_away_ends_the_run(how: dict[str, Any]) -> None:
-    remote = Remote(lambda number, _: failing(**how) if number else Completion("yes"))
+def test_an_endpoint_that_stays_away_ends_the_run() -> None:
+    remote = Remote(lambda number, _: failing(**AWAY) if number else Completion("yes"))
     (_, got), _ = asked(remote, 1, 1, retries=2)
     assert (got.fatal, str(got)) == (True, "it failed, at the last of 3 attempts")
+
+
+@pytest.mark.parametrize("how", [BUSY, PASSING])
+def test_an_endpoint_that_asks_for_hours_is_left_alone(how: dict[str, Any]) -> None:
+    remote = Remote(lambda number, _: failing(**how, retry_after=LONGEST_WAIT + 1) if number else Completion("yes"))
+    came, _ = asked(remote, 1, 50, concurrency=4)
+    assert all(got.fatal and str(got) == "it failed" for got in came[1:])
+    assert remote.calls <= 1 + 4 + 1, "those under way, and one whose turn came in that moment"
 
 
 def test_an_outage_ends_the_run_after_some_requests() -> None:

@@ -222,11 +222,16 @@ def test_an_answer_that_unpacks_to_more_is_not_unpacked() -> None:
         assert server.headers[0]["accept-encoding"] == "identity"
 
 
-def test_how_long_to_wait_is_passed_on() -> None:
-    busy = lambda _: (429, {"Retry-After": "7"}, b"{}")  # noqa: E731
-    with serving(busy) as server, pytest.raises(ProviderError) as caught:
-        ask(server.url)
-    assert caught.value.retry_after == 7
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_how_long_to_wait_is_passed_on_and_said_where_nobody_will(status: int) -> None:
+    waits = iter(["7", "3600"])
+    with serving(lambda _: (status, {"Retry-After": next(waits)}, b"{}")) as server:
+        for seconds, said in ((7, False), (3600, True)):
+            with pytest.raises(ProviderError) as caught:
+                ask(server.url)
+            assert caught.value.retry_after == seconds
+            sentence = f"({status}), and asks to wait for 3,600 s, longer than the 120 s that a run waits"
+            assert str(caught.value).endswith(sentence.replace("(500)", "status 500")) == said
 
 
 def test_what_our_client_raises_is_understood_in_the_wrapping_of_a_package() -> None:

@@ -92,9 +92,10 @@ def test_what_the_endpoint_asks_for_is_waited_on_top() -> None:
     assert times == pytest.approx([0, 30 + backoff(9, 1)])
 
 
-def test_hours_are_not_waited() -> None:
-    _, times = attempts(*[ProviderError("x", again="busy", retry_after=LONGEST_WAIT + 1) for _ in range(3)])
-    assert times[-1] < 4
+def test_hours_are_neither_waited_nor_spent_asking_again() -> None:
+    error = ProviderError("x", again="busy", retry_after=LONGEST_WAIT + 1)
+    assert attempts(error) == (error, [0])
+    assert len(attempts(ProviderError("x", again="busy", retry_after=LONGEST_WAIT))[1]) == 2
 
 
 def test_an_error_of_ours_is_no_fault_of_the_endpoint() -> None:

@@ -96,10 +96,11 @@ class Refusals:
             return ProviderError(
                 f"{where} sends on to {there} ({status}): give the address that answers itself", suspect=True
             )
+        if wait is not None and wait > LONGEST_WAIT:
+            longer = f", and asks to wait for {wait:,.0f} s, longer than the {LONGEST_WAIT:,.0f} s that a run waits"
+            said = longer + said
         if status in _BUSY:
             asked = "asked to slow down" if status == 429 else "has too much to do"
-            if wait is not None and wait > LONGEST_WAIT:
-                asked += f" and to wait for {wait:,.0f} s, longer than the {LONGEST_WAIT:,.0f} s that a run waits"
             return ProviderError(f"{where} {asked} ({status}){said}", again="busy", retry_after=wait)
         if status in _PASSING or (status >= 500 and status not in (501, 505)):
             return ProviderError(f"{where} failed with status {status}{said}", again="passing", retry_after=wait)

@@ -1,8 +1,8 @@
 """Asking again after a fault that may pass: when, how often, and how long to wait in between.
 
 Tenacity does the trying; here stand the decisions. Waits grow exponentially with full jitter, so that sessions that
-were refused together do not come back together. What an endpoint asks for in ``Retry-After`` is waited as well, up to
-`LONGEST_WAIT`.
+were refused together do not come back together. What an endpoint asks for in ``Retry-After`` is waited as well; one that
+asks for longer than `LONGEST_WAIT` is left alone.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ async def tried(
     seed
         Of the waits.
     worth
-        Tells whether a failure is worth another attempt.
+        Tells whether a failure is worth another attempt. None is where more than `LONGEST_WAIT` was asked for.
 
     Raises
     ------
@@ -95,11 +95,14 @@ async def tried(
 
     def wait(state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
-        asked = error.retry_after if isinstance(error, ProviderError) and error.retry_after else 0.0
-        return (asked if asked <= LONGEST_WAIT else 0.0) + backoff(seed, state.attempt_number)
+        asked = error.retry_after if isinstance(error, ProviderError) else None
+        return (asked or 0.0) + backoff(seed, state.attempt_number)
+
+    def again(error: BaseException) -> bool:
+        return isinstance(error, ProviderError) and worth(error) and (error.retry_after or 0.0) <= LONGEST_WAIT
 
     retrying = AsyncRetrying(
-        retry=retry_if_exception(lambda error: isinstance(error, ProviderError) and worth(error)),
+        retry=retry_if_exception(again),
         stop=stop_after_attempt(retries + 1),
         wait=wait,
         reraise=True,
