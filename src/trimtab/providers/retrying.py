@@ -1,8 +1,8 @@
 """Asking again after a fault that may pass: when, how often, and how long to wait in between.
 
 Tenacity does the trying; here stand the decisions. Waits grow exponentially with full jitter, so that sessions that
-were refused together do not come back together. What an endpoint asks for in ``Retry-After`` is waited as well; one that
-asks for longer than `LONGEST_WAIT` is left alone.
+were refused together do not come back together. What an endpoint asks for in ``Retry-After`` is waited as well; one
+that asks for longer than `LONGEST_WAIT` is left alone.
 """
 
 from __future__ import annotations
