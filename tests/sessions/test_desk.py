@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from dataclasses import replace
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -185,6 +186,14 @@ def test_answers_that_are_none_are_refused() -> None:
         with pytest.raises(InputError, match="no question 'q' is open"):
             desk.answer("q", "stop", "tester")
         assert (await asking).strategy == "SF"
+        late, given_up = (asyncio.create_task(desk.ask(replace(question, id=name))) for name in ("late", "given up"))
+        await asyncio.sleep(0)
+        given_up.cancel()
+        desk.close()
+        for name in ("late", "given up"):
+            with pytest.raises(InputError, match=f"no question '{name}' is open"):
+                desk.answer(name, "stop", "tester")
+        assert await late is None
 
     asyncio.run(scenario())
 

@@ -136,7 +136,7 @@ class Desk:
             If the question is not open, or the answer is none.
         """
         found = self._open.get(question_id)
-        if found is None:
+        if found is None or found[1].done():  # the run may have ended a moment ago
             raise InputError(f"no question {question_id!r:.200} is open; it may have been answered already")
         question, waiting = found
         if action not in get_args(Action):
