@@ -184,7 +184,8 @@ def test_a_thousand_sessions_at_once(
     ]
     with capsys.disabled():
         sys.stdout.write("\n" + "\n".join(lines) + "\n")
-    if not benchmark.disabled:
+    # Where the model takes longer than the rest, the ratio says little: what it is sent grows with its own answers.
+    if model == "echo" and not benchmark.disabled:
         assert ratio >= LEAST_RATIO
 
 
