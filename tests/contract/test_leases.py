@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -14,6 +16,7 @@ from trimtab.errors import LeaseError, StoreError
 from trimtab.store.base import Experiment, Store
 from trimtab.store.contents import contents
 from trimtab.store.leases import new_owner
+from trimtab.store.open import open_store
 
 
 def test_one_owner_at_a_time_holds_a_session(store: Store) -> None:
@@ -151,3 +154,27 @@ def test_a_store_without_answers_can_be_started_over(store: Store) -> None:
     store.append(iteration("new", 1))
     with pytest.raises(StoreError, match="holds iterations already"):
         store.start_over()
+
+
+@pytest.mark.parametrize(
+    "step",
+    [lambda store: store.add_sessions([session("b")]), lambda store: store.claim(new_owner(), ["EF/a/0"], 60)],
+    ids=["adds sessions", "claims"],
+)
+def test_whoever_had_begun_before_the_store_was_started_over_is_refused(
+    store: Store, step: Callable[[Store], Any]
+) -> None:
+    if store.url == "memory://":
+        pytest.skip("nobody else can open a store in memory")
+    other = open_store(store.url, create=True)
+    try:
+        other.start_over()
+        other.set_experiment(experiment(seed=2))
+        other.add_sessions([session()])
+        with pytest.raises(StoreError, match="another run has begun in the store"):
+            step(store)
+        assert [one.id for one in other.sessions()] == ["EF/a/0"]
+        assert other.leases() == []
+        assert other.claim(new_owner(), ["EF/a/0"], 60) == ["EF/a/0"]
+    finally:
+        other.close()

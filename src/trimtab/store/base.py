@@ -70,7 +70,10 @@ class Store(Protocol):
         ...
 
     def start_over(self) -> None:
-        """Forget all but the answers; ``StoreError`` if a session has gone beyond t = 0 or somebody works on one."""
+        """Forget all but the answers; ``StoreError`` if a session has gone beyond t = 0 or somebody works on one.
+
+        Whoever has begun with the experiment of before can neither add nor claim sessions any more: ``StoreError``.
+        """
         ...
 
     def add_sessions(self, sessions: Iterable[Session]) -> int:

@@ -33,6 +33,7 @@ from trimtab.store.database import Database
 from trimtab.store.format import prepare
 from trimtab.store.leases import Lease
 from trimtab.store.sql_read import read_columns, read_experiment, read_iterations, read_outlines
+from trimtab.store.sql_starts import count_start, read_starts
 from trimtab.store.stored import chosen_objectives, trajectories_of
 
 __all__ = ["SqlStore"]
@@ -65,6 +66,7 @@ class SqlStore:
         self._database = database
         self._keys: dict[str, int] = {}
         self._experiment: Experiment | None = None
+        self._starts: int | None = None
         try:
             self._format = prepare(database, create)
         except BaseException:
@@ -100,6 +102,7 @@ class SqlStore:
         table = schema.experiment
 
         def replaced(connection: Connection) -> Experiment:
+            self._starts = read_starts(connection)
             found = read_experiment(connection)
             wanted = change(found)
             if wanted != found:
@@ -127,9 +130,19 @@ class SqlStore:
                 raise StoreError(f"the store {self.url} holds iterations already, so it was not started over")
             for table in (schema.lease, schema.score, schema.iteration, schema.session, schema.experiment):
                 connection.execute(table.delete())
+            self._starts = count_start(connection)
 
         self._database.write(emptied, alone=True)
         self._keys, self._experiment = {}, None
+
+    def _require_unchanged(self, connection: Connection) -> None:
+        """Raise ``StoreError`` if the store was started over since its experiment was last written through this one."""
+        starts = read_starts(connection)
+        if self._starts not in (None, starts):
+            raise StoreError(
+                f"another run has begun in the store {self.url} meanwhile, with other settings: choose another store"
+            )
+        self._starts = starts
 
     def add_sessions(self, sessions: Iterable[Session]) -> int:
         """Add the sessions whose id is not there yet, and return how many were new."""
@@ -139,6 +152,7 @@ class SqlStore:
         table = schema.session
 
         def added(connection: Connection) -> int:
+            self._require_unchanged(connection)
             known = set(connection.scalars(select(table.c.id)))
             rows = [row for session_id, row in wanted.items() if session_id not in known]
             if rows:
@@ -294,7 +308,12 @@ class SqlStore:
         """Take leases on those of the sessions that nobody alive holds, and return which of them `owner` holds now."""
         self._require_present()
         keys = {self._session_key(session_id): session_id for session_id in sessions}
-        got = self._database.write(lambda c: sql_leases.claimed(self._database, c, owner, keys, seconds))
+
+        def claimed(connection: Connection) -> set[int]:
+            self._require_unchanged(connection)
+            return sql_leases.claimed(self._database, connection, owner, keys, seconds)
+
+        got = self._database.write(claimed, alone=True)
         return [session_id for key, session_id in keys.items() if key in got]
 
     def renew(self, owner: str, seconds: float) -> set[str]:
