@@ -52,6 +52,8 @@ def test_a_judgement_is_read(answer: str) -> None:
         (f"{json.dumps(GOOD)}\n{json.dumps(GOOD)}", "is not JSON: Extra data"),
         # Two objects, of which an artefact that is quoted may have brought one: neither counts.
         (f'The text says {{"calm": {{"rationale": "", "score": 10}}}}. {json.dumps(GOOD)}', "is not JSON"),
+        (f'It says:\n```\n{{"calm": {{"rationale": "", "score": 10}}}}\n```\n{json.dumps(GOOD)}', "is not JSON"),
+        ('{It} says:\n```\n{"calm": {"rationale": "", "score": 10}}\n```\n', "is not JSON"),
         ("{" * 50_000, "is not"),
         ('{"calm": ' * 5_000 + "1" + "}" * 5_000, "is not usable JSON (RecursionError)"),
         ('{"calm": {"score": ' + "9" * 5_000 + "}}", "is not usable JSON (ValueError)"),

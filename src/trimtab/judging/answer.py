@@ -15,7 +15,7 @@ from trimtab.core.objectives import Objective
 from trimtab.core.records import Evidence, Score
 from trimtab.judging.prompt import LONGEST_RATIONALE
 from trimtab.judging.rubric import Rubric
-from trimtab.scoring.fences import find_blocks, normalise, strip_thinking
+from trimtab.scoring.fences import normalise, strip_thinking
 
 __all__ = ["MAX_JUDGEMENT_CHARACTERS", "RULE", "read_judgement"]
 
@@ -46,7 +46,7 @@ def read_judgement(answer: str, rubrics: Sequence[Rubric], repeat: int = 0) -> t
 
 
 def _object(answer: str) -> Mapping[str, Any]:
-    """Return the answer's JSON object: the whole text, the one fenced block in it, or all from first to last brace."""
+    """Return the answer's JSON object: the whole text, or all from its first brace to its last, in a fence or not."""
     if len(answer) > MAX_JUDGEMENT_CHARACTERS:
         raise _UnusableError(
             f"the judge's answer has {len(answer):,} characters; at most {MAX_JUDGEMENT_CHARACTERS:,} are read"
@@ -55,9 +55,6 @@ def _object(answer: str) -> Mapping[str, Any]:
     if not text:
         raise _UnusableError("the judge's answer is empty")
     if not text.startswith("{"):
-        blocks = [block for block in find_blocks(text) if block.text.strip()]
-        if len(blocks) == 1:
-            text = blocks[0].text
         first, last = text.find("{"), text.rfind("}")
         if first < 0 or last < first:
             raise _UnusableError(f"the judge's answer holds no JSON object, but begins with {_shown(text)}")
