@@ -73,6 +73,7 @@ def test_schemas_of_one_database_are_stores_of_their_own(postgres: PostgresServe
         f"postgresql://:{SECRET}@/db",
         f"postgresql:///db?password={SECRET}",
         f"postgresql:///db?sslpassword={SECRET}",
+        f"postgresql:///db?PASSWORD={SECRET}",
     ],
 )
 def test_a_password_in_the_url_is_refused_and_never_shown(
@@ -93,7 +94,15 @@ def test_a_password_in_the_url_is_refused_and_never_shown(
         assert SECRET not in printed
 
 
-@pytest.mark.parametrize("url", [f"postgresql://me:{SECRET}@[::1/db", f"postgresql://me:{SECRET}@host:port/db"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"postgresql://me:{SECRET}@[::1/db",
+        f"postgresql://me:{SECRET}@host:port/db",
+        f"postgres://me:a/{SECRET}@host/db",
+        f"postgresql+asyncpg://host/db?password={SECRET}",
+    ],
+)
 def test_a_url_that_cannot_be_read_is_refused_and_not_shown(url: str) -> None:
     for refuse in (require_lasting, open_store):
         with pytest.raises(InputError) as error:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from trimtab.errors import InputError, SourceError
 from trimtab.store.base import Store
 
@@ -21,8 +19,9 @@ def is_store_url(source: str) -> bool:
 
 
 def _shown(url: str) -> str:
-    """Return a URL that cannot be read without what may be a password."""
-    return re.sub(r"//[^/]*@", "//...@", url)
+    """Return a URL that cannot be read without anything that may be a password."""
+    scheme, separator, _ = url.partition("://")
+    return f"{scheme}://..." if separator and scheme != "sqlite" else url
 
 
 def require_lasting(url: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, ClassVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, func, literal_column, make_url, select
@@ -14,7 +15,8 @@ from trimtab.store.database import Database
 __all__ = ["PostgresDatabase", "address_of"]
 
 _DRIVER = "postgresql+psycopg"
-_SECRETS = ("password", "sslpassword")
+_SECRET = re.compile("passw|pwd|secret|token", re.IGNORECASE)
+"""What names of parameters that may hold one have in them, mistyped ones among them."""
 
 _WAITING = {
     "connect_timeout": "10",
@@ -60,7 +62,7 @@ def address_of(url: str) -> URL:
         parsed = make_url(url)
     except (ArgumentError, ValueError) as error:
         raise InputError(f"a PostgreSQL store is written {_DRIVER}://user@host/database, but this is not") from error
-    if parsed.password is not None or any(name in parsed.query for name in _SECRETS):
+    if parsed.password is not None or any(map(_SECRET.search, parsed.query)):
         raise InputError(
             "a store URL must hold no password, because it is shown and can be seen among a machine's processes: put "
             "it into the environment variable PGPASSWORD, into ~/.pgpass, or name a service with PGSERVICE"
