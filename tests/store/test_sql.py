@@ -75,9 +75,11 @@ def test_databases_of_other_programs_are_refused(tmp_path: Path, table: str) -> 
     connection = sqlite3.connect(path)
     connection.execute(f"CREATE TABLE {table}")
     connection.close()
+    before = path.read_bytes()
     for create in (True, False):
         with pytest.raises(StoreError, match="a SQLite database of another program"):
             open_store(f"sqlite:///{path}", create=create)
+        assert path.read_bytes() == before
 
 
 def test_a_newer_format_is_refused(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ class SqliteDatabase(Database):
         self.url, self.name = url, str(path)
         wal = path.with_name(path.name + "-wal")
         fixed = not create and not os.access(path.parent, os.W_OK) and not wal.exists()
-        self.engine = _engine_for(path, busy_timeout=busy_timeout, immutable=fixed)
+        self.engine = _engine_for(path, busy_timeout=busy_timeout, make=create, immutable=fixed)
 
     def alone(self, connection: Connection) -> None:
         """Do nothing: a transaction that writes is alone in any case."""
@@ -131,11 +131,19 @@ def _require_place(path: Path) -> None:
         raise StoreError(f"the folder {path.parent} for the store {path.name} cannot be written to")
 
 
-def _engine_for(path: Path, *, busy_timeout: float, immutable: bool) -> Engine:
+def _may_become_store(connection: sqlite3.Connection) -> bool:
+    """Return False where the file has tables, and not those of a store: it is left as it is, its mode too."""
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    return not tables or tables >= {"meta", "session", "iteration"}
+
+
+def _engine_for(path: Path, *, busy_timeout: float, make: bool, immutable: bool) -> Engine:
     """Return an engine whose transactions begin when SQLAlchemy says so, and take the write lock at once if writing.
 
     Parameters
     ----------
+    make
+        Put the file into WAL mode, where it is a store or can become one. It stays in it.
     immutable
         Read a file that nobody can write, in a folder where SQLite cannot put its shared-memory file.
     """
@@ -150,9 +158,9 @@ def _engine_for(path: Path, *, busy_timeout: float, immutable: bool) -> Engine:
             isolation_level=None,
             check_same_thread=False,
         )
-        if not immutable:
+        if make and _may_become_store(connection):
             connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
         return connection
 
