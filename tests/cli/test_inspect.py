@@ -95,6 +95,12 @@ def test_status_of_a_run_from_beginning_to_end(capsys) -> None:
     assert "to go on: trimtab resume trimtab-out/trimtab.db" in trimtab(capsys, "status", "trimtab-out/trimtab.db").out
 
 
+def test_a_store_with_nothing_in_it_is_not_complete(capsys) -> None:
+    open_store("sqlite:///empty.db", create=True).close()
+    assert json.loads(trimtab(capsys, "status", "empty.db", "--json").out)["complete"] is False
+    assert "there is nothing in it" in trimtab(capsys, "status", "empty.db").out
+
+
 def test_status_counts_failures_by_reason_and_what_was_taken(capsys) -> None:
     small_store(
         "sqlite:///s.db",
@@ -286,7 +292,8 @@ def test_whatever_a_store_holds_can_be_shown(capsys, tmp_path_factory, data: st.
     store.add_sessions([session("\x1b]0;evil\x07", task_id="\u202e", strategy="\x9b2J")])
     records = data.draw(iterations("\x1b]0;evil\x07"))
     odd = data.draw(st.sampled_from(["x", -1, 10**20, None, [], 0]))
-    store.extend(replace(record, meta={**record.meta, RESTARTED: odd}) for record in records)
+    odder = {"cost_usd": 10**400, "prompt_tokens": 10**400, RESTARTED: odd}
+    store.extend(replace(record, meta={**record.meta, **odder}) for record in records)
     store.close()
     for arguments in (
         ["status", path],

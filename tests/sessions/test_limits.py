@@ -101,6 +101,12 @@ def test_what_is_not_reported_is_unknown_and_never_zero(meta: dict, expected: Sp
     assert "cost_usd" not in record.meta
 
 
+@pytest.mark.parametrize("absurd", [10**400, -1, True])
+def test_a_count_or_cost_that_is_none_is_passed_by(absurd: int) -> None:
+    meta = {"prompt_tokens": absurd, "completion_tokens": 1_000_000, "cost_usd": absurd, "model": "m"}
+    assert spending_of(meta, {"m": Price(input=1, output=2)}) == Spending(0, 1_000_000, 2.0)
+
+
 def test_a_run_counts_what_it_takes_and_stores_what_each_iteration_cost() -> None:
     def say(request: Request) -> Completion:
         if request.seed % 3 == 0:

@@ -89,8 +89,8 @@ class Overview:
 
     @property
     def complete(self) -> bool:
-        """True where nothing is left to do."""
-        return all(one.state in ("done", "recorded") for one in self.standings)
+        """True where there is something, and nothing is left to do."""
+        return bool(self.standings) and all(one.state in ("done", "recorded") for one in self.standings)
 
     @property
     def spent(self) -> Spending:

@@ -17,6 +17,7 @@ COST = "cost_usd"
 """Key in an iteration's meta: what it cost in all, in USD, where that is known."""
 
 _MILLION = 1_000_000
+_LARGEST = 2**63 - 1  # that an endpoint or an imported file may say: with more no cost can be reckoned
 
 _Rate = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
@@ -199,7 +200,7 @@ def spending_of(meta: Mapping[str, Any], prices: Prices, model: str = "", judge:
         one = _one(part, prices, asked)
         total += replace(one, judge_tokens=one.tokens, judge_unknown=one.unknown) if judged else one
     recorded = meta.get(COST)
-    if isinstance(recorded, int | float):
+    if isinstance(recorded, int | float) and not isinstance(recorded, bool) and 0 <= recorded <= _LARGEST:
         return replace(total, usd=float(recorded), unpriced=0)
     return total
 
@@ -237,4 +238,4 @@ def _one(part: Mapping[str, Any], prices: Prices, model: str) -> Spending:
 
 
 def _count(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _LARGEST else None

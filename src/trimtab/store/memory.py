@@ -255,7 +255,8 @@ class MemoryStore:
 
     def remember(self, answers: Mapping[str, Mapping[str, Any]]) -> None:
         """Keep answers, as JSON values, by key; one that is there already stays."""
-        self._answers = {key: encode_json(answer, "an answer") for key, answer in answers.items()} | self._answers
+        for key, body in {key: encode_json(answer, "an answer") for key, answer in answers.items()}.items():
+            self._answers.setdefault(key, body)
 
     def close(self) -> None:
         """Do nothing: the contents go with the object."""
