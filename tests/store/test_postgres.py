@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import socket
 import sys
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
 import pytest
+from sqlalchemy import Connection, select
 
 from support.postgres import PostgresServer
 from support.records import experiment, iteration, session
@@ -19,6 +22,8 @@ from trimtab.store.base import Store
 from trimtab.store.contents import contents
 from trimtab.store.load import load
 from trimtab.store.open import open_store, require_lasting
+from trimtab.store.postgres import PostgresDatabase
+from trimtab.store.schema import meta
 
 SECRET = "s3cr3t-w0rd"
 
@@ -271,3 +276,38 @@ def test_a_connection_that_stays_lost_is_said_so(
         with postgres.connect(postgres.url("postgres")) as connection:
             connection.execute("ALTER DATABASE trimtab ALLOW_CONNECTIONS on")
     assert [record.index for record in store.iterations()] == [0]
+
+
+def test_transactions_that_wait_for_each_other_both_come_through(store: Store) -> None:
+    opened, both = PostgresDatabase(store.url), threading.Barrier(2)
+    tries: list[str] = []
+
+    def crossing(names: list[str]) -> None:
+        def work(connection: Connection) -> None:
+            tries.append(names[0])
+            for name in names:
+                where = meta.c.name == name
+                connection.execute(meta.update().where(where).values(value=meta.c.value + names[0][0]))
+                if name == names[0] and len(tries) <= 2:
+                    both.wait(10)
+
+        opened.write(work)
+
+    opened.write(
+        lambda connection: connection.execute(meta.insert(), [{"name": name, "value": ""} for name in ("one", "two")])
+    )
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(crossing, [["one", "two"], ["two", "one"]]))
+    assert len(tries) > 2
+    values = opened.read(
+        lambda connection: connection.scalars(select(meta.c.value).where(meta.c.name.in_(["one", "two"]))).all()
+    )
+    opened.close()
+    assert [sorted(value) for value in values] == [["o", "t"], ["o", "t"]]
+
+
+def test_a_server_whose_transactions_are_stricter_by_default_is_used_as_any_other(postgres_url: str) -> None:
+    opened = PostgresDatabase(f"{postgres_url}%20-cdefault_transaction_isolation%3Dserializable")
+    found = opened.write(lambda connection: connection.exec_driver_sql("SHOW transaction_isolation").scalar())
+    opened.close()
+    assert found == "read committed"

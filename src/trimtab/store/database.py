@@ -16,6 +16,12 @@ __all__ = ["Database"]
 
 T = TypeVar("T")
 
+_AGAIN = 4
+"""How often a transaction that the database has undone is tried again."""
+
+_MOMENT = 0.05
+"""Seconds before that, in which the other comes to its end."""
+
 _PAUSE = 2.0
 """Seconds before a lost connection is made anew: a server that starts again takes one or two."""
 
@@ -43,6 +49,10 @@ class Database(ABC):
     def explain(self, error: Exception) -> StoreError:
         """Return an error of the database as one sentence that says what to do."""
 
+    def was_undone(self, error: Exception) -> bool:
+        """Tell whether the database has undone the transaction in favour of another, so that it can be tried again."""
+        return False
+
     @abstractmethod
     def alone(self, connection: Connection) -> None:
         """Hold up every other transaction that calls this on the store, until this one has ended."""
@@ -62,8 +72,9 @@ class Database(ABC):
     def write(self, work: Callable[[Connection], T], *, alone: bool = False) -> T:
         """Run `work` in one transaction, which has been committed durably when this returns.
 
-        Where the connection is lost, it is made anew and all is tried once more. Whether the transaction had been
-        committed is not known then, so `work` must see for itself what is there already.
+        Where two transactions waited for each other and this one was undone, it is tried again. Where the connection is
+        lost, it is made anew and all is tried once more. Whether the transaction had been committed is not known then,
+        so `work` must see for itself what is there already.
 
         Parameters
         ----------
@@ -73,18 +84,19 @@ class Database(ABC):
         return self._done(work, self.writing, alone=alone)
 
     def _done(self, work: Callable[[Connection], T], options: Mapping[str, Any], alone: bool) -> T:
-        try:
-            return self._attempt(work, options, alone)
-        except DBAPIError as error:
-            if not error.connection_invalidated:
-                raise self.explain(error) from error
-        except self.errors as error:
-            raise self.explain(error) from error
-        time.sleep(_PAUSE)
-        try:
-            return self._attempt(work, options, alone)
-        except self.errors as error:
-            raise self.explain(error) from error
+        undone, lost = 0, False
+        while True:
+            try:
+                return self._attempt(work, options, alone)
+            except self.errors as error:
+                if self.was_undone(error) and undone < _AGAIN:
+                    undone += 1
+                    time.sleep(_MOMENT)
+                elif isinstance(error, DBAPIError) and error.connection_invalidated and not lost:
+                    lost = True
+                    time.sleep(_PAUSE)
+                else:
+                    raise self.explain(error) from error
 
     def _attempt(self, work: Callable[[Connection], T], options: Mapping[str, Any], alone: bool) -> T:
         with self.engine.connect() as connection:

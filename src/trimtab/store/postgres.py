@@ -92,6 +92,7 @@ class PostgresDatabase(Database):
     kind = "a PostgreSQL database"
     now = literal_column("extract(epoch FROM clock_timestamp())::float8")
     reading: ClassVar = {"isolation_level": "REPEATABLE READ"}
+    writing: ClassVar = {"isolation_level": "READ COMMITTED"}  # whatever the server's own default is
 
     def __init__(self, url: str) -> None:
         self.url = self.name = url
@@ -116,6 +117,10 @@ class PostgresDatabase(Database):
                 f"the database at {self.url} has no schema that the URL or search_path names: make it with "
                 "CREATE SCHEMA, or name another"
             )
+
+    def was_undone(self, error: Exception) -> bool:
+        """See `Database`."""
+        return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", "") in _UNDONE
 
     def alone(self, connection: Connection) -> None:
         """See `Database`."""
@@ -149,6 +154,8 @@ class PostgresDatabase(Database):
             )
         return StoreError(f"the store {self.url} failed: {said:.300}")
 
+
+_UNDONE = ("40001", "40P01")  # a serialization failure, a deadlock
 
 _BY_STATE = {
     "28P01": "refused the password: check PGPASSWORD, ~/.pgpass or the service that PGSERVICE names",
