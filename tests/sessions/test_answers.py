@@ -11,9 +11,10 @@ import pytest
 from support.providers import ScriptedProvider, TinyProvider, fenced
 from trimtab.core.records import Iteration
 from trimtab.errors import ProviderError, StoreError
-from trimtab.providers.base import Completion, Message, Provider, Request
+from trimtab.providers.base import Completion, Message, Place, Provider, Request
 from trimtab.providers.rewriter import RewriterProvider
 from trimtab.scoring.registry import get_scorer
+from trimtab.sessions import sharing
 from trimtab.sessions.answers import answer_key
 from trimtab.sessions.config import RunConfig
 from trimtab.sessions.iterate import MAX_ANSWER_BYTES
@@ -71,6 +72,9 @@ def test_everything_that_is_asked_and_what_it_is_for_makes_another_key() -> None
         answer_key("openai", [], replace(request, max_tokens=101), session, 1),
         answer_key("openai", [], replace(request, seed=8), session, 1),
         answer_key("openai", [], replace(request, stop=()), session, 1),
+        answer_key("openai", [], replace(request, schema={"type": "object"}), session, 1),
+        answer_key("openai", [], replace(request, schema={"type": "array"}), session, 1),
+        answer_key("openai", [], replace(request, place=Place("EF", "task0", 0, 1, "SF")), session, 1),
         answer_key("openai", [], request, replace(session, task=TASKS[1]), 1),
         answer_key("openai", [], request, replace(session, replicate=1), 1),
         answer_key("openai", [], request, session, 2),
@@ -115,6 +119,43 @@ def test_replicates_that_ask_the_same_get_answers_of_their_own() -> None:
     assert len(set(answers)) == len(answers) == len(provider.requests) == 8 * 2 * 2
     again = begun(plan, store)
     assert run(plan, again, provider).progress.new == 0
+
+
+def test_whoever_takes_over_a_session_asks_for_no_answer_that_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sharing, "_POLL", 0.001)
+    plan, store, providers = plan_for(), MemoryStore(), (TinyProvider(), TinyProvider())
+    begun(plan, store)
+
+    class Dies:
+        """The same store, to one who dies before anything but starts is stored."""
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(store, name)
+
+        def extend(self, iterations: Sequence[Iteration], owner: str = "") -> None:
+            if any(iteration.index for iteration in iterations):
+                raise StoreError("killed")
+            store.extend(iterations, owner)
+
+    async def both() -> None:
+        one, other = (
+            asyncio.ensure_future(run_sessions(plan, at, provider, SCORERS, concurrency=len(plan.sessions)))
+            for at, provider in zip((Dies(), store), providers, strict=True)
+        )
+        with pytest.raises(StoreError, match="killed"):
+            await one
+        assert (await other).ended == "complete"
+
+    asyncio.run(both())
+    kept = sum(bool(record.meta.get("remembered")) for record in store.iterations())
+    assert kept > 0
+    assert sum(provider.calls for provider in providers) == _calls(plan)
+
+
+def _calls(plan: Plan) -> int:
+    provider = TinyProvider()
+    run(plan, begun(plan), provider)
+    return provider.calls
 
 
 def test_a_run_that_is_started_over_still_knows_what_was_answered() -> None:

@@ -231,6 +231,8 @@ class _Run:
 
     def _is_over(self, session: PlannedSession, last: Iteration | None) -> bool:
         """Take in what another process may have done of a session, and tell whether nothing is left to do."""
+        if not self.sharing.alone:
+            self.answers.look()
         if last is None:
             return False
         reached = max(min(last.index, self.plan.iterations), 0)

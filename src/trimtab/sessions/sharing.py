@@ -58,12 +58,15 @@ class Sharing:
         By this name it holds them.
     renewing
         Renews all leases meanwhile, and fails where the store does.
+    alone
+        False once a session was found to be held by another.
     """
 
     def __init__(self, store: Store, write: Write, stop: asyncio.Event, seconds: float | None = None) -> None:
         self.store, self.write, self.stop = store, write, stop
         self.seconds = LEASE if seconds is None else seconds
         self.owner = new_owner()
+        self.alone = True
         self._held: set[str] = set()
 
     async def __aenter__(self) -> Self:
@@ -87,6 +90,7 @@ class Sharing:
         """Claim sessions, and return those that were free."""
         got = await self.write(self.store.claim, self.owner, names, self.seconds)
         self._held.update(got)
+        self.alone = self.alone and len(got) == len(names)
         return got
 
     def require(self, name: str) -> None:
