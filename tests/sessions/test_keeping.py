@@ -137,3 +137,19 @@ def test_what_was_handed_over_is_written_even_if_its_session_was_given_up() -> N
 
     run(work)
     assert len(stored(store)) == 6
+
+
+def test_a_store_that_fails_is_not_waited_for_again_for_each() -> None:
+    class Broken(Counting):
+        def extend(self, iterations: Sequence[Iteration], owner: str = "") -> None:
+            self.sizes.append(len(iterations))
+            raise StoreError("the store is locked by another process")
+
+    store = Broken()
+
+    async def work(write: Callable[..., Any]) -> list[BaseException | None]:
+        keeper = Keeper(store, write)
+        return await asyncio.gather(*(keeper.keep(at(name)) for name in NAMES), return_exceptions=True)
+
+    assert [str(refusal) for refusal in run(work)] == ["the store is locked by another process"] * len(NAMES)
+    assert store.sizes == [len(NAMES), 1, 1]

@@ -84,10 +84,20 @@ class Keeper:
 
     def _commit(self, batch: list[Iteration]) -> list[Exception | None]:
         """Write iterations, together if the store takes them so, and return for each why it was refused, if it was."""
+        refusal = self._refusal(batch)
+        if refusal is None or len(batch) == 1:
+            return [refusal] * len(batch)
+        # One of them may be at fault, and alone each is told what is true of it.
+        refusals: list[Exception | None] = []
+        for one in batch:
+            # Two in a row that are told the same as all together: it is the store that fails, after a wait each time.
+            fails = [str(last) for last in refusals[-2:]] == [str(refusal)] * 2
+            refusals.append(refusal if fails else self._refusal([one]))
+        return refusals
+
+    def _refusal(self, batch: list[Iteration]) -> StoreError | None:
         try:
             self._store.extend(batch, self._owner)
         except StoreError as error:
-            if len(batch) > 1:  # one of them may be at fault, and alone each is told what is true of it
-                return [refusal for one in batch for refusal in self._commit([one])]
-            return [error]
-        return [None] * len(batch)
+            return error
+        return None
