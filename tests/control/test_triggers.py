@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -167,3 +169,11 @@ def test_what_is_no_trigger_is_refused_in_words(text: str, words: str) -> None:
 def test_a_trigger_of_an_unknown_objective_is_refused_when_it_is_checked() -> None:
     with pytest.raises(InputError, match="no objective is called 'size'"):
         fired([Below("size", 2.0)], at([[[6.0, 40.0]]]))
+
+
+@pytest.mark.parametrize("text", ["a{}!", "security{}falls", "security falls{}y", "security<2@{}!", "security<2:{}!"])
+def test_a_text_of_blanks_is_refused_without_trying_every_way_to_split_it(text: str) -> None:
+    began = time.process_time()
+    with pytest.raises(InputError, match="a trigger is written"):
+        read_trigger(text.format(" " * 3000), SPACE)
+    assert time.process_time() - began < 10

@@ -275,9 +275,10 @@ def fired(triggers: Sequence[Trigger], now: Situation) -> Fired:
     return Fired(hit, probability, first, sentences)
 
 
-_FORM = re.compile(r"(?P<what>.+?)\s*(@\s*(?P<at>[^@:]+?))?\s*(:\s*(?P<action>\w+))?", re.DOTALL)
-_LEVEL = re.compile(r"(?P<name>.+?)\s*(?P<side>[<>])\s*(?P<level>[^<>=]+)", re.DOTALL)
-_FALL = re.compile(r"(?P<name>.+?)\s+(?P<verb>falls|rises)\s+(by\s+)?(?P<by>[^\s%]+)\s*%", re.DOTALL)
+# Names end in what is no blank, so that a long run of blanks is never split in every way.
+_FORM = re.compile(r"(?P<what>.*?\S)(\s*@\s*(?P<at>[^@:\s]+))?(\s*:\s*(?P<action>\w+))?", re.DOTALL)
+_LEVEL = re.compile(r"(?P<name>.*?\S)\s*(?P<side>[<>])\s*(?P<level>[^<>=\s]+)", re.DOTALL)
+_FALL = re.compile(r"(?P<name>.*?\S)\s+(?P<verb>falls|rises)\s+(by\s+)?(?P<by>[^\s%]+)\s*%", re.DOTALL)
 
 
 def read_trigger(text: str, space: ObjectiveSpace) -> Trigger:
