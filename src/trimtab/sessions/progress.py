@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
 from trimtab.sessions.spending import Spending
 
-__all__ = ["Ended", "Listener", "Outcome", "Progress"]
+__all__ = ["Ended", "Listener", "Outcome", "Progress", "kind_of"]
+
+_PLACE = re.compile(r" on line \d+.*")
 
 Ended = Literal["complete", "stopped", "limit", "error"]
 
@@ -99,3 +102,12 @@ class Outcome:
 
 
 Listener = Callable[[Progress], None]
+
+
+def kind_of(reason: str) -> str:
+    """Return a reason without the place, which differs from answer to answer.
+
+    >>> kind_of("syntax error on line 3: invalid syntax")
+    'syntax error'
+    """
+    return _PLACE.sub("", reason)

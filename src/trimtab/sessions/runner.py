@@ -8,7 +8,6 @@ committed.
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
@@ -31,7 +30,7 @@ from trimtab.sessions.iterate import answered, failed, request_for, start
 from trimtab.sessions.keeping import Keeper
 from trimtab.sessions.limits import Meter
 from trimtab.sessions.plan import Plan, PlannedSession
-from trimtab.sessions.progress import Ended, Listener, Outcome, Progress
+from trimtab.sessions.progress import Ended, Listener, Outcome, Progress, kind_of
 from trimtab.sessions.rounds import Rounds
 from trimtab.sessions.sharing import Share, Sharing
 from trimtab.sessions.watch import ANSWERS, reason_of
@@ -40,8 +39,6 @@ from trimtab.store.base import Store
 __all__ = ["Listener", "Outcome", "Progress", "run_sessions"]
 
 R = TypeVar("R")
-
-_PLACE = re.compile(r" on line \d+.*")
 
 GRACE = 5.0
 """Seconds that iterations under way may take to finish after a stop was asked for."""
@@ -278,7 +275,7 @@ class _Run:
                     return
                 record = await self._take(session, course, made)
                 if record.status == "failed":
-                    self.reasons[_kind(record.reason)] += 1
+                    self.reasons[kind_of(record.reason)] += 1
                 self._reach(session, 1, new=1, failures=int(record.status == "failed"))
             elif course.waits == "open" or (course.waits == "aside" and self.attendance.resumes(course.begun)):
                 if not await self._ask(session, course):
@@ -334,7 +331,7 @@ class _Run:
         await self.keeper.keep(record)
         self.attendance.notice(record)
         if record.status == "ok":
-            self.unscored.update(_kind(score.reason) for score in record.scores if score.value is None)
+            self.unscored.update(kind_of(score.reason) for score in record.scores if score.value is None)
         await self._tell_webhook(session, record)
         return record
 
@@ -395,8 +392,3 @@ class _Run:
     def _tell(self) -> None:
         if self.listener is not None:
             self.listener(self.progress)
-
-
-def _kind(reason: str) -> str:
-    """Return a reason without the place, which differs from answer to answer."""
-    return _PLACE.sub("", reason)
