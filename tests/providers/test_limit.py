@@ -226,6 +226,43 @@ def test_who_goes_away_while_waiting_takes_no_slot() -> None:
     virtual_time.run(story())
 
 
+@pytest.mark.parametrize("seed", range(40))
+def test_no_slot_is_lost_whoever_goes_away_and_whenever(seed: int) -> None:
+    draws = stream(seed, "limit")
+    limit = Limit(int(draws.choice([1, 2, 5, 40])), adaptive=seed % 4 > 0)
+    began: list[int] = []
+
+    async def one(name: int) -> None:
+        async with limit.slot() as slot:
+            assert 0 < limit.in_use <= limit.ceiling
+            began.append(name)
+            await asyncio.sleep(float(draws.choice([0, 1, 2])))
+            slot.outcome = draws.choice(["answered", "answered", "refused", "unknown"])
+            if draws.random() < 0.1:
+                raise OSError
+
+    async def story() -> None:
+        tasks: list[asyncio.Task[None]] = []
+        for name in range(120):
+            tasks.append(asyncio.create_task(one(name)))
+            if draws.random() < 0.4:
+                await asyncio.sleep(float(draws.choice([0, 0.5, 1])))
+            for _ in range(int(draws.choice([0, 0, 1, 3]))):
+                tasks[int(draws.integers(len(tasks)))].cancel()
+            if draws.random() < 0.02:
+                limit.give_up(OSError("gone"))
+        await asyncio.gather(*tasks, return_exceptions=True)
+        assert limit.in_use == 0
+        # All that are left can be had at once.
+        async with asyncio.timeout(0.1):
+            for _ in range(limit.current):
+                await limit.slot().__aenter__()
+        assert limit.in_use == limit.current
+
+    virtual_time.run(story())
+    assert len(began) > 10
+
+
 def test_giving_up_reaches_everyone_who_waits() -> None:
     limit = Limit(1, adaptive=False)
 

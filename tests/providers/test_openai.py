@@ -195,6 +195,13 @@ def test_where_a_schema_was_taken_a_refusal_is_the_requests_own() -> None:
     assert all("response_format" in body for body in served.bodies)
 
 
+def test_an_answer_withheld_for_its_own_reasons_is_not_asked_for_again_without_a_schema() -> None:
+    withheld = reply(completion_body(Completion(""), finish_reason="content_filter"))
+    served, found = asking_twice(withheld, [SCHEMA])
+    assert "content filter" in found[0]
+    assert len(served.bodies) == 1
+
+
 def test_a_request_refused_with_and_without_its_schema_says_nothing_of_schemas() -> None:
     answers = iter([reply({}, 400), reply({}, 400), chat(lambda _: Completion("{}"))])
     served, found = asking_twice(lambda body: next(answers)(body), [SCHEMA, SCHEMA])

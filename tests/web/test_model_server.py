@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import socket
 import tracemalloc
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import openai
 import pytest
 
 from support.model_server import Running, model_serving, until
 from trimtab.core.streams import stream_seed
-from trimtab.providers.base import Message, Request
+from trimtab.providers.base import Completion, Message, Provider, Request
 from trimtab.providers.rewriter.answer import MODEL, rewrite
 from trimtab.web.chat import ChatError, read_request
+from trimtab.web.echo import EchoProvider
 from trimtab.web.model_server import LARGEST_REQUEST
 
 KEY = "sk-planted-0123456789"
@@ -110,7 +112,7 @@ def test_echo_gives_a_message_without_a_program_back_whole(client: openai.OpenAI
     assert (got.choices[0].message.content, got.choices[0].finish_reason) == ("a b", "stop")
 
 
-@pytest.mark.parametrize("stop", ["return", ["nowhere", "return", "open"]])
+@pytest.mark.parametrize("stop", ["return", ["nowhere", "return", "open"], ["open", "return"]])
 def test_an_answer_ends_before_its_first_stop(client: openai.OpenAI, stop: Any) -> None:
     got = client.chat.completions.create(model="echo", messages=MESSAGES, stop=stop)
     assert got.choices[0].message.content == "```python\ndef load(name):\n    "
@@ -260,16 +262,33 @@ def test_a_key_is_asked_for_and_never_repeated() -> None:
         assert ask(running, "GET", "/health")[0] == 200
 
 
+class Patient(EchoProvider):
+    """Takes a minute for an answer, and notes if it is told to stop."""
+
+    given_up = False
+
+    async def complete(self, request: Request) -> Completion:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            self.given_up = True
+            raise
+        return Completion("")
+
+
 def test_a_client_that_hangs_up_leaves_no_work_behind() -> None:
-    with model_serving(latency=60) as running:
+    patient = Patient()
+    with model_serving() as running:
+        cast("dict[str, Provider]", running.server.models)["patient"] = patient
         with socket.create_connection(("127.0.0.1", running.port)) as raw:
-            body = json.dumps({"model": "echo", "messages": MESSAGES}).encode()
+            body = json.dumps({"model": "patient", "messages": MESSAGES}).encode()
             raw.sendall(
                 b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
                 b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
             )
             assert until(lambda: running.server.answering == 1)
         assert until(lambda: running.server.answering == 0)
+        assert until(lambda: patient.given_up, 2)
 
 
 def test_the_seed_of_an_answer_is_that_of_the_request(running: Running) -> None:

@@ -82,7 +82,7 @@ class Limit:
         BaseException
             What `give_up` was called with meanwhile.
         """
-        if self._in_use >= self.current or self._waiting:
+        if self._in_use >= self.current:
             await self._turn()
         else:
             self._in_use += 1
