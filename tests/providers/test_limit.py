@@ -215,13 +215,31 @@ def test_who_goes_away_while_waiting_takes_no_slot() -> None:
         await asyncio.sleep(0.5)
         waiting[0].cancel()
         waiting[3].cancel()
-        # The second of them is handed the slot in the very moment in which it is cancelled.
         await first
         waiting[1].cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
         assert [task.cancelled() for task in waiting] == [True, True, False, True, False]
         assert limit.in_use == 0
         await asyncio.wait_for(hold(1), 5)
+
+    virtual_time.run(story())
+
+
+def test_a_slot_that_is_handed_to_someone_on_the_way_out_goes_to_the_next() -> None:
+    limit = Limit(1, adaptive=False)
+
+    async def hold() -> None:
+        async with limit.slot():
+            await asyncio.sleep(1)
+
+    async def story() -> None:
+        async with limit.slot():
+            waiting = [asyncio.create_task(hold()) for _ in range(2)]
+            await asyncio.sleep(0)
+        waiting[0].cancel()
+        await asyncio.wait_for(waiting[1], 5)
+        assert waiting[0].cancelled()
+        assert limit.in_use == 0
 
     virtual_time.run(story())
 
