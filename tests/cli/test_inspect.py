@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
 from support.cli import trimtab
 from support.records import experiment, iterations, session
@@ -17,6 +19,7 @@ from trimtab.core.records import RESTARTED, Evidence, Iteration, Score, Session
 from trimtab.sessions.config import load_config
 from trimtab.sessions.experiment import run_experiment
 from trimtab.sessions.inspection import best_of, overview
+from trimtab.sessions.schemas import json_schema
 from trimtab.store.base import Experiment
 from trimtab.store.leases import new_owner
 from trimtab.store.memory import MemoryStore
@@ -50,6 +53,27 @@ def made(
         extraction="start" if index == 0 else "fence",
         meta=meta,
     )
+
+
+def as_described(document: dict[str, Any]) -> None:
+    """Hold a document against the JSON Schema that it names."""
+    name = document["schema"].removeprefix("trimtab.").removesuffix("/1")
+    schema = json_schema(name)
+    Draft202012Validator.check_schema(schema)
+    Draft202012Validator(schema).validate(document)
+    for lacking in schema["required"]:
+        assert not Draft202012Validator(schema).is_valid({k: v for k, v in document.items() if k != lacking})
+    assert not Draft202012Validator(schema).is_valid({**document, "more": 1})
+
+
+@pytest.mark.parametrize("policy", [None, "thompson"])
+def test_documents_are_as_their_schemas_say(capsys, policy: str | None) -> None:
+    run(**({"policy": policy} if policy else {}))
+    session_id = f"{policy or 'EF'}/calculator/0"
+    for arguments in (["status"], ["sessions"], ["show", session_id], ["plugins"]):
+        document = json.loads(trimtab(capsys, *arguments, "--json").out)
+        as_described(document)
+        assert document.get("arms") or document.get("sessions") or document.get("iterations") or document["plugins"]
 
 
 def small_store(url: str, *records: Iteration, **settings: object) -> None:
@@ -297,6 +321,7 @@ def test_whatever_a_store_holds_can_be_shown(capsys, tmp_path_factory, data: st.
     store.close()
     for arguments in (
         ["status", path],
+        ["status", path, "--json"],
         ["sessions", path],
         ["sessions", path, "--json"],
         ["show", "\x1b]0;evil\x07", "--store", path, "--evidence", "--answer", "--artefact", "--full"],
@@ -305,4 +330,6 @@ def test_whatever_a_store_holds_can_be_shown(capsys, tmp_path_factory, data: st.
         done = trimtab(capsys, *arguments)
         assert done.code == 0, done.err
         assert not set(done.out) & {"\x1b", "\x07", "\x9b", "\u202e", "\x00", "\x7f"}
+        if "--json" in arguments:
+            as_described(json.loads(done.out))
     assert len(json.loads(done.out)["iterations"]) == len(records)
