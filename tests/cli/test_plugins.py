@@ -67,7 +67,7 @@ def test_what_is_listed(capsys) -> None:
     assert all(one["error"] is None for one in document["plugins"])
     lines = trimtab(capsys, "plugins").out
     for name in plugins(POLICIES):
-        assert re.search(rf"^ {name} +\w", lines, re.MULTILINE)
+        assert re.search(rf"^{name}  +\w", lines, re.MULTILINE)
 
 
 def test_what_cannot_be_used_is_listed_with_the_reason_and_a_sentence_when_used(

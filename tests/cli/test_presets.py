@@ -4,9 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from support.cli import trimtab
 from trimtab.sessions.preset import PRESETS, get_preset
+from trimtab.sessions.schemas import json_schema
 from trimtab.store.open import open_store
 
 
@@ -17,8 +19,9 @@ def test_presets_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
         assert f"\n{name} " in done.out
     assert "helpfulness, harmlessness, honesty" in done.out
     assert "trimtab run --preset NAME" in done.out
-    documents = json.loads(trimtab(capsys, "presets", "--json").out)
-    assert [one["name"] for one in documents] == [*PRESETS]
+    found = json.loads(trimtab(capsys, "presets", "--json").out)
+    assert [one["name"] for one in found["presets"]] == [*PRESETS]
+    Draft202012Validator(json_schema("presets")).validate(found)
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -34,7 +37,9 @@ def test_one_is_shown_whole(capsys: pytest.CaptureFixture[str], name: str) -> No
     for task in preset.examples:
         assert task.prompt in shown
     assert ("stand-in for a judge" in shown) == (preset.scorer == "lexical")
-    document = json.loads(trimtab(capsys, "presets", name, "--json").out)
+    found = json.loads(trimtab(capsys, "presets", name, "--json").out)
+    Draft202012Validator(json_schema("presets")).validate(found)
+    (document,) = found["presets"]
     assert [one["id"] for one in document["examples"]] == [task.id for task in preset.examples]
 
 

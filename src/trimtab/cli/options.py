@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -23,6 +23,7 @@ __all__ = [
     "ValueColumn",
     "columns",
     "judgements_of",
+    "option",
     "read",
     "store_at",
 ]
@@ -72,6 +73,11 @@ Judgements = Annotated[
         show_default=False,
     ),
 ]
+
+
+def option(text: str, metavar: str) -> Any:
+    """Return an option of which nothing is shown but what it is for."""
+    return typer.Option(help=text, metavar=metavar, show_default=False)
 
 
 def columns(

@@ -18,12 +18,13 @@ from typing import Any
 import typer
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
+from rich.table import Table
 from rich.text import Text
 
 from trimtab.core.visible import escaped, visible
 from trimtab.errors import InputError
 
-__all__ = ["console", "print_blocks", "say", "say_json", "write_lines", "write_text"]
+__all__ = ["console", "print_blocks", "say", "say_json", "words", "write_lines", "write_text"]
 
 _PIPE_WIDTH = 118
 
@@ -63,6 +64,14 @@ def print_blocks(blocks: RenderableType) -> None:
     buffer = io.StringIO()
     _Console(highlight=False, markup=False, emoji=False, width=_PIPE_WIDTH, file=buffer).print(blocks)
     sys.stdout.write("".join(line.rstrip() + "\n" for line in buffer.getvalue().splitlines()))
+
+
+def words(headings: Iterable[str], title: str | None = None) -> Table:
+    """Return an empty table of words, which are folded where they are long."""
+    made = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="bold")
+    for heading in headings:
+        made.add_column(heading, overflow="fold")
+    return made
 
 
 def write_text(path: Path, text: str) -> None:

@@ -65,11 +65,10 @@ def _entry(one: Plugin) -> dict[str, Any]:
 def _table(group: str, entries: Sequence[dict[str, Any]]) -> RenderableType:
     from rich.text import Text
 
-    from trimtab.estimation.layout import plain, table
+    from trimtab.cli.output import words
+    from trimtab.estimation.layout import plain
 
-    made = table(group, ["name", "what it is", "package"])
-    for column, fold in zip(made.columns, (False, True, False), strict=True):
-        column.justify, column.no_wrap, column.overflow = "left", not fold, "fold"
+    made = words(["name", "what it is", "package"], f"\n{group}")
     for entry in entries:
         said = Text(plain(entry["error"]), style="red") if entry["error"] else Text(plain(entry["says"]))
         made.add_row(Text(plain(entry["name"])), said, Text(plain(f"{entry['distribution']} {entry['version']}")))

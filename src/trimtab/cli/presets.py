@@ -16,7 +16,9 @@ def presets(
     name: Annotated[
         str | None, typer.Argument(help="Show this one, with its rubrics, strategies and tasks.", show_default=False)
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON document (trimtab.presets/1) instead.")
+    ] = False,
 ) -> None:
     """List the domains that 'trimtab run --preset NAME' runs: objectives with rubrics, strategies and example tasks."""
     from trimtab.sessions.preset import PRESETS, get_preset
@@ -27,8 +29,8 @@ def presets(
 
         from trimtab.cli.output import say_json
 
-        documents = [_document(preset) for preset in chosen]
-        say_json(json.dumps(documents[0] if name else documents, ensure_ascii=False))
+        document = {"schema": "trimtab.presets/1", "presets": [_document(preset) for preset in chosen]}
+        say_json(json.dumps(document, indent=2, ensure_ascii=False))
     elif name:
         _show(chosen[0])
     else:
@@ -36,14 +38,9 @@ def presets(
 
 
 def _list(chosen: list[Preset]) -> None:
-    from rich.table import Table
+    from trimtab.cli.output import print_blocks, say, words
 
-    from trimtab.cli.output import print_blocks, say
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("preset", "domain", "objectives", "strategies"):
-        table.add_column(heading, overflow="fold")
-    table.add_column("tasks", justify="right")
+    table = words(["preset", "domain", "objectives", "strategies", "tasks"])
     for preset in chosen:
         tasks = str(len(preset.examples)) if preset.examples else preset.tasks
         strategies = ", ".join(strategy.name for strategy in preset.strategies)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from trimtab.cli.options import Store, store_at
+from trimtab.cli.options import Store, option, store_at
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,28 +17,24 @@ if TYPE_CHECKING:
 __all__ = ["resume"]
 
 
-def _option(text: str, metavar: str) -> Any:
-    return typer.Option(help=text, metavar=metavar, show_default=False)
-
-
 def resume(
     store: Store = None,
-    sessions: Annotated[int | None, _option("Sessions per strategy, to have more than before.", "N")] = None,
-    iterations: Annotated[int | None, _option("Iterations per session, to have more than before.", "N")] = None,
-    concurrency: Annotated[int | None, _option("Sessions at work at the same time.", "N")] = None,
-    timeout: Annotated[float | None, _option("Seconds to wait for one answer.", "SECONDS")] = None,
-    base_url: Annotated[str | None, _option("Address of the endpoint, if it has moved.", "URL")] = None,
-    budget_usd: Annotated[float | None, _option("Most that all runs into the store may cost.", "USD")] = None,
-    budget_tokens: Annotated[int | None, _option("Most tokens that all runs into the store may take.", "N")] = None,
-    deadline: Annotated[str | None, _option("When to end, as for trimtab run.", "WHEN")] = None,
-    webhook: Annotated[str | None, _option("Address that triggers with :webhook call, as before.", "URL")] = None,
+    sessions: Annotated[int | None, option("Sessions per strategy, to have more than before.", "N")] = None,
+    iterations: Annotated[int | None, option("Iterations per session, to have more than before.", "N")] = None,
+    concurrency: Annotated[int | None, option("Sessions at work at the same time.", "N")] = None,
+    timeout: Annotated[float | None, option("Seconds to wait for one answer.", "SECONDS")] = None,
+    base_url: Annotated[str | None, option("Address of the endpoint, if it has moved.", "URL")] = None,
+    budget_usd: Annotated[float | None, option("Most that all runs into the store may cost.", "USD")] = None,
+    budget_tokens: Annotated[int | None, option("Most tokens that all runs into the store may take.", "N")] = None,
+    deadline: Annotated[str | None, option("When to end, as for trimtab run.", "WHEN")] = None,
+    webhook: Annotated[str | None, option("Address that triggers with :webhook call, as before.", "URL")] = None,
     answers: Annotated[
-        int | None, _option("Port at which questions are answered over HTTP; 0 takes one.", "PORT")
+        int | None, option("Port at which questions are answered over HTTP; 0 takes one.", "PORT")
     ] = None,
     resume_paused: Annotated[
         bool | None, typer.Option("--resume-paused", help="Go on with the sessions that are set aside.")
     ] = None,
-    out: Annotated[Path | None, _option("Output folder, if another than before.", "FOLDER")] = None,
+    out: Annotated[Path | None, option("Output folder, if another than before.", "FOLDER")] = None,
 ) -> None:
     """Go on with a run from where it stopped, with the settings it was given then, and report as trimtab run does.
 

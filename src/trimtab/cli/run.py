@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from trimtab.cli.options import option
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -25,84 +27,80 @@ LIMIT = 3
 _REASONS = 5
 
 
-def _option(text: str, metavar: str) -> Any:
-    return typer.Option(help=text, metavar=metavar, show_default=False)
-
-
 def run(
     config: Annotated[
-        Path | None, _option("Configuration file. By default trimtab.toml in the working folder, if any.", "FILE")
+        Path | None, option("Configuration file. By default trimtab.toml in the working folder, if any.", "FILE")
     ] = None,
     provider: Annotated[
         str | None,
-        _option(
+        option(
             "What answers: 'rewriter', an embedded stand-in for an LLM; 'openai', any compatible endpoint; or another "
             "that 'trimtab plugins' lists.",
             "NAME",
         ),
     ] = None,
     model: Annotated[
-        str | None, _option("Name of the model as the endpoint knows it. Needed with provider openai.", "NAME")
+        str | None, option("Name of the model as the endpoint knows it. Needed with provider openai.", "NAME")
     ] = None,
     base_url: Annotated[
-        str | None, _option("Address of the endpoint, as in http://127.0.0.1:8000/v1. Provider openai.", "URL")
+        str | None, option("Address of the endpoint, as in http://127.0.0.1:8000/v1. Provider openai.", "URL")
     ] = None,
     provider_options: Annotated[
         str | None,
-        _option(
+        option(
             "What else the provider is told, as NAME=VALUE. No keys: they are stored with the run.", "NAME=VALUE,..."
         ),
     ] = None,
     recording: Annotated[
         str | None,
-        _option(
+        option(
             "Provider replay: what was recorded, as a store, the output folder of a run, or a file with texts.",
             "SOURCE",
         ),
     ] = None,
     preset: Annotated[
         str | None,
-        _option(
+        option(
             "Domain whose tasks, strategies, objectives and scorer are used where none are given; 'trimtab presets' "
             "lists them.",
             "NAME",
         ),
     ] = None,
-    strategies: Annotated[str | None, _option("Names of the strategies to run, in order.", "NAME,NAME")] = None,
-    strategy_files: Annotated[str | None, _option("TOML files that define more strategies.", "FILE,FILE")] = None,
+    strategies: Annotated[str | None, option("Names of the strategies to run, in order.", "NAME,NAME")] = None,
+    strategy_files: Annotated[str | None, option("TOML files that define more strategies.", "FILE,FILE")] = None,
     tasks: Annotated[
-        str | None, _option("Tasks: 'builtin', a folder of programs or texts, or a JSONL file.", "SOURCE")
+        str | None, option("Tasks: 'builtin', a folder of programs or texts, or a JSONL file.", "SOURCE")
     ] = None,
-    sessions: Annotated[int | None, _option("Sessions per strategy, spread over the tasks.", "N")] = None,
-    iterations: Annotated[int | None, _option("Iterations per session, the starting artefact aside.", "N")] = None,
-    concurrency: Annotated[int | None, _option("Sessions at work at the same time.", "N")] = None,
-    seed: Annotated[int | None, _option("Seed of all random streams.", "N")] = None,
+    sessions: Annotated[int | None, option("Sessions per strategy, spread over the tasks.", "N")] = None,
+    iterations: Annotated[int | None, option("Iterations per session, the starting artefact aside.", "N")] = None,
+    concurrency: Annotated[int | None, option("Sessions at work at the same time.", "N")] = None,
+    seed: Annotated[int | None, option("Seed of all random streams.", "N")] = None,
     store: Annotated[
         str | None,
-        _option("Store URL, SQLite or PostgreSQL. By default sqlite:///OUT/trimtab.db.", "URL"),
+        option("Store URL, SQLite or PostgreSQL. By default sqlite:///OUT/trimtab.db.", "URL"),
     ] = None,
-    out: Annotated[Path | None, _option("Output folder.", "FOLDER")] = None,
-    scorers: Annotated[str | None, _option("Names of the scorers.", "NAME,NAME")] = None,
+    out: Annotated[Path | None, option("Output folder.", "FOLDER")] = None,
+    scorers: Annotated[str | None, option("Names of the scorers.", "NAME,NAME")] = None,
     objectives: Annotated[
-        str | None, _option("Objectives to record, of those the scorers give. By default all.", "NAME,NAME")
+        str | None, option("Objectives to record, of those the scorers give. By default all.", "NAME,NAME")
     ] = None,
     judge_model: Annotated[
-        str | None, _option("Name of the model that the scorer 'judge' asks. By default the run's own.", "NAME")
+        str | None, option("Name of the model that the scorer 'judge' asks. By default the run's own.", "NAME")
     ] = None,
     judge_repeats: Annotated[
-        int | None, _option("How often each iteration is judged by the scorer 'judge'. By default once.", "N")
+        int | None, option("How often each iteration is judged by the scorer 'judge'. By default once.", "N")
     ] = None,
     temperature: Annotated[
-        float | None, _option("Sampling temperature. By default the provider's own.", "NUMBER")
+        float | None, option("Sampling temperature. By default the provider's own.", "NUMBER")
     ] = None,
-    max_tokens: Annotated[int | None, _option("Longest answer in tokens. By default the provider's own.", "N")] = None,
+    max_tokens: Annotated[int | None, option("Longest answer in tokens. By default the provider's own.", "N")] = None,
     stop: Annotated[
         list[str] | None,
-        _option("Texts at which an answer ends, four at most. Provider openai.", "TEXT"),
+        option("Texts at which an answer ends, four at most. Provider openai.", "TEXT"),
     ] = None,
-    timeout: Annotated[float | None, _option("Seconds that one attempt at an answer may take.", "SECONDS")] = None,
+    timeout: Annotated[float | None, option("Seconds that one attempt at an answer may take.", "SECONDS")] = None,
     retries: Annotated[
-        int | None, _option("How often a request is sent again after a fault that may pass. Provider openai.", "N")
+        int | None, option("How often a request is sent again after a fault that may pass. Provider openai.", "N")
     ] = None,
     adaptive: Annotated[
         bool | None,
@@ -121,72 +119,72 @@ def run(
     ] = None,
     policy: Annotated[
         str | None,
-        _option(
+        option(
             "Policy that steers, as NAME[:OPTION=VALUE,...]. By default every strategy is run on its own.", "POLICY"
         ),
     ] = None,
     fit: Annotated[
         str | None,
-        _option(
+        option(
             "What policy and triggers know at first: a fit, a file of models, or 'reference'. By default nothing.",
             "FILE",
         ),
     ] = None,
     utility: Annotated[
-        str | None, _option("What the policy wants: 'weighted', 'worst', 'product' or 'hypervolume'.", "NAME")
+        str | None, option("What the policy wants: 'weighted', 'worst', 'product' or 'hypervolume'.", "NAME")
     ] = None,
     weights: Annotated[
-        str | None, _option("Weights of the objectives, as NAME=NUMBER, in the utility.", "NAME=NUMBER,...")
+        str | None, option("Weights of the objectives, as NAME=NUMBER, in the utility.", "NAME=NUMBER,...")
     ] = None,
     floor: Annotated[
-        str | None, _option("Floors that the policy keeps, as NAME>=LEVEL[@ALPHA][:kept|each].", "FLOOR,FLOOR")
+        str | None, option("Floors that the policy keeps, as NAME>=LEVEL[@ALPHA][:kept|each].", "FLOOR,FLOOR")
     ] = None,
-    cost: Annotated[float | None, _option("Utility points that an iteration costs the policy.", "NUMBER")] = None,
+    cost: Annotated[float | None, option("Utility points that an iteration costs the policy.", "NUMBER")] = None,
     score_noise: Annotated[
         str | None,
-        _option(
+        option(
             "Standard deviations of the scorer's own error, 0 where it is exact. By default what the fit says.",
             "NAME=NUMBER,...",
         ),
     ] = None,
     trigger: Annotated[
         str | None,
-        _option("Conditions to watch for, and what to do then, as in security<2:ask.", "TRIGGER,TRIGGER"),
+        option("Conditions to watch for, and what to do then, as in security<2:ask.", "TRIGGER,TRIGGER"),
     ] = None,
     webhook: Annotated[
-        str | None, _option("Address that triggers with :webhook call. It is never stored.", "URL")
+        str | None, option("Address that triggers with :webhook call. It is never stored.", "URL")
     ] = None,
     webhook_artefact: Annotated[
         bool | None, typer.Option("--webhook-artefact", help="Tell the webhook the artefact in force as well.")
     ] = None,
     answers: Annotated[
         int | None,
-        _option("Port of this machine at which questions are answered over HTTP; 0 takes one.", "PORT"),
+        option("Port of this machine at which questions are answered over HTTP; 0 takes one.", "PORT"),
     ] = None,
     resume_paused: Annotated[
         bool | None, typer.Option("--resume-paused", help="Go on with the sessions that are set aside.")
     ] = None,
     history: Annotated[
         str | None,
-        _option(
+        option(
             "What a request shows of its session: 'none', the 'last' exchange, or the 'full' conversation.",
             "NAME",
         ),
     ] = None,
     history_limit: Annotated[
         int | None,
-        _option("Most characters of former exchanges in a request; the oldest are left out first.", "N"),
+        option("Most characters of former exchanges in a request; the oldest are left out first.", "N"),
     ] = None,
     budget_usd: Annotated[
-        float | None, _option("Most that all runs into the store may cost, in USD. Needs prices.", "USD")
+        float | None, option("Most that all runs into the store may cost, in USD. Needs prices.", "USD")
     ] = None,
-    budget_tokens: Annotated[int | None, _option("Most tokens that all runs into the store may take.", "N")] = None,
+    budget_tokens: Annotated[int | None, option("Most tokens that all runs into the store may take.", "N")] = None,
     deadline: Annotated[
         str | None,
-        _option("When to end: after a duration such as 30m or 2h, or at a time in ISO format.", "WHEN"),
+        option("When to end: after a duration such as 30m or 2h, or at a time in ISO format.", "WHEN"),
     ] = None,
     round: Annotated[  # noqa: A002 - the setting's name
-        int | None, _option("Sessions that start with the same knowledge, before the policy learns of them.", "N")
+        int | None, option("Sessions that start with the same knowledge, before the policy learns of them.", "N")
     ] = None,
 ) -> None:
     """Run sessions, score and store every iteration, fit the dynamics, and write the report.

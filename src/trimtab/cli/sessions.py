@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from trimtab.cli.options import Store, store_at
+from trimtab.cli.options import Store, option, store_at
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,20 +23,16 @@ __all__ = ["sessions"]
 _SHOWN = 50
 
 
-def _option(text: str, metavar: str) -> Any:
-    return typer.Option(help=text, metavar=metavar, show_default=False)
-
-
 def sessions(
     store: Store = None,
-    strategy: Annotated[str | None, _option("Only those of this strategy or policy.", "NAME")] = None,
-    task: Annotated[str | None, _option("Only those on this task.", "ID")] = None,
+    strategy: Annotated[str | None, option("Only those of this strategy or policy.", "NAME")] = None,
+    task: Annotated[str | None, option("Only those on this task.", "ID")] = None,
     status: Annotated[
         str | None,
-        _option("Only those that are 'not begun', 'under way', 'waits', 'paused', 'done' or 'recorded'.", "STATUS"),
+        option("Only those that are 'not begun', 'under way', 'waits', 'paused', 'done' or 'recorded'.", "STATUS"),
     ] = None,
     limit: Annotated[
-        int | None, _option(f"Most sessions to show, 0 for all. By default {_SHOWN}, and all as JSON.", "N")
+        int | None, option(f"Most sessions to show, 0 for all. By default {_SHOWN}, and all as JSON.", "N")
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON document (trimtab.sessions/1) instead.")

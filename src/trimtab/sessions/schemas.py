@@ -10,7 +10,7 @@ __all__ = ["json_schema"]
 
 
 def json_schema(
-    name: Literal["alarm", "explanation", "plugins", "session", "sessions", "status", "trial"],
+    name: Literal["alarm", "explanation", "plugins", "presets", "session", "sessions", "status", "trial"],
 ) -> dict[str, Any]:
     """Return the JSON Schema (draft 2020-12) of the document ``trimtab.<name>/1``."""
     text = files("trimtab.sessions").joinpath(f"{name}.schema.json").read_text(encoding="utf-8")
