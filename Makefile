@@ -24,7 +24,7 @@ check: $(VENV)/.installed-dev      ## lint, format, types, import rules
 	$(BIN)/lint-imports
 
 bench: $(VENV)/.installed-dev      ## benchmarks against peers
-	$(BIN)/python -m pytest benchmarks --benchmark-only $(BENCH_OPTIONS)
+	$(BIN)/python -m pytest benchmarks $(BENCH_OPTIONS)
 
 study: $(VENV)/.installed-dev      ## docs/calibration.md: how often intervals hold, by simulation; an hour on two cores
 	$(BIN)/python studies/calibration.py $(STUDY_OPTIONS)
