@@ -47,7 +47,8 @@ class Scorer(Protocol):
     """Turns one artefact into one `Score` per objective. Pure: same text and context, same scores.
 
     A scorer that reads some languages only names them in an attribute ``languages``, and a run on other tasks is
-    refused before it starts.
+    refused before it starts. One that goes by the text and its task alone, whatever the iteration, may say so by an
+    attribute ``by_text = True``: a run then scores a text that comes again only once.
     """
 
     name: str

@@ -21,6 +21,7 @@ class PythonStaticScorer:
     """
 
     name: str = "python-static"
+    by_text: bool = True
     languages: tuple[str, ...] = ("python", "py", "python3")
     objectives: tuple[Objective, ...] = (
         security.SCALE.objective,

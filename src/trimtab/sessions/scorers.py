@@ -12,6 +12,7 @@ from trimtab.providers.base import Provider, ProviderSettings
 from trimtab.providers.registry import get_provider
 from trimtab.scoring.base import AnyScorer
 from trimtab.scoring.registry import get_any_scorer
+from trimtab.scoring.remembered import remembering
 from trimtab.sessions.config import RunConfig
 from trimtab.sessions.preset import OFFLINE, get_preset
 
@@ -31,7 +32,9 @@ def scorers_of(config: RunConfig, provider: Provider | None = None) -> tuple[Any
     InputError
         If one is unknown or cannot be made.
     """
-    return tuple(_judge(config, provider) if name == JUDGE else get_any_scorer(name) for name in config.scorers)
+    return tuple(
+        _judge(config, provider) if name == JUDGE else remembering(get_any_scorer(name)) for name in config.scorers
+    )
 
 
 def rubrics_of(config: RunConfig) -> tuple[Rubric, ...]:

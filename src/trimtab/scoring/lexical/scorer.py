@@ -34,6 +34,7 @@ class LexicalScorer:
     """
 
     name: str = "lexical"
+    by_text: bool = True
     objectives: tuple[Objective, ...] = tuple(one.scale.objective for one in JUDGED)
     languages: tuple[str, ...] = tuple(sorted(PROSE))
 
