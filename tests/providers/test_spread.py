@@ -59,9 +59,30 @@ def test_a_pool_gets_its_place_back_whatever_becomes_of_a_request() -> None:
     assert {type(error) for error in got} == {httpx2.ReadTimeout}
 
 
-def test_few_connections_need_no_pools_of_their_own() -> None:
+def test_few_connections_need_no_pools_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
     assert spread(PER_POOL) == {}
-    assert set(spread(PER_POOL + 1)) == {"all://"}
+    assert set(spread(PER_POOL + 1)) == {"transport"}
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    assert set(spread(PER_POOL + 1)["mounts"]) == {"all://"}
+
+
+def test_hosts_without_a_proxy_have_pools_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    used: list[str] = []
+    post = SpreadTransport.handle_async_request
+
+    async def watched(self: SpreadTransport, request: httpx2.Request) -> httpx2.Response:
+        used.append(request.url.host)
+        return await post(self, request)
+
+    async def ask(url: str) -> int:
+        async with http_client(20, 100) as client:
+            return (await client.post(f"{url}/chat/completions", json=BODY)).status_code
+
+    monkeypatch.setattr(SpreadTransport, "handle_async_request", watched)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
+    with model_serving() as running:
+        assert asyncio.run(ask(running.url)) == 200
+    assert used == ["127.0.0.1"]
 
 
 @pytest.mark.parametrize("variable", ["HTTP_PROXY", "ALL_PROXY"])

@@ -110,7 +110,7 @@ def http_client(timeout: float, concurrency: int) -> httpx2.AsyncClient:
     return httpx2.AsyncClient(
         timeout=httpx2.Timeout(None, connect=min(timeout, CONNECT_TIMEOUT)),
         limits=httpx2.Limits(max_connections=None, max_keepalive_connections=concurrency),
-        mounts=spread(concurrency),
+        **spread(concurrency),
         follow_redirects=False,
         headers={"Accept-Encoding": "identity"},
         event_hooks={"response": [bound]},

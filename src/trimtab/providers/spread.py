@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncIterator
+from typing import Any
 from urllib.request import getproxies
 
 import httpx2
@@ -18,13 +19,19 @@ PER_POOL = 16
 """Connections of one pool."""
 
 
-def spread(connections: int) -> dict[str, SpreadTransport]:
-    """Return what a client is to mount for that many connections; nothing where one pool will do, or a proxy decides.
+def spread(connections: int) -> dict[str, Any]:
+    """Return what a client is to be made with for that many connections; nothing where one pool will do.
 
-    Proxies that the environment names for a scheme or a host go before what is mounted here; one for everything would
-    not, and keeps the client's own pool.
+    Without proxies in the environment it is the client's one transport. Beside them it is mounted, so that those that
+    the environment names for a scheme or a host go before it; one for everything would not, and keeps the client's own
+    pool.
     """
-    return {} if connections <= PER_POOL or "all" in getproxies() else {"all://": SpreadTransport(connections)}
+    proxies = getproxies()
+    if connections <= PER_POOL or "all" in proxies:
+        return {}
+    transport = SpreadTransport(connections)
+    # Hosts that NO_PROXY names would be mounted before what is mounted here, with the client's own transport.
+    return {"mounts": {"all://": transport}} if {"http", "https"} & proxies.keys() else {"transport": transport}
 
 
 class _Counted(httpx2.AsyncByteStream):
