@@ -74,7 +74,7 @@ class Plugin:
             claimed = " and ".join((self.origin, *self.clash))
             raise InputError(f"the {self.kind} {self.name!r} is claimed by {claimed}: uninstall all of them but one")
         try:
-            found = EntryPoint(self.name, self.value, self.group).load()
+            found: object = EntryPoint(self.name, self.value, self.group).load()
         except (Exception, SystemExit) as error:  # a module of others may do anything when it is imported
             raise InputError(
                 f"the {self.kind} {self.name!r} of {self.origin} cannot be imported: {_said(error)}"
@@ -84,7 +84,7 @@ class Plugin:
                 f"the {self.kind} {self.name!r} of {self.origin} should be something to call, but {self.value} is "
                 f"of type {type(found).__name__}"
             )
-        return found  # type: ignore[no-any-return]  # entry points are typed by nobody
+        return found
 
     @property
     def says(self) -> str:

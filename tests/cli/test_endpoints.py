@@ -92,6 +92,15 @@ def test_an_endpoint_that_is_out_of_order_is_asked_again_first(capsys) -> None:
         assert len(server.bodies) == 2
 
 
+def test_a_run_without_an_answer_leaves_no_rows_in_postgresql(postgres_url: str, capsys) -> None:
+    with serving(reply(401, {"error": {"message": "no"}})) as server:
+        ran = run(capsys, server.url, "--store", postgres_url)
+    assert ran.code == 1
+    store = open_store(postgres_url)
+    assert (store.experiment(), store.sessions(), list(store.iterations())) == (None, [], [])
+    store.close()
+
+
 def test_nobody_listening(capsys) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -114,11 +114,15 @@ def run_plan(
     if not config.store:
         _make_folder(config.out)
     store = open_store(config.store_url, create=True)
+    new = store.experiment() is None
     try:
         outcome = run_into(
             store, config, plan, provider, scorers, attendance, listener=listener, on_stopping=on_stopping
         )
         if outcome.ended == "error" and not any(store.heads().values()) and not _others(store):
+            if new:
+                with contextlib.suppress(StoreError):  # another run has come meanwhile
+                    store.start_over()
             store.close()
             leftovers.remove()
         return outcome

@@ -210,8 +210,6 @@ class Prior:
             )
         )
 
-    __hash__ = None  # type: ignore[assignment]
-
 
 def degrees_of(total: Floats) -> float:
     """Return nu for the natural parameter T: n + 2, and one more for each step."""

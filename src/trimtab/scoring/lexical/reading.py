@@ -140,10 +140,10 @@ def read(text: str) -> Reading:
 
 
 def _kind_of(line: str, start: int) -> tuple[Kind, int]:
-    for kind, pattern in (("heading", _HEADING), ("step", _STEP), ("item", _ITEM)):
-        found = pattern.match(line, start)
-        if found:
-            return kind, found.end()  # type: ignore[return-value]
+    kinds: tuple[tuple[Kind, re.Pattern[str]], ...] = (("heading", _HEADING), ("step", _STEP), ("item", _ITEM))
+    for kind, pattern in kinds:
+        if found := pattern.match(line, start):
+            return kind, found.end()
     return "paragraph", start
 
 
