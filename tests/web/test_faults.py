@@ -178,13 +178,14 @@ def test_a_huge_answer_is_valid_and_fifty_megabytes_long(stream: bool) -> None:
         assert len(json.loads(body)["choices"][0]["message"]["content"]) == HUGE
 
 
-def test_a_client_that_has_enough_of_a_huge_answer_may_leave() -> None:
+def test_a_client_that_has_enough_of_a_huge_answer_may_leave(caplog: pytest.LogCaptureFixture) -> None:
     with model_serving(shares={"huge": 1.0}) as running:
         for _ in range(3):
             with socket.create_connection(("127.0.0.1", running.port)) as raw:
                 raw.sendall(request_bytes())
                 assert raw.recv(100)
         assert fetched(running)[0] == 200
+    assert caplog.messages == [], "nothing is written to a client that has gone"
 
 
 @pytest.mark.parametrize("stream", [False, True])

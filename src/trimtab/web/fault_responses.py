@@ -145,4 +145,6 @@ async def _giant(body: bytes) -> AsyncIterator[bytes]:
     piece = b"x" * _PIECE
     for sent in range(0, HUGE, _PIECE):
         yield piece[: HUGE - sent]
+        # Otherwise nothing would notice a client that has gone before all of it is written to nobody.
+        await asyncio.sleep(0)
     yield tail
