@@ -20,6 +20,7 @@ from trimtab.providers import retrying
 from trimtab.providers.rewriter.answer import rewrite
 from trimtab.sessions.config import load_config
 from trimtab.sessions.experiment import run_experiment
+from trimtab.sessions.tasks import builtin_tasks
 from trimtab.store.open import open_store
 
 JSON = {"Content-Type": "application/json"}
@@ -154,17 +155,54 @@ def test_an_address_with_a_key_is_refused_without_being_shown(capsys) -> None:
 
 def test_an_endpoint_that_fails_later_keeps_what_there_is(capsys) -> None:
     left = iter(range(10**6))
-    answer, refusal = chat(rewrite), reply(403, {"error": {"message": "enough"}})
+    answer, refusal = chat(rewrite), reply(401, {})
     size = ("--sessions", "2", "--iterations", "3", "--strategies", "EF", "--concurrency", "1")
     with serving(lambda body: answer(body) if next(left) < 2 else refusal(body)) as server:
         ran = run(capsys, server.url, *size)
     assert ran.code == 1
-    assert "denied access to the model m (403): enough" in ran.err
+    assert "refused a request without a key: set OPENAI_API_KEY (401)" in ran.err
     assert "2 of 6 are stored" in ran.err
     assert "trimtab resume deep/er goes on" in ran.err
     store = open_store("sqlite:///deep/er/trimtab.db")
     assert sum(record.index > 0 for record in store.iterations()) == 2
     store.close()
+
+
+SMALL = ("--sessions", "2", "--iterations", "12", "--strategies", "EF", "--concurrency", "1")
+FORBIDDEN = reply(403, {"error": {"message": "forbidden by policy"}})
+
+
+def test_a_prompt_that_a_gateway_forbids_fails_its_own_iterations(capsys) -> None:
+    word = builtin_tasks()[1].prompt.strip().splitlines()[0]
+
+    def answer(body: dict[str, Any]) -> Reply:
+        return (FORBIDDEN if word in body["messages"][-1]["content"] else chat(rewrite))(body)
+
+    with serving(answer) as server:
+        ran = run(capsys, server.url, *SMALL)
+    assert ran.code == 0, ran.err
+    assert "denied access to the model m (403): forbidden by policy" in ran.out + ran.err
+    store = open_store("sqlite:///deep/er/trimtab.db")
+    failed = [record for record in store.iterations() if record.status == "failed"]
+    store.close()
+    assert [record.index for record in failed] == [*range(1, 13)]
+    assert {record.session_id for record in failed} == {f"EF/{builtin_tasks()[1].id}/0"}
+    assert {record.reason.partition("denied")[2] for record in failed} == {
+        " access to the model m (403): forbidden by policy"
+    }
+
+
+def test_a_key_that_is_revoked_on_the_way_ends_the_run_soon(capsys) -> None:
+    left = iter(range(10**6))
+    with serving(lambda body: (chat(rewrite) if next(left) < 5 else FORBIDDEN)(body)) as server:
+        ran = run(capsys, server.url, *SMALL)
+        assert ran.code == 1
+        assert "the 9 requests before it were refused as well, and so is a harmless one" in ran.err
+        assert "14 of 24 are stored" in ran.err
+        assert len(server.bodies) == 5 + 10 + 1
+    with serving(chat(rewrite)) as server:
+        assert trimtab(capsys, "resume", "deep/er", "--base-url", server.url).code == 0
+        assert len(server.bodies) == 10
 
 
 def test_faults_that_pass_leave_the_same_contents(monkeypatch: pytest.MonkeyPatch) -> None:

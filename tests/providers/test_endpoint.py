@@ -11,7 +11,7 @@ import pytest
 from support import virtual_time
 from trimtab.errors import ProviderError
 from trimtab.providers.base import Completion, Message, ProviderSettings, Request
-from trimtab.providers.endpoint import OUTAGE, Endpoint
+from trimtab.providers.endpoint import HARMLESS, OUTAGE, REFUSALS, Endpoint
 from trimtab.providers.retrying import LONGEST_WAIT
 
 PASSING = {"again": "passing"}
@@ -172,6 +172,57 @@ def test_refusals_of_single_requests_are_no_outage() -> None:
     remote = Remote(lambda number, _: failing() if number else Completion("yes"))
     came, _ = asked(remote, 1, *[1] * 3 * OUTAGE)
     assert not any(error.fatal for error in came[1:])
+
+
+def harmless(asked: Request) -> bool:
+    return [message.content for message in asked.messages] == [HARMLESS]
+
+
+@pytest.mark.parametrize("many", [1, 40])
+def test_an_endpoint_that_refuses_words_is_told_from_one_that_refuses_everything(many: int) -> None:
+    def refuses_words(number: int, asked: Request) -> Completion:
+        if number and not harmless(asked):
+            failing(suspect=True, usage={"prompt_tokens": 1})
+        return Completion("OK", prompt_tokens=3, completion_tokens=2)
+
+    groups = [many] * (4 * REFUSALS // many)
+    remote = Remote(refuses_words)
+    came, _ = asked(remote, 1, *groups, concurrency=many)
+    refused = came[1:]
+    assert {(str(error), error.fatal) for error in refused} == {("it failed", False)}
+    checks = remote.calls - len(came)
+    assert checks == (4 if many == 1 else 1), "one after ten refusals, and those under way together share it"
+    took = [error.usage for error in refused if error.usage != {"prompt_tokens": 1}]
+    assert took == [{"prompt_tokens": 4, "completion_tokens": 2}] * checks
+
+    remote = Remote(lambda number, _: failing(suspect=True) if number else Completion("yes"))
+    came, _ = asked(remote, 1, *groups, concurrency=many)
+    fatal = [error for error in came[1:] if error.fatal]
+    assert len(fatal) == len(came) - REFUSALS
+    assert str(fatal[0]).startswith("it failed; the ")
+    assert str(fatal[0]).endswith(" requests before it were refused as well, and so is a harmless one")
+
+
+def test_an_answer_in_between_shows_that_an_endpoint_goes_on() -> None:
+    def answer(number: int, asked: Request) -> Completion:
+        assert not harmless(asked)
+        return Completion("yes") if number % REFUSALS == 0 else failing(suspect=True)
+
+    came, _ = asked(Remote(answer), *[1] * 5 * REFUSALS)
+    assert not any(one.fatal for one in came if isinstance(one, ProviderError))
+
+
+@pytest.mark.parametrize(("how", "checks"), [(BUSY, 3), (PASSING, 3), (AWAY, 3), ({}, 1)])
+def test_a_harmless_request_that_is_not_refused_is_no_end(how: dict[str, Any], checks: int) -> None:
+    def answer(number: int, asked: Request) -> Completion:
+        if number == 0:
+            return Completion("yes")
+        return failing(**how) if harmless(asked) else failing(suspect=True)
+
+    remote = Remote(answer)
+    came, _ = asked(remote, 1, *[1] * (REFUSALS + 2))
+    assert not any(error.fatal for error in came[1:])
+    assert remote.calls - len(came) == checks, "what was not answered is asked again after the next refusal"
 
 
 def test_each_attempt_is_bounded_and_waiting_is_not() -> None:

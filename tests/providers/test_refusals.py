@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import logging
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -46,9 +47,9 @@ def raw(speak: Callable[[socket.socket], None]) -> Iterator[str]:
         (400, "suspect", "refused the request with status 400: the server says so"),
         (401, "fatal", r"refused the key in OPENAI_API_KEY \(401\)$"),
         (402, "fatal", "says that the quota is used up"),
-        (403, "fatal", r"denied access to the model some-model \(403\)"),
-        (404, "fatal", "knows no model 'some-model', or there is nothing to chat with at http.*/v1/chat/completions"),
-        (405, "fatal", "there is nothing to chat with at"),
+        (403, "suspect", r"denied access to the model some-model \(403\)"),
+        (404, "suspect passing", "knows no model 'some-model', or there is nothing .* at http.*/v1/chat/completions"),
+        (405, "suspect passing", "there is nothing to chat with at"),
         (408, "passing", "failed with status 408"),
         (409, "passing", "failed with status 409"),
         (413, "refused", "status 413"),
@@ -93,9 +94,18 @@ def test_an_unknown_model_is_told_from_a_wrong_address() -> None:
             ask(server.url.removesuffix("/v1"))
 
 
-def test_a_request_that_is_too_long_says_nothing_of_the_next() -> None:
-    body = {"error": {"message": "too many tokens", "code": "context_length_exceeded"}}
-    with serving(reply(body, 400)) as server, pytest.raises(ProviderError, match="too many tokens") as caught:
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (400, {"message": "too many tokens", "code": "context_length_exceeded"}),
+        (400, {"message": "This model's maximum context length is 8192 tokens", "code": 400}),
+        (400, {"message": "prompt is too long: 210000 tokens > 200000 maximum"}),
+        (400, {"message": "the filter was triggered", "code": "content_filter"}),
+    ],
+)
+def test_a_request_that_is_too_long_or_filtered_says_nothing_of_the_next(status: int, error: dict[str, Any]) -> None:
+    said = re.escape(error["message"])
+    with serving(reply({"error": error}, status)) as server, pytest.raises(ProviderError, match=said) as caught:
         ask(server.url)
     assert meaning(caught.value) == "refused"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Protocol
 
@@ -16,6 +17,12 @@ __all__ = ["Endpoint", "Remote"]
 
 OUTAGE = 10
 """Requests in a row that are given up before the endpoint counts as out of order."""
+
+REFUSALS = 10
+"""Requests in a row that are refused before the endpoint is asked something harmless."""
+
+HARMLESS = "Reply with the word OK."
+"""What stands in place of every message of a refused request, to see whether it was refused for its words."""
 
 
 class Remote(Provider, Protocol):
@@ -33,6 +40,10 @@ class Endpoint:
     A request waits for its turn without being timed, and holds its place only while it is under way, not while it waits
     to be sent again. Until the endpoint has answered for the first time, one request is sent and all others wait for
     what becomes of it, so that a wrong address or key costs one request.
+
+    An endpoint that has answered may refuse a request for what it says, which is no end: the next ones may be answered.
+    After 10 refusals in a row the last request is sent once more with harmless words. If those are refused as well, the
+    endpoint refuses everything by now.
 
     Parameters
     ----------
@@ -55,6 +66,8 @@ class Endpoint:
         self._proving = asyncio.Lock()
         self._ends: list[ProviderError] = []
         self._given_up = 0
+        self._refused = 0
+        self._weighing = asyncio.Lock()
 
     def __repr__(self) -> str:
         return f"Endpoint({self.provider!r})"
@@ -66,7 +79,8 @@ class Endpoint:
         ------
         ProviderError
             If no attempt succeeds. It is fatal where further requests would fail as well: the endpoint has never
-            answered, is gone, asks to be left alone for longer than a run waits, or gave up 10 requests in a row.
+            answered, is gone, asks to be left alone for longer than a run waits, gave up 10 requests in a row, or
+            refuses whatever it is asked.
         """
         if not self._proven:
             before = len(self._ends)
@@ -95,6 +109,8 @@ class Endpoint:
             completion = await tried(attempt, seed=request.seed, retries=self.retries, worth=self._worth)
         except ProviderError as error:
             failure = self._final(error, failures)
+            if _is_refusal(error) and not failure.fatal:
+                failure = await self._weighed(failure, request)
         else:
             self._given_up = 0
             return replace(completion, attempts=len(failures) + 1, wasted=_wasted(failures)) if failures else completion
@@ -115,10 +131,39 @@ class Endpoint:
             else:
                 slot.outcome = "answered"
                 self._proven = True
+                self._refused = 0
                 return completion
             if error.again == "busy":
                 slot.outcome = "refused"
         raise error
+
+    async def _weighed(self, failure: ProviderError, request: Request) -> ProviderError:
+        """Return the refusal of a request, fatal where a harmless one in its place is refused as well."""
+        self._refused += 1
+        if self._refused < REFUSALS:
+            return failure
+        async with self._weighing:
+            if self._ends:
+                return self._ends[-1]
+            if self._refused < REFUSALS:  # meanwhile something was answered
+                return failure
+            before = self._refused - 1
+            refused, took = await self._refuses_all(request)
+        said = f"{failure}; the {before:,} requests before it were refused as well, and so is a harmless one"
+        usage = Counter(failure.usage) + Counter(took)
+        return ProviderError(said if refused else str(failure), fatal=refused, usage=usage, meta=failure.meta)
+
+    async def _refuses_all(self, request: Request) -> tuple[bool, Mapping[str, int]]:
+        """Tell whether a request with harmless words is refused too, and what it took."""
+        words = tuple(replace(message, content=HARMLESS) for message in request.messages)
+        try:
+            answer = await self._once(replace(request, messages=words, schema=None))
+        except ProviderError as error:
+            refused = error.fatal or _is_refusal(error)
+            if error.again == "no" and not refused:  # an answer, if one without text
+                self._refused = 0
+            return refused, error.usage
+        return False, {"prompt_tokens": answer.prompt_tokens or 0, "completion_tokens": answer.completion_tokens or 0}
 
     def _worth(self, error: ProviderError) -> bool:
         return error.again != "no" and not error.fatal and (self._proven or not error.suspect)
@@ -141,6 +186,11 @@ class Endpoint:
                 said, fatal = f"{said}; the {self._given_up - 1} requests before it went the same way", True
         attempts = {"attempts": len(failures)} if len(failures) > 1 else {}
         return ProviderError(said, fatal=fatal, usage=_wasted(failures), meta={**error.meta, **attempts})
+
+
+def _is_refusal(error: ProviderError) -> bool:
+    """Tell whether the endpoint took a request for one that it does not answer, now or later."""
+    return error.suspect and error.again == "no"
 
 
 def _wasted(failures: list[ProviderError]) -> dict[str, int]:

@@ -5,6 +5,7 @@ The packages ``openai`` and ``anthropic`` name their errors alike, so one readin
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 import time
@@ -24,6 +25,8 @@ _LONGEST_SAID = 200
 _BUSY = (429, 503, 504, 529)
 _PASSING = (408, 409, 425)
 _OF_THIS_REQUEST = (413, 451)
+_OWN_CODES = ("context_length_exceeded", "exceed_context_size_error", "content_filter", "content_policy_violation")
+_TOO_LONG = re.compile(r"context (length|size|window)|prompt is too long", re.IGNORECASE)
 _QUOTA = ("insufficient_quota", "billing_hard_limit_reached", "billing_not_active")
 
 
@@ -88,7 +91,8 @@ class Refusals:
         if status == 402 or code in _QUOTA:
             return ProviderError(f"{where} says that the quota is used up ({status}){said}", fatal=True)
         if status == 403:
-            return ProviderError(f"{where} denied access to the model {model} (403){said}", fatal=True)
+            # Before the first answer the key may not use the model; later a gateway may refuse single prompts.
+            return ProviderError(f"{where} denied access to the model {model} (403){said}", suspect=True)
         if status in (404, 405):
             return self._of_place(status, message, code, said, model)
         if 300 <= status < 400:
@@ -105,7 +109,7 @@ class Refusals:
         if status in _PASSING or (status >= 500 and status not in (501, 505)):
             return ProviderError(f"{where} failed with status {status}{said}", again="passing", retry_after=wait)
         # Of a request that no endpoint of this kind would take, the next ones are refused as well.
-        own = status in _OF_THIS_REQUEST or code == "context_length_exceeded"
+        own = status in _OF_THIS_REQUEST or code in _OWN_CODES or _TOO_LONG.search(said) is not None
         return ProviderError(f"{where} refused the request with status {status}{said}", suspect=not own)
 
     def no_chat(self, what: str) -> ProviderError:
@@ -126,10 +130,13 @@ class Refusals:
         named = code == "model_not_found" or (isinstance(message, str) and model in message)
         if status == 404 and named:
             return ProviderError(f"{self.where} knows no model {model!r} (404){said}", fatal=True)
-        nothing = f"there is nothing to chat with at {self.address}{self.path}"
+        text = f"there is nothing to chat with at {self.address}{self.path}"
         if status == 405 or not said:
-            return ProviderError(f"{nothing} ({status}): check the address, as in http://host:port/v1", fatal=True)
-        return ProviderError(f"{self.where} knows no model {model!r}, or {nothing} (404){said}", fatal=True)
+            text = f"{text} ({status}): check the address, as in http://host:port/v1"
+        else:
+            text = f"{self.where} knows no model {model!r}, or {text} (404){said}"
+        # Of an endpoint that has answered before it is what a gateway says while the server behind it restarts.
+        return self._away(text)
 
     def _of_body(self, error: BodyError, model: str) -> ProviderError:
         if error.status >= 300:
