@@ -191,7 +191,7 @@ def test_sessions_are_listed_and_chosen(capsys) -> None:
     store = open_store("sqlite:///trimtab-out/trimtab.db")
     for one in every["sessions"]:
         records = list(store.iterations(one["id"]))
-        scored = [r for r in records if r.scores[0].value is not None]
+        scored = [r for r in records if r.status == "ok" and r.scores[0].value is not None]
         assert one["first_scores"]["security"] == records[0].scores[0].value
         assert one["last_scores"]["security"] == scored[-1].scores[0].value
         assert (one["status"], one["last"], one["stored"]) == ("done", 3, 3)
@@ -293,6 +293,13 @@ def test_mistakes_are_one_sentence_and_exit_code_1(capsys) -> None:
     empty = trimtab(capsys, "status", "new.db")
     assert "there is nothing in it: trimtab run or trimtab import fill it" in empty.out
     assert "0 of 0 sessions." in trimtab(capsys, "sessions", "new.db").out
+
+
+def test_what_a_broken_program_scores_is_no_last_score_of_its_session(capsys) -> None:
+    small_store("sqlite:///s.db", made(0, 1.0, "a"), made(1, 2.5, "b"), made(2, 0.0, "b", "failed", "syntax error"))
+    assert "1.00 → 2.50" in trimtab(capsys, "sessions", "s.db").out
+    (one,) = json.loads(trimtab(capsys, "sessions", "s.db", "--json").out)["sessions"]
+    assert (one["first_scores"], one["last_scores"]) == ({"security": 1.0}, {"security": 2.5})
 
 
 def test_imported_stores_are_shown_too(capsys) -> None:

@@ -7,7 +7,7 @@ import re
 
 from rich.console import Console
 
-from trimtab.cli.progress import ProgressDisplay, duration, per_second
+from trimtab.cli.progress import ProgressDisplay, duration, pace
 from trimtab.sessions.runner import Progress
 
 
@@ -70,4 +70,5 @@ def test_the_terminal_has_its_cursor_from_the_moment_a_stop_is_asked_for() -> No
 
 def test_words_for_figures() -> None:
     assert [duration(s) for s in (None, 0, 59.6, 3599.4, 3600)] == ["-:--", "0:00", "1:00", "59:59", "1:00:00"]
-    assert [per_second(r) for r in (0.04, 9.94, 10, 12345.6)] == ["0.0", "9.9", "10", "12,346"]
+    assert [pace(r) for r in (9.94, 10, 12345.6)] == ["9.9/s", "10/s", "12,346/s"]
+    assert [pace(r, "rows") for r in (0.04, 0.5, 0.001)] == ["2.4 rows/min", "30 rows/min", "3.6 rows/h"]

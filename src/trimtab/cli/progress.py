@@ -16,7 +16,7 @@ from rich.progress import Progress as Bars
 if TYPE_CHECKING:
     from trimtab.sessions.runner import Progress
 
-__all__ = ["ProgressDisplay", "duration", "per_second"]
+__all__ = ["ProgressDisplay", "duration", "pace"]
 
 EVERY = 5.0
 """Seconds between lines where there is no terminal."""
@@ -38,9 +38,15 @@ def duration(seconds: float | None) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def per_second(rate: float) -> str:
-    """Return a rate with a decimal where it is small."""
-    return f"{rate:,.0f}" if rate >= 10 else f"{rate:.1f}"
+def pace(rate: float, what: str = "") -> str:
+    """Return a rate given per second, in the unit that shows it best: a model on one's own machine takes minutes.
+
+    >>> pace(12.3, "iterations"), pace(4.0), pace(0.05), pace(0.0002), pace(0.0)
+    ('12 iterations/s', '4.0/s', '3.0/min', '0.7/h', '0.0/s')
+    """
+    unit, of = ("s", 1) if rate >= 1 or not rate else ("min", 60) if rate * 60 >= 1 else ("h", 3600)
+    number = f"{rate * of:,.0f}" if rate * of >= 10 else f"{rate * of:.1f}"
+    return f"{number} {what}/{unit}" if what else f"{number}/{unit}"
 
 
 class ProgressDisplay:
@@ -119,7 +125,7 @@ class ProgressDisplay:
 
     def _show(self, progress: Progress) -> None:
         self._shown = progress
-        speed = f"{per_second(progress.rate)} iterations/s, {duration(progress.remaining)} left"
+        speed = f"{pace(progress.rate, 'iterations')}, {duration(progress.remaining)} left"
         said = f"{speed}, {progress.failures:,} failed"
         if progress.spent.tokens or progress.spent.unknown:
             said += f", {progress.spent}"

@@ -208,7 +208,7 @@ def carry_out(settings: RunConfig) -> None:
         With the exit code of a run that did not come to its end.
     """
     from trimtab.cli import output
-    from trimtab.cli.progress import ProgressDisplay, duration, per_second
+    from trimtab.cli.progress import ProgressDisplay, duration, pace
     from trimtab.sessions.experiment import run_experiment
 
     console = output.console(stderr=True)
@@ -222,7 +222,7 @@ def carry_out(settings: RunConfig) -> None:
     if outcome.ended == "error" and outcome.empty:
         _leave_early(outcome, settings)
     console.print(
-        f"{_counted(progress.new, 'new iteration')} in {duration(progress.seconds)} ({per_second(progress.rate)}/s), "
+        f"{_counted(progress.new, 'new iteration')} in {duration(progress.seconds)} ({pace(progress.rate)}), "
         f"{progress.failures:,} of them failed; {progress.iterations_done:,} of {progress.iterations:,} are stored"
     )
     _say_spending(console, outcome, settings)

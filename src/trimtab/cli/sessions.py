@@ -111,10 +111,11 @@ def _without_texts(record: Iteration) -> Iteration:
 
 
 def _ends(records: Sequence[Iteration], name: str) -> tuple[float | None, float | None]:
-    """Return the first and the last score on an objective, None where there is none."""
+    """Return the first and the last score on an objective of artefacts that were in force, None where there is none."""
     from trimtab.sessions.inspection import score_of
 
-    values = [value for record in records if (value := score_of(record, name)) is not None]
+    usable = (record for record in records if record.status == "ok")
+    values = [value for record in usable if (value := score_of(record, name)) is not None]
     return (values[0], values[-1]) if values else (None, None)
 
 

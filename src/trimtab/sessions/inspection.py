@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from trimtab.core.records import RESTARTED, Iteration, Session
 from trimtab.errors import InputError, StoreError
 from trimtab.sessions import watch
 from trimtab.sessions.plan import is_run
+from trimtab.sessions.progress import kind_of
 from trimtab.sessions.spending import Spending, spending_of
 from trimtab.store.base import Outline, Store
 
@@ -26,7 +26,6 @@ STATES = ("not begun", "under way", "waits", "paused", "done", "recorded")
 
 _CLOSE = 5
 _STATE = {"go": "under way", "stop": "done", "open": "waits", "aside": "paused"}
-_PLACE = re.compile(r" on line \d+.*")
 
 
 @dataclass(slots=True)
@@ -180,7 +179,7 @@ def _standings(store: Store, settings: Mapping[str, Any], reasons: Counter[str])
             now.stored += 1
             if one.status == "failed":
                 now.failed += 1
-                reasons[_PLACE.sub("", one.reason) or "no reason given"] += 1
+                reasons[kind_of(one.reason) or "no reason given"] += 1
     return [*found.values()]
 
 
