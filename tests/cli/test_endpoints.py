@@ -263,3 +263,20 @@ def test_the_embedded_rewriter_stops_there_as_well(capsys) -> None:
     store.close()
     assert len(answers) == 2
     assert not any("```" in answer for answer in answers)
+
+
+def test_requests_that_outgrow_the_context_are_counted_together_with_what_helps(capsys: Any) -> None:
+    def handle(body: dict[str, Any]) -> Reply:
+        size = sum(len(message["content"]) for message in body["messages"])
+        if len(body["messages"]) == 2:
+            return chat(rewrite)(body)
+        said = f"request ({size} tokens) exceeds the available context size (2048 tokens), try increasing it"
+        return reply(400, {"error": {"code": 400, "message": said, "type": "exceed_context_size_error"}})(body)
+
+    with serving(handle) as server:
+        size = ("--sessions", "2", "--iterations", "3", "--strategies", "EF", "--out", "o", "--history", "full")
+        ran = trimtab(capsys, "run", "--provider", "openai", "--model", "m", "--base-url", server.url, *size)
+    assert ran.code == 0
+    told = " ".join(ran.err.split())
+    assert "4 x the request does not fit into the context of the model m (400): request (N tokens) exceeds" in told
+    assert "give --history last or none, or a smaller --history-limit than 100000 characters." in told

@@ -16,6 +16,7 @@ from support.cli import trimtab
 from support.records import experiment, iterations, session
 from trimtab.core.objectives import ObjectiveSpace
 from trimtab.core.records import RESTARTED, Evidence, Iteration, Score, Session
+from trimtab.judging.answer import RULE
 from trimtab.sessions.config import load_config
 from trimtab.sessions.experiment import run_experiment
 from trimtab.sessions.inspection import best_of, overview
@@ -293,6 +294,25 @@ def test_mistakes_are_one_sentence_and_exit_code_1(capsys) -> None:
     empty = trimtab(capsys, "status", "new.db")
     assert "there is nothing in it: trimtab run or trimtab import fill it" in empty.out
     assert "0 of 0 sessions." in trimtab(capsys, "sessions", "new.db").out
+
+
+def test_a_reason_is_not_told_twice_where_an_answer_was_cut_off(capsys) -> None:
+    broken = made(1, None, "a", "failed", "syntax error on line 3")
+    small_store("sqlite:///s.db", made(0, 1.0, "a"), replace(broken, reason=f"{broken.reason} (it was cut off)"))
+    shown = " ".join(trimtab(capsys, "show", "EF/a/0", "--store", "s.db").out.split())
+    assert shown.endswith("failed: syntax error on line 3 (it was cut off)")
+
+
+def test_what_a_judge_said_stands_beside_its_score(capsys) -> None:
+    judged = (
+        Score("security", 4.0, evidence=(Evidence(RULE, 0.0, None, "It asks for a password."),)),
+        Score("security", None, "failed", "the judge's answer is empty", repeat=1),
+    )
+    small_store("sqlite:///s.db", replace(made(0, 1.0, "a"), scores=judged))
+    shown = trimtab(capsys, "show", "EF/a/0", "--store", "s.db", "--evidence").out
+    lines = [" ".join(line.split()) for line in shown.splitlines()]
+    assert "security, judgement 1 of 2: 4.00. It asks for a password." in lines
+    assert "security, judgement 2 of 2: failed: the judge's answer is empty" in lines
 
 
 def test_what_a_broken_program_scores_is_no_last_score_of_its_session(capsys) -> None:

@@ -112,3 +112,17 @@ def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remote, "find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"pip install 'trimtab\[anthropic\]'"):
         anthropic.AnthropicProvider(ProviderSettings("m"))
+
+
+def test_an_address_of_the_other_protocol_is_set_right() -> None:
+    with serving(reply(message()), "/v1/messages") as server:
+
+        async def once() -> None:
+            provider = anthropic.AnthropicProvider(ProviderSettings("some-model", server.url))
+            try:
+                await provider.complete(Request(MESSAGES))
+            finally:
+                await provider.aclose()
+
+        with pytest.raises(ProviderError, match=r"\(404\): give the address as http://127\.0\.0\.1:\d+$"):
+            asyncio.run(once())

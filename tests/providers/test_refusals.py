@@ -23,6 +23,15 @@ from trimtab.providers.http import MAX_BODY_BYTES, BodyError
 from trimtab.providers.masking import Mask
 from trimtab.providers.refusals import Refusals
 
+LLAMA_TOO_LONG = {
+    "code": 400,
+    "message": "request (3031 tokens) exceeds the available context size (2048 tokens), try increasing it",
+    "type": "exceed_context_size_error",
+    "n_prompt_tokens": 3031,
+    "n_ctx": 2048,
+}
+"""What the llama.cpp server says of a prompt that is longer than its context."""
+
 
 @contextmanager
 def raw(speak: Callable[[socket.socket], None]) -> Iterator[str]:
@@ -100,6 +109,7 @@ def test_an_unknown_model_is_told_from_a_wrong_address() -> None:
         (400, {"message": "too many tokens", "code": "context_length_exceeded"}),
         (400, {"message": "This model's maximum context length is 8192 tokens", "code": 400}),
         (400, {"message": "prompt is too long: 210000 tokens > 200000 maximum"}),
+        (400, LLAMA_TOO_LONG),
         (400, {"message": "the filter was triggered", "code": "content_filter"}),
     ],
 )
@@ -108,6 +118,36 @@ def test_a_request_that_is_too_long_or_filtered_says_nothing_of_the_next(status:
     with serving(reply({"error": error}, status)) as server, pytest.raises(ProviderError, match=said) as caught:
         ask(server.url)
     assert meaning(caught.value) == "refused"
+
+
+def test_a_request_that_is_too_long_is_called_so() -> None:
+    with serving(reply({"error": LLAMA_TOO_LONG}, 400)) as server, pytest.raises(ProviderError) as caught:
+        ask(server.url)
+    assert str(caught.value) == (
+        "the request does not fit into the context of the model some-model (400): request (3031 tokens) exceeds the "
+        "available context size (2048 tokens), try increasing it"
+    )
+
+
+@pytest.mark.parametrize(("headers", "wait"), [({}, 15.0), ({"Retry-After": "3"}, 3.0)])
+def test_a_server_that_is_loading_its_model_is_given_time(headers: dict[str, str], wait: float) -> None:
+    body = {"error": {"message": "Loading model", "type": "unavailable_error", "code": 503}}
+    answer = (503, {**JSON, **headers}, json.dumps(body).encode())
+    with (
+        serving(lambda _: answer) as server,
+        pytest.raises(ProviderError, match="is still loading its model") as caught,
+    ):
+        ask(server.url)
+    assert (meaning(caught.value), caught.value.retry_after) == ("busy", wait)
+
+
+@pytest.mark.parametrize("surplus", ["/chat/completions", "/chat", "/chat/completions/"])
+def test_an_address_with_the_place_to_ask_at_is_set_right(surplus: str) -> None:
+    nothing = {"error": {"message": "File Not Found", "type": "not_found_error", "code": 404}}
+    with serving(reply(nothing, 404)) as server:
+        with pytest.raises(ProviderError, match=r"\(404\): give the address as ") as caught:
+            ask(server.url + surplus)
+        assert str(caught.value).endswith(server.url)
 
 
 def test_an_error_under_status_200_means_what_its_code_means() -> None:

@@ -208,6 +208,7 @@ def carry_out(settings: RunConfig) -> None:
         With the exit code of a run that did not come to its end.
     """
     from trimtab.cli import output
+    from trimtab.cli.advice import advice
     from trimtab.cli.progress import ProgressDisplay, duration, pace
     from trimtab.sessions.experiment import run_experiment
 
@@ -231,6 +232,8 @@ def carry_out(settings: RunConfig) -> None:
         missing = sum(count for _, count in outcome.unscored)
         console.print(f"{_counted(missing, 'score')} of what could be used could not be had:")
         _say_most(console, outcome.unscored)
+    for sentence in advice([reason for reason, _ in (*outcome.failures, *outcome.unscored)], settings):
+        console.print(sentence)
     if settings.policy:
         _say_steering(console, outcome, settings)
     if outcome.fired:
@@ -339,12 +342,14 @@ def _say_steering(console: Console, outcome: Outcome, settings: RunConfig) -> No
 
 def _leave_early(outcome: Outcome, settings: RunConfig) -> None:
     """Leave with the exit code of a run that did not come to its end, if this is one."""
+    from trimtab.cli.advice import advice
     from trimtab.cli.output import say
 
     place = settings.store or settings.out
     again = f"Everything so far is stored: trimtab resume {place} goes on, and so does the same command."
     if outcome.ended == "error":
-        say(f"Error: {outcome.reason}", err=True)
+        for line in (f"Error: {outcome.reason}", *advice([outcome.reason], settings)):
+            say(line, err=True)
         say("No answer came, and nothing is stored." if outcome.empty else again, err=True)
         raise typer.Exit(1)
     if outcome.ended == "limit":

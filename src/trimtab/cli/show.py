@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -158,8 +159,8 @@ def _status(record: Iteration) -> str:
     told = ["ok" if record.status == "ok" else f"failed: {record.reason}"]
     if record.meta.get("unchanged"):
         told.append("nothing changed")
-    missing = {one.reason for one in record.scores if one.value is None and one.reason and one.reason != record.reason}
-    told += [f"not scored: {reason}" for reason in sorted(missing)]
+    missing = {one.reason for one in record.scores if one.value is None and one.reason}
+    told += [f"not scored: {reason}" for reason in sorted(missing) if not record.reason.startswith(reason)]
     decision = record.meta.get("decision")
     if isinstance(decision, dict):
         chosen = decision.get("strategy") or decision.get("action")
@@ -172,8 +173,9 @@ def _details(
     record: Iteration, before: Iteration | None, details: Mapping[str, bool], full: bool
 ) -> Iterator[RenderableType]:
     if details["evidence"]:
+        judged = Counter(score.objective for score in record.scores)
         for score in record.scores:
-            yield from _evidence(score)
+            yield from _evidence(score, judged[score.objective])
     if details["answer"] and record.answer is not None:
         yield from _text("what the model wrote", record.answer.split("\n"), full)
     if details["artefact"] and record.artefact is not None:
@@ -213,16 +215,19 @@ def _text(title: str, lines: Sequence[str], full: bool, changes: bool = False) -
         yield Text(f"    ... {len(lines) - len(shown):,} more lines: --full shows them", style="dim")
 
 
-def _evidence(score: Score) -> Iterator[RenderableType]:
+def _evidence(score: Score, judged: int) -> Iterator[RenderableType]:
+    """Show what a score is made of, one of `judged` judgements of its objective."""
     from rich.text import Text
 
     from trimtab.estimation.layout import paragraph, plain, table
     from trimtab.estimation.layout import score as number
+    from trimtab.judging.answer import RULE
 
-    repeat = f", judgement {score.repeat}" if score.repeat else ""
+    repeat = f", judgement {score.repeat + 1} of {judged}" if judged > 1 else ""
     value = f"{number(score.value)}" if score.value is not None else f"{score.status}: {score.reason}"
-    if not score.evidence:
-        yield paragraph(f"{score.objective}{repeat}: {value}")
+    if all(one.rule == RULE for one in score.evidence):
+        words = "".join(f". {one.message}" for one in score.evidence)
+        yield paragraph(f"{score.objective}{repeat}: {value}{words}")
         return
     made = table(f"  {score.objective}{repeat}: {value}", ["rule", "weight", "line"])
     made.add_column("")

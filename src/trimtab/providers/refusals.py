@@ -25,8 +25,13 @@ _LONGEST_SAID = 200
 _BUSY = (429, 503, 504, 529)
 _PASSING = (408, 409, 425)
 _OF_THIS_REQUEST = (413, 451)
-_OWN_CODES = ("context_length_exceeded", "exceed_context_size_error", "content_filter", "content_policy_violation")
+_FILTERED = ("content_filter", "content_policy_violation")
 _TOO_LONG = re.compile(r"context (length|size|window)|prompt is too long", re.IGNORECASE)
+_TOO_LONG_CODES = ("context_length_exceeded", "exceed_context_size_error")
+_LOADING = re.compile(r"\bloading\b", re.IGNORECASE)
+_LOADING_WAIT = 15.0
+"""Seconds to leave a server alone that is loading its model and does not say how long that takes."""
+
 _QUOTA = ("insufficient_quota", "billing_hard_limit_reached", "billing_not_active")
 
 
@@ -103,19 +108,25 @@ class Refusals:
         if wait is not None and wait > LONGEST_WAIT:
             longer = f", and asks to wait for {wait:,.0f} s, longer than the {LONGEST_WAIT:,.0f} s that a run waits"
             said = longer + said
+        if status == 503 and _LOADING.search(said):
+            return ProviderError(
+                f"{where} is still loading its model (503){said}", again="busy", retry_after=wait or _LOADING_WAIT
+            )
         if status in _BUSY:
             asked = "asked to slow down" if status == 429 else "has too much to do"
             return ProviderError(f"{where} {asked} ({status}){said}", again="busy", retry_after=wait)
         if status in _PASSING or (status >= 500 and status not in (501, 505)):
             return ProviderError(f"{where} failed with status {status}{said}", again="passing", retry_after=wait)
+        if code in _TOO_LONG_CODES or _TOO_LONG.search(said):
+            return ProviderError(f"the request does not fit into the context of the model {model} ({status}){said}")
         # Of a request that no endpoint of this kind would take, the next ones are refused as well.
-        own = status in _OF_THIS_REQUEST or code in _OWN_CODES or _TOO_LONG.search(said) is not None
+        own = status in _OF_THIS_REQUEST or code in _FILTERED
         return ProviderError(f"{where} refused the request with status {status}{said}", suspect=not own)
 
     def no_chat(self, what: str) -> ProviderError:
         """Return what it means that a response with status 200 is none that a chat endpoint gives."""
         return ProviderError(
-            f"{self.where} sent {what}; is {self.address} the address of its API, as in http://host:port/v1?",
+            f"{self.where} sent {what}; is {self.address} the address of its API, as in {self._example}?",
             again="passing",
             suspect=True,
         )
@@ -131,12 +142,27 @@ class Refusals:
         if status == 404 and named:
             return ProviderError(f"{self.where} knows no model {model!r} (404){said}", fatal=True)
         text = f"there is nothing to chat with at {self.address}{self.path}"
-        if status == 405 or not said:
-            text = f"{text} ({status}): check the address, as in http://host:port/v1"
+        if base := self._without_path():
+            text = f"{text} ({status}): give the address as {base}"
+        elif status == 405 or not said:
+            text = f"{text} ({status}): check the address, as in {self._example}"
         else:
             text = f"{self.where} knows no model {model!r}, or {text} (404){said}"
         # Of an endpoint that has answered before it is what a gateway says while the server behind it restarts.
         return self._away(text)
+
+    @property
+    def _example(self) -> str:
+        return "http://host:port" if self.path.startswith("/v1") else "http://host:port/v1"
+
+    def _without_path(self) -> str:
+        """Return the address without the part of `path` that was given along with it, "" where none was."""
+        given, parts = self.address.rstrip("/"), self.path.split("/")[1:]
+        for count in range(len(parts), 0, -1):
+            end = "/" + "/".join(parts[:count])
+            if given.endswith(end):
+                return given.removesuffix(end)
+        return ""
 
     def _of_body(self, error: BodyError, model: str) -> ProviderError:
         if error.status >= 300:

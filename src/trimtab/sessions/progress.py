@@ -12,6 +12,7 @@ from trimtab.sessions.spending import Spending
 __all__ = ["Ended", "Listener", "Outcome", "Progress", "kind_of"]
 
 _PLACE = re.compile(r" on line \d+.*")
+_TOKENS = re.compile(r"\d[\d,]*(?= tokens)")
 
 Ended = Literal["complete", "stopped", "limit", "error"]
 
@@ -105,9 +106,9 @@ Listener = Callable[[Progress], None]
 
 
 def kind_of(reason: str) -> str:
-    """Return a reason without the place, which differs from answer to answer.
+    """Return a reason without the place and the number of tokens, which differ from answer to answer.
 
-    >>> kind_of("syntax error on line 3: invalid syntax")
-    'syntax error'
+    >>> kind_of("syntax error on line 3: invalid syntax"), kind_of("request (3031 tokens) exceeds the context")
+    ('syntax error', 'request (N tokens) exceeds the context')
     """
-    return _PLACE.sub("", reason)
+    return _TOKENS.sub("N", _PLACE.sub("", reason))
