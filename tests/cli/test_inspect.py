@@ -18,10 +18,11 @@ from trimtab.core.objectives import ObjectiveSpace
 from trimtab.core.records import RESTARTED, Evidence, Iteration, Score, Session
 from trimtab.judging.answer import RULE
 from trimtab.sessions.config import load_config
-from trimtab.sessions.experiment import run_experiment
+from trimtab.sessions.experiment import plan_of, run_experiment
 from trimtab.sessions.inspection import best_of, overview
 from trimtab.sessions.schemas import json_schema
 from trimtab.store.base import Experiment
+from trimtab.store.imports import import_entry
 from trimtab.store.leases import new_owner
 from trimtab.store.memory import MemoryStore
 from trimtab.store.open import open_store
@@ -145,8 +146,8 @@ def test_status_counts_failures_by_reason_and_what_was_taken(capsys) -> None:
 
 def test_steered_sessions_stand_where_their_decisions_say() -> None:
     store = MemoryStore()
-    settings = {"iterations": 5, "fingerprints": {}, "policy": "rules"}
-    store.set_experiment(Experiment("steered", ObjectiveSpace(["security"]), settings))
+    plan = plan_of(load_config({**SMALL, "policy": "rules", "iterations": 5}))
+    store.set_experiment(Experiment("steered", ObjectiveSpace(["security"]), plan.settings))
     for name, action, answers in (
         ("go", "continue", []),
         ("stop", "stop", []),
@@ -339,7 +340,8 @@ def test_imported_stores_are_shown_too(capsys) -> None:
 def test_whatever_a_store_holds_can_be_shown(capsys, tmp_path_factory, data: st.DataObject) -> None:
     path = tmp_path_factory.mktemp("any") / "s.db"
     store = open_store(f"sqlite:///{path}", create=True)
-    store.set_experiment(experiment(**data.draw(st.sampled_from([{}, {"imports": [{"file": "\x1b[2J"}]}]))))
+    imported = {"imports": [import_entry("\x1b[2J", [], [], None)]}
+    store.set_experiment(experiment(**data.draw(st.sampled_from([{}, imported]))))
     store.add_sessions([session("\x1b]0;evil\x07", task_id="\u202e", strategy="\x9b2J")])
     records = data.draw(iterations("\x1b]0;evil\x07"))
     odd = data.draw(st.sampled_from(["x", -1, 10**20, None, [], 0]))

@@ -19,9 +19,10 @@ from trimtab.scoring.base import AnyScorer
 from trimtab.sessions.attendance import Attendance
 from trimtab.sessions.config import RunConfig
 from trimtab.sessions.desk import Clerk, Desk
+from trimtab.sessions.kept_settings import is_run
 from trimtab.sessions.leftovers import Leftovers
 from trimtab.sessions.limits import Meter, require_prices
-from trimtab.sessions.plan import Plan, agreed_settings, is_run, make_plan
+from trimtab.sessions.plan import Plan, agreed_settings, make_plan
 from trimtab.sessions.preset import get_preset
 from trimtab.sessions.recording import recorded_part, recorded_tasks
 from trimtab.sessions.runner import Listener, Outcome, run_sessions

@@ -14,7 +14,7 @@ from trimtab.core.objectives import ObjectiveSpace
 from trimtab.core.records import RESTARTED, Iteration, Session
 from trimtab.errors import InputError, StoreError
 from trimtab.sessions import watch
-from trimtab.sessions.plan import is_run
+from trimtab.sessions.kept_settings import is_run, settings_of
 from trimtab.sessions.progress import kind_of
 from trimtab.sessions.spending import Spending, spending_of
 from trimtab.store.base import Outline, Store
@@ -143,8 +143,7 @@ class Overview:
 
 def overview(store: Store) -> Overview:
     """Return how `store` stands."""
-    experiment = store.experiment()
-    settings = {} if experiment is None else experiment.settings
+    experiment, settings = store.experiment(), settings_of(store)
     reasons: Counter[str] = Counter()
     found = _standings(store, settings, reasons)
     owners = Counter((lease.host, lease.process) for lease in store.leases() if lease.alive)
@@ -160,8 +159,7 @@ def overview(store: Store) -> Overview:
 
 def standings(store: Store) -> list[Standing]:
     """Return how far each session of `store` is, in the order of the sessions."""
-    experiment = store.experiment()
-    return _standings(store, {} if experiment is None else experiment.settings, Counter())
+    return _standings(store, settings_of(store), Counter())
 
 
 def _standings(store: Store, settings: Mapping[str, Any], reasons: Counter[str]) -> list[Standing]:

@@ -14,6 +14,7 @@ from trimtab.errors import InputError, StoreError
 from trimtab.scoring.base import AnyScorer
 from trimtab.sessions.config import RunConfig
 from trimtab.sessions.kept import CONFIG, anywhere, kept_config, merged_config
+from trimtab.sessions.kept_settings import checked_settings, is_run
 from trimtab.sessions.prompts import build_messages
 from trimtab.sessions.scorers import differing_judge, judge_settings
 from trimtab.sessions.steering import differing_steering, steering_settings, watch_of
@@ -23,7 +24,7 @@ from trimtab.sessions.task import Task
 if TYPE_CHECKING:
     from trimtab.control.pilot import Pilot
 
-__all__ = ["Plan", "PlannedSession", "agreed_settings", "is_run", "make_plan", "space_of", "tasks_fingerprint"]
+__all__ = ["Plan", "PlannedSession", "agreed_settings", "make_plan", "space_of", "tasks_fingerprint"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,11 +238,6 @@ _ALWAYS_WAS: Mapping[str, object] = {"history": "none", "history_limit": None, "
 """What the runs of former versions did, where they had no such setting."""
 
 
-def is_run(settings: Mapping[str, Any]) -> bool:
-    """Tell whether the settings of a store are those of a run, and not of imported data."""
-    return "fingerprints" in settings
-
-
 def agreed_settings(stored: Mapping[str, Any], new: Mapping[str, Any], url: str) -> dict[str, Any]:
     """Return the settings of a store that goes on with a run, where that would not mix two experiments.
 
@@ -255,7 +251,7 @@ def agreed_settings(stored: Mapping[str, Any], new: Mapping[str, Any], url: str)
     """
     if not is_run(stored):
         raise StoreError(f"the store {url} holds imported data, not a run; choose another --out or --store")
-    before = {**_ALWAYS_WAS, **stored}
+    before = {**_ALWAYS_WAS, **checked_settings(stored, url)}
     differing = [
         f"{name} ({before.get(name)!r} there, {new.get(name)!r} now)"
         for name in _MEANING

@@ -16,7 +16,8 @@ from trimtab.providers.base import Place, Provider, ProviderSettings
 from trimtab.providers.replay import ReplayProvider
 from trimtab.sessions.config_checks import RECORDED_TASKS
 from trimtab.sessions.inspection import base_of
-from trimtab.sessions.plan import Plan, PlannedSession, is_run, tasks_fingerprint
+from trimtab.sessions.kept_settings import is_run, settings_of
+from trimtab.sessions.plan import Plan, PlannedSession, tasks_fingerprint
 from trimtab.sessions.strategies import builtin_strategies
 from trimtab.sessions.task import Task
 from trimtab.sessions.task_files import GENERAL_PROMPT, GENERAL_TEXT_PROMPT
@@ -55,8 +56,7 @@ class Recording:
     def __init__(self, store: Store, source: str) -> None:
         self.source = source
         self._store = store
-        experiment = store.experiment()
-        self.settings: Mapping[str, Any] = {} if experiment is None else experiment.settings
+        self.settings = settings_of(store)
         self._heads = store.heads()
         sessions = [session for session in store.sessions() if session.id in self._heads]
         if not sessions:

@@ -16,6 +16,7 @@ from trimtab.core.records import Iteration
 from trimtab.errors import InputError, StoreError
 from trimtab.sessions.course import Intake
 from trimtab.sessions.inspection import find_session
+from trimtab.sessions.kept_settings import settings_of
 from trimtab.sessions.steering import in_rounds, pilot_from, round_size
 from trimtab.sessions.watch import remarks, was_set_aside
 from trimtab.store.base import Store
@@ -146,8 +147,7 @@ def explain(store: Store, session_id: str) -> Explanation:
     StoreError
         If the store holds no steered run.
     """
-    experiment = store.experiment()
-    settings = {} if experiment is None else experiment.settings
+    settings = settings_of(store)
     pilot = pilot_from(settings, store.url)
     sessions = store.sessions()
     planned = find_session(sessions, session_id)

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from trimtab.errors import InputError, StoreError
 from trimtab.sessions.config import RunConfig, option_of
 from trimtab.sessions.kept import CONFIG
-from trimtab.sessions.plan import is_run
+from trimtab.sessions.kept_settings import is_run, settings_of
 from trimtab.store.base import Store
 
 __all__ = ["stored_config"]
@@ -34,10 +34,9 @@ def stored_config(store: Store, changes: Mapping[str, Any], out: Path | None = N
     InputError
         If a setting cannot be used any more, or a change cannot be used.
     """
-    experiment = store.experiment()
-    settings = {} if experiment is None else experiment.settings
+    settings = settings_of(store)
     if not is_run(settings):
-        what = "nothing yet" if experiment is None else "imported data, not a run"
+        what = "imported data, not a run" if settings else "nothing yet"
         raise StoreError(f"the store {store.url} holds {what}, so there is nothing to go on with: see trimtab run")
     if CONFIG not in settings:
         raise StoreError(

@@ -10,14 +10,16 @@ from typing import Any
 from trimtab.core import plain
 from trimtab.core.objectives import Objective, ObjectiveSpace
 from trimtab.core.records import RESTARTED, Evidence, Iteration, Score, Session
-from trimtab.errors import StoreError
+from trimtab.errors import InputError, StoreError
+from trimtab.store.base import Experiment
+from trimtab.store.imports import has_imports
 
 __all__ = [
     "Row",
     "amended",
+    "decode_experiment",
     "decode_iteration",
     "decode_session",
-    "decode_space",
     "encode_iteration",
     "encode_json",
     "encode_scores",
@@ -213,8 +215,31 @@ def encode_space(space: ObjectiveSpace) -> str:
     return encode_json(plain.objectives(space), "the objectives")
 
 
-def decode_space(text: str) -> ObjectiveSpace:
-    """Read what `encode_space` wrote."""
+def decode_experiment(name: str, objectives: str, settings: str, url: str) -> Experiment:
+    """Return the experiment of the store `url`; ``StoreError`` where its row was spoiled."""
+    try:
+        space = _decode_space(objectives)
+    except (ValueError, LookupError, TypeError, RecursionError, InputError) as error:
+        raise _spoiled("objectives", url, error) from error
+    try:
+        found = json.loads(settings, parse_constant=_no_json)
+        _encoder.encode(found)  # numbers may be infinite
+    except (ValueError, TypeError, RecursionError) as error:
+        raise _spoiled("settings", url, error) from error
+    if not isinstance(found, dict) or not has_imports(found):
+        raise _spoiled("settings", url, "they are not what trimtab writes")
+    return Experiment(name, space, found)
+
+
+def _no_json(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _spoiled(what: str, url: str, why: object) -> StoreError:
+    return StoreError(f"the {what} in the store {url} cannot be read ({why}): restore the store from a copy")
+
+
+def _decode_space(text: str) -> ObjectiveSpace:
     return ObjectiveSpace(
         Objective(
             item["name"],

@@ -8,7 +8,7 @@ from typing import Any
 
 from trimtab.core.trajectories import Exclusion
 
-__all__ = ["IMPORTS", "import_entry", "remembered"]
+__all__ = ["IMPORTS", "has_imports", "import_entry", "remembered"]
 
 IMPORTS = "imports"
 """The key of an experiment's settings under which its imports are listed."""
@@ -24,6 +24,26 @@ def import_entry(
         "exclusions": [[e.reason, e.count, e.unit, list(e.examples)] for e in exclusions],
         "notes": list(notes),
     }
+
+
+def has_imports(settings: Mapping[str, Any]) -> bool:
+    """Tell whether settings list imports as `import_entry` makes them, or none at all."""
+    imports = settings.get(IMPORTS, [])
+    return isinstance(imports, list) and all(map(_is_entry, imports))
+
+
+def _is_entry(value: object) -> bool:
+    match value:
+        case {"file": str(), "scorer": str() | None, "exclusions": [*exclusions], "notes": [*notes]}:
+            return all(map(_is_exclusion, exclusions)) and all(isinstance(note, str) for note in notes)
+    return False
+
+
+def _is_exclusion(value: object) -> bool:
+    match value:
+        case [str(), int(), str(), [*examples]]:
+            return all(isinstance(example, str) for example in examples)
+    return False
 
 
 def remembered(settings: Mapping[str, Any]) -> tuple[tuple[Exclusion, ...], tuple[str, ...]]:

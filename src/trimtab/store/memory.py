@@ -15,9 +15,9 @@ from trimtab.store.base import Experiment, Outline
 from trimtab.store.codec import (
     Row,
     amended,
+    decode_experiment,
     decode_iteration,
     decode_session,
-    decode_space,
     encode_iteration,
     encode_json,
     encode_scores,
@@ -53,8 +53,7 @@ class MemoryStore:
         """Return the experiment, or None if the store is new."""
         if self._experiment is None:
             return None
-        name, objectives, settings = self._experiment
-        return Experiment(name, decode_space(objectives), json.loads(settings))
+        return decode_experiment(*self._experiment, self.url)
 
     def set_experiment(self, experiment: Experiment) -> None:
         """Write or replace the experiment's name, objectives and settings."""

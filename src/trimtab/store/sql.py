@@ -86,7 +86,7 @@ class SqlStore:
 
     def experiment(self) -> Experiment | None:
         """Return the experiment, or None if the store is new."""
-        self._experiment = self._database.read(read_experiment)
+        self._experiment = self._database.read(partial(read_experiment, url=self.url))
         return self._experiment
 
     def _known_space(self) -> ObjectiveSpace | None:
@@ -103,7 +103,7 @@ class SqlStore:
 
         def replaced(connection: Connection) -> Experiment:
             self._starts = read_starts(connection)
-            found = read_experiment(connection)
+            found = read_experiment(connection, self.url)
             wanted = change(found)
             if wanted != found:
                 row = {

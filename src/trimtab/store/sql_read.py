@@ -12,16 +12,16 @@ from trimtab.core.objectives import ObjectiveSpace
 from trimtab.core.records import RESTARTED, Iteration
 from trimtab.store import schema
 from trimtab.store.base import Experiment, Outline
-from trimtab.store.codec import decode_iteration, decode_space, first_restarts
+from trimtab.store.codec import decode_experiment, decode_iteration, first_restarts
 from trimtab.store.stored import StoredColumns
 
 __all__ = ["read_columns", "read_experiment", "read_iterations", "read_outlines"]
 
 
-def read_experiment(connection: Connection) -> Experiment | None:
-    """Return the experiment, or None if the store is new."""
+def read_experiment(connection: Connection, url: str) -> Experiment | None:
+    """Return the experiment, or None if the store is new; `url` is what an error calls the store."""
     row = connection.execute(select(schema.experiment)).one_or_none()
-    return None if row is None else Experiment(row.name, decode_space(row.objectives), json.loads(row.settings))
+    return None if row is None else decode_experiment(row.name, row.objectives, row.settings, url)
 
 
 def read_outlines(connection: Connection) -> list[Outline]:
