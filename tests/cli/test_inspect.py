@@ -19,7 +19,7 @@ from trimtab.core.records import RESTARTED, Evidence, Iteration, Score, Session
 from trimtab.judging.answer import RULE
 from trimtab.sessions.config import load_config
 from trimtab.sessions.experiment import plan_of, run_experiment
-from trimtab.sessions.inspection import best_of, overview
+from trimtab.sessions.inspection import best_of, overview, score_of
 from trimtab.sessions.schemas import json_schema
 from trimtab.store.base import Experiment
 from trimtab.store.imports import import_entry
@@ -321,6 +321,11 @@ def test_what_a_broken_program_scores_is_no_last_score_of_its_session(capsys) ->
     assert "1.00 → 2.50" in trimtab(capsys, "sessions", "s.db").out
     (one,) = json.loads(trimtab(capsys, "sessions", "s.db", "--json").out)["sessions"]
     assert (one["first_scores"], one["last_scores"]) == ({"security": 1.0}, {"security": 2.5})
+
+
+def test_the_mean_of_the_largest_numbers_is_a_number() -> None:
+    scores = tuple(Score("security", value, repeat=r) for r, value in enumerate((1.7e308, 1.5e308)))
+    assert score_of(replace(made(0, 1.0, "a"), scores=scores), "security") == pytest.approx(1.6e308)
 
 
 def test_imported_stores_are_shown_too(capsys) -> None:

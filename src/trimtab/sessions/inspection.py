@@ -217,7 +217,11 @@ def base_of(record: Iteration) -> int:
 def score_of(record: Iteration, objective: str) -> float | None:
     """Return the score of an iteration on one objective, the mean of its judgements; None where it has none."""
     values = [one.value for one in record.scores if one.objective == objective and one.value is not None]
-    return sum(values) / len(values) if values else None
+    if not values:
+        return None
+    mean = sum(values) / len(values)
+    # The sum of two of the largest numbers is none.
+    return mean if np.isfinite(mean) else sum(value / len(values) for value in values)
 
 
 def best_of(records: Iterable[Iteration], space: ObjectiveSpace) -> int | None:
