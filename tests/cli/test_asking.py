@@ -114,6 +114,43 @@ def test_what_nobody_answers_any_more_is_set_aside(gone: bool, monkeypatch: pyte
         os.close(outer)
 
 
+def test_what_is_typed_before_a_question_is_shown_is_no_answer_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    outer, inner = pty.openpty()
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(fileno=lambda: inner))
+    written = io.StringIO()
+    desk = Desk([at_the_terminal(ProgressDisplay(Console(file=written, width=200, markup=False)))])
+
+    async def shown(prompts: int) -> None:
+        while written.getvalue().count("> ") < prompts:  # noqa: ASYNC110 - what a terminal shows has no event
+            await asyncio.sleep(0.01)
+
+    async def scenario() -> list[Answer | None]:
+        async with asyncio.timeout(10):
+            os.write(outer, b"stop\n\x04\nhalf a li")
+            clerk = asyncio.create_task(desk.clerks[0](desk))
+            asking = [
+                asyncio.create_task(desk.ask(Question(f"s@{t}", "s", "t", t, "EF", ["why"], {"a": 1.0}, ["EF"])))
+                for t in range(2)
+            ]
+            await shown(1)
+            await asyncio.sleep(0.2)
+            assert not any(one.done() for one in asking)
+            os.write(outer, b"what?\nc\nstop\n")  # the first two are of the first question, the last one of none
+            await shown(3)
+            await asyncio.sleep(0.2)
+            assert [one.done() for one in asking] == [True, False]
+            os.write(outer, b"p\n")
+            answers = await asyncio.gather(*asking)
+            clerk.cancel()
+            return answers
+
+    answers = asyncio.run(scenario())
+    os.close(inner)
+    os.close(outer)
+    assert [(one.action, one.by) for one in answers] == [("continue", "terminal"), ("pause", "terminal")]
+    assert "but got 'what?'" in written.getvalue()
+
+
 def test_questions_are_answered_in_the_terminal_or_over_http_and_never_twice() -> None:
     terminal = Terminal("-m", "trimtab", "run", *OPTIONS, "--trigger", "security<9.9", "--answers", "0")
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -28,7 +29,10 @@ def somebody_is_there() -> bool:
 
 
 def at_the_terminal(display: ProgressDisplay) -> Clerk:
-    """Return a clerk that prints one question at a time and reads a line for it; the other sessions go on meanwhile."""
+    """Return a clerk that prints one question at a time and reads a line for it; the other sessions go on meanwhile.
+
+    What was typed before a question was shown is no answer to it, and is dropped.
+    """
 
     async def clerk(desk: Desk) -> None:
         lines = _Lines(sys.stdin.fileno())
@@ -38,6 +42,7 @@ def at_the_terminal(display: ProgressDisplay) -> Clerk:
                 continue
             question = desk.questions[0]
             with display.still() as console:
+                lines.drop()
                 _print(console, question)
                 await _put(desk, question, lines, console)
         # Nobody is at the terminal any more, so nobody is going to answer; a server may still have somebody who does.
@@ -119,6 +124,16 @@ class _Lines:
             self.ended = not read
         line, _, self._rest = self._rest.partition(b"\n")
         return line.decode(errors="replace")
+
+    def drop(self) -> None:
+        """Forget what was typed until now."""
+        import termios
+
+        self._rest = b""
+        # In the background it is for somebody else, and this process would be stopped.
+        if self._in_the_foreground():
+            with contextlib.suppress(termios.error):
+                termios.tcflush(self._descriptor, termios.TCIFLUSH)
 
     def _in_the_foreground(self) -> bool:
         try:
