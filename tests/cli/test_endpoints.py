@@ -153,6 +153,15 @@ def test_an_address_with_a_key_is_refused_without_being_shown(capsys) -> None:
         assert "sk-secret" not in ran.err + ran.out
 
 
+def test_the_command_to_go_on_with_can_be_copied(capsys) -> None:
+    left = iter(range(10**6))
+    size = ("--sessions", "1", "--iterations", "2", "--strategies", "EF", "--out", "my folder")
+    with serving(lambda body: (chat(rewrite) if next(left) < 1 else reply(401, {}))(body)) as server:
+        ran = run(capsys, server.url, *size)
+    assert ran.code == 1
+    assert "Everything so far is stored: trimtab resume 'my folder' goes on, and so does the same command." in ran.err
+
+
 def test_an_endpoint_that_fails_later_keeps_what_there_is(capsys) -> None:
     left = iter(range(10**6))
     answer, refusal = chat(rewrite), reply(401, {})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -119,6 +120,26 @@ def test_status_of_a_run_from_beginning_to_end(capsys) -> None:
     store.release(owner)
     store.close()
     assert "to go on: trimtab resume trimtab-out/trimtab.db" in trimtab(capsys, "status", "trimtab-out/trimtab.db").out
+
+
+def test_commands_to_copy_are_whole_whatever_the_path_is_called(capsys) -> None:
+    out = f"it's my {'very ' * 20}own folder; touch evil"
+    run(out)
+
+    def given(line: str) -> list[str]:
+        return shlex.split(next(one for one in trimtab(capsys, "status", out).out.splitlines() if line in one))
+
+    done = given("complete: ")
+    assert done[:4] == ["complete:", "trimtab", "report", f"sqlite:///{out}/trimtab.db"]
+    assert done[4:] == ["shows", "what", "it", "says"]
+    assert trimtab(capsys, *done[2:4], "--out", "r.html").code == 0
+    store = open_store(f"sqlite:///{out}/trimtab.db")
+    found = store.experiment()
+    assert found is not None
+    store.set_experiment(replace(found, settings={**found.settings, "iterations": 5}))
+    store.close()
+    assert given("to go on: ") == ["to", "go", "on:", "trimtab", "resume", out]
+    assert trimtab(capsys, "resume", out, "--iterations", "4").code == 0
 
 
 def test_a_store_with_nothing_in_it_is_not_complete(capsys) -> None:

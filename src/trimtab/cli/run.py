@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -254,7 +255,7 @@ def carry_out(settings: RunConfig) -> None:
     else:
         output.say(
             "Everything asked for is stored. Another process shared the run and reports; "
-            f"trimtab report {settings.store_url} does so here."
+            f"trimtab report {quote(settings.store_url)} does so here."
         )
 
 
@@ -345,7 +346,7 @@ def _leave_early(outcome: Outcome, settings: RunConfig) -> None:
     from trimtab.cli.advice import advice
     from trimtab.cli.output import say
 
-    place = settings.store or settings.out
+    place = quote(str(settings.store or settings.out))
     again = f"Everything so far is stored: trimtab resume {place} goes on, and so does the same command."
     if outcome.ended == "error":
         for line in (f"Error: {outcome.reason}", *advice([outcome.reason], settings)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -31,7 +32,7 @@ def status(
 
     from rich.console import Group
 
-    from trimtab.cli.output import print_blocks, say_json
+    from trimtab.cli.output import print_blocks, say, say_json
     from trimtab.sessions.inspection import overview
     from trimtab.store.open import open_store
 
@@ -44,10 +45,12 @@ def status(
     if as_json:
         say_json(json.dumps(found.to_dict(), indent=2, ensure_ascii=False, allow_nan=False))
         return
-    print_blocks(Group(*_blocks(found, store)))
+    print_blocks(Group(*_blocks(found)))
+    if then := _next(found, store):
+        say(f"  {then}")  # on one line, however long: what is copied from two is no command
 
 
-def _blocks(found: Overview, place: str | None) -> Iterator[RenderableType]:
+def _blocks(found: Overview) -> Iterator[RenderableType]:
     from rich.text import Text
 
     from trimtab.estimation.layout import listed, paragraph, plain
@@ -64,7 +67,8 @@ def _blocks(found: Overview, place: str | None) -> Iterator[RenderableType]:
     if more:
         lines.append(f"{sum(count for _, count in more):,} for {len(more):,} other reasons")
     yield from listed("Why iterations failed", lines)
-    yield from listed("Now", _now(found, place))
+    yield Text("Now", style="bold")
+    yield from map(paragraph, _now(found))
 
 
 def _settings(settings: Mapping[str, Any]) -> Iterator[str]:
@@ -107,8 +111,8 @@ def _table(found: Overview) -> RenderableType:
     return made
 
 
-def _now(found: Overview, place: str | None) -> Iterator[str]:
-    """Yield what was taken, when something last happened, who is at work, and how to go on."""
+def _now(found: Overview) -> Iterator[str]:
+    """Yield what was taken, when something last happened, and who is at work."""
     spent = found.spent
     if spent.tokens or spent.usd:
         yield f"taken: {spent}"
@@ -116,14 +120,19 @@ def _now(found: Overview, place: str | None) -> Iterator[str]:
         yield f"last stored: {_when(found.recorded_at)}"
     for host, process, sessions in found.processes:
         yield f"process {process} on {host} is at work on {sessions:,} session{'' if sessions == 1 else 's'}"
-    given = "" if place is None else f" {place}"
+
+
+def _next(found: Overview, place: str | None) -> str:
+    """Return what to do next, in commands that can be copied; "" where somebody is at work."""
     if not found.standings:
-        yield "there is nothing in it: trimtab run or trimtab import fill it"
-    elif found.complete:
-        yield f"{'complete: ' if found.is_run else ''}trimtab report {found.url} shows what it says"
-    elif not found.processes:
-        aside = all(one.state in ("done", "paused") for one in found.standings)
-        yield f"to go on: trimtab resume{given}{' --resume-paused' if aside else ''}"
+        return "there is nothing in it: trimtab run or trimtab import fill it"
+    if found.complete:
+        return f"{'complete: ' if found.is_run else ''}trimtab report {quote(found.url)} shows what it says"
+    if found.processes:
+        return ""
+    given = "" if place is None else f" {quote(place)}"
+    aside = all(one.state in ("done", "paused") for one in found.standings)
+    return f"to go on: trimtab resume{given}{' --resume-paused' if aside else ''}"
 
 
 def _when(seconds: float) -> str:
