@@ -36,7 +36,8 @@ def explain(
 ) -> None:
     """Replay a session of a steered run, and say after every iteration what was known, what was promised, and why.
 
-    The decisions are made anew from the store, and held against those that the run took.
+    The decisions are made anew from the store, and held against those that the run took. A run that follows recorded
+    decisions has none of its own: ask the store that it was made from.
     """
     import json
 

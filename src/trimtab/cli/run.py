@@ -192,7 +192,8 @@ def run(
 
     Stop it at any moment and run it again: it goes on where it stopped. Every option can also be given in
     trimtab.toml or as an environment variable TRIMTAB_..., and options win over both. With --policy, one arm of
-    sessions is run in which each iteration's strategy, and the end, is what the policy decides.
+    sessions is run in which each iteration's strategy, and the end, is what the policy decides. With --provider replay
+    and other scorers than those of a recorded run that was steered, its sessions go as they were recorded.
     """
     given = {name: value for name, value in locals().items() if name != "config" and value is not None}
     from trimtab.sessions.config import load_config
@@ -295,15 +296,19 @@ def _announce(console: Console, settings: RunConfig) -> None:
     from trimtab.judging.judge import JUDGE
     from trimtab.providers.registry import provider_label
     from trimtab.scoring.registry import scorer_label
+    from trimtab.sessions.rerun import followed
 
     console.print(f"provider: {provider_label(settings.provider)}")
     for scorer in settings.scorers:
         console.print(f"scorer: {scorer_label(scorer)}{_asked(settings) if scorer == JUDGE else ''}")
     strategies = "strategy" if len(settings.strategies) == 1 else "strategies"
-    size = f"{_counted(settings.sessions, 'session')} x {_counted(settings.iterations, 'iteration')}"
+    steps = _counted(settings.iterations, "iteration")
+    size = f"{_counted(settings.sessions, 'session')} x {steps}"
     arms = f"{strategies} {', '.join(settings.strategies)} x {size}"
     if settings.policy:
         arms = f"policy {settings.policy} over {strategies} {', '.join(settings.strategies)}: at most {size}"
+    elif follows := followed(settings):
+        arms = f"follows {follows} over {strategies} {', '.join(settings.strategies)}: at most {steps} a session"
     console.print(f"{arms}, seed {settings.seed}, into {settings.store_url}")
 
 

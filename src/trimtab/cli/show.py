@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from trimtab.core.objectives import ObjectiveSpace
     from trimtab.core.records import Iteration, Score, Session
+    from trimtab.store.base import Experiment
 
 __all__ = ["show"]
 
@@ -80,7 +81,7 @@ def show(
         say_json(json.dumps(_document(found, wanted), indent=2, ensure_ascii=False, allow_nan=False))
         return
     details = {"diff": diff, "artefact": artefact, "answer": answer, "evidence": evidence}
-    print_blocks(Group(*_blocks(found, records, wanted, experiment.space, details, full)))
+    print_blocks(Group(*_blocks(found, records, wanted, experiment, details, full)))
 
 
 def _range(indices: Sequence[int]) -> str:
@@ -91,7 +92,7 @@ def _blocks(
     session: Session,
     records: Sequence[Iteration],
     wanted: Sequence[Iteration],
-    space: ObjectiveSpace,
+    experiment: Experiment,
     details: Mapping[str, bool],
     full: bool,
 ) -> Iterator[RenderableType]:
@@ -101,7 +102,10 @@ def _blocks(
     from trimtab.sessions.inspection import base_of, best_of
 
     yield Text(plain(session.id), style="bold")
-    facts = {"task": session.task_id, "strategy": session.strategy, "model": session.model}
+    space, settings = experiment.space, experiment.settings
+    follows, chooser = settings.get("follows"), "policy" if settings.get("policy") else "strategy"
+    made_by = {"follows": follows} if follows else {chooser: session.strategy}
+    facts = {"task": session.task_id, **made_by, "model": session.model}
     told = [f"{name} {value}" for name, value in facts.items() if value]
     yield paragraph(", ".join([*told, f"replicate {session.replicate}"]))
     if not records:
@@ -154,7 +158,7 @@ def _maker(record: Iteration) -> str:
 
 def _status(record: Iteration) -> str:
     """Return in words whether the iteration went well, and what was decided, fired and answered after it."""
-    from trimtab.sessions.watch import remarks
+    from trimtab.sessions.watch import ENDS, remarks
 
     told = ["ok" if record.status == "ok" else f"failed: {record.reason}"]
     if record.meta.get("unchanged"):
@@ -166,6 +170,8 @@ def _status(record: Iteration) -> str:
         chosen = decision.get("strategy") or decision.get("action")
         told.append(f"then {chosen}: {decision.get('reason', '')}")
     told += remarks(record)
+    if record.meta.get(ENDS):
+        told.append("the recording ends")
     return "; ".join(told)
 
 

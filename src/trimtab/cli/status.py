@@ -85,8 +85,12 @@ def _settings(settings: Mapping[str, Any]) -> Iterator[str]:
     yield ", ".join(told)
     size = f"{settings['sessions']:,} sessions x {settings['iterations']:,} iterations"
     names = f"strategies {', '.join(settings.get('config', settings)['strategies'])}"
-    steered = f"policy {settings['policy']} over {names}" if settings.get("policy") else names
-    yield f"{steered} x {size}, tasks {settings['tasks']}, seed {settings['seed']}"
+    course = f"{names} x {size}"
+    if settings.get("policy"):
+        course = f"policy {settings['policy']} over {course}"
+    elif settings.get("follows"):
+        course = f"follows {settings['follows']} over {names}, at most {settings['iterations']:,} iterations a session"
+    yield f"{course}, tasks {settings['tasks']}, seed {settings['seed']}"
     yield f"scorers {', '.join(settings['scorers'])}; objectives {', '.join(settings['objectives'])}"
 
 
@@ -98,7 +102,8 @@ def _table(found: Overview) -> RenderableType:
 
     arms = found.by_arm()
     there = [state for state in STATES if any(one.state == state for one in found.standings)]
-    made = table("", ["policy" if found.settings.get("policy") else "strategy", "sessions", *there, "stored", "failed"])
+    head = "policy" if found.settings.get("policy") else "recorded as" if found.settings.get("follows") else "strategy"
+    made = table("", [head, "sessions", *there, "stored", "failed"])
     rows = [*arms.items(), ("in all", [*found.standings])] if len(arms) > 1 else [*arms.items()]
     for arm, of_arm in rows:
         numbers = [

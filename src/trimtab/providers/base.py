@@ -29,6 +29,8 @@ class Place:
         The session's task and replicate, and the index of the iteration asked for.
     strategy
         The strategy in force.
+    followed
+        True where the run follows a recording, so that strategy and base are those that were recorded.
     """
 
     arm: str
@@ -36,6 +38,7 @@ class Place:
     replicate: int
     iteration: int
     strategy: str
+    followed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

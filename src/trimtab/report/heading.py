@@ -95,7 +95,7 @@ def settings(run: Mapping[str, Any] | None, strategies: Sequence[str] = ()) -> l
     if isinstance(titles, Mapping):
         ordered = [*(name for name in strategies if name in titles), *titles]
         run = {**run, "strategies": {name: titles[name] for name in ordered}}
-    labels = {**_LABELS, "sessions": "Sessions"} if run.get("policy") else _LABELS
+    labels = {**_LABELS, "sessions": "Sessions"} if run.get("policy") or run.get("follows") else _LABELS
     known = [(label, run[key]) for key, label in labels.items() if key in run]
     rest = [key for key in run if str(key) not in _LABELS and str(key) not in _APART]
     others = [(_label(str(key)), run[key]) for key in rest]

@@ -219,7 +219,7 @@ class RunConfig(BaseSettings):
     @classmethod
     def _filled(cls, given: dict[str, Any]) -> dict[str, Any]:
         """Fill in what a recording or preset stands for; strategies of the file are run with those there anyway."""
-        from trimtab.sessions.recording import recording_defaults
+        from trimtab.sessions.rerun import recording_defaults
 
         given = {**recording_defaults(given), **given}
         filled = {**preset_defaults(given), **given}

@@ -70,7 +70,8 @@ def _check_steering(config: RunConfig) -> None:
     fields = type(config).model_fields
     idle = [name for name in _STEERING if getattr(config, name) != fields[name].default]
     if idle:
-        raise ValueError(f"{idle[0]} is given, but only a policy has one: add --policy NAME")
+        instead = "leave it out" if config.recording else "add --policy NAME"
+        raise ValueError(f"{idle[0]} is given, but only a policy has one: {instead}")
 
 
 def _check_triggers(config: RunConfig) -> None:

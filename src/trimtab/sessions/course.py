@@ -1,4 +1,4 @@
-"""Courses: what a session is to do next, by its plan or by a pilot, and where it goes on after an interruption."""
+"""Courses: what a session is to do next, by plan, pilot or recording, and where it goes on after an interruption."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from trimtab.providers.base import Message
 from trimtab.sessions.desk import Answer
 from trimtab.sessions.history import Conversation
 from trimtab.sessions.plan import Plan, PlannedSession
-from trimtab.sessions.watch import ANSWERS, EARLIER, Watcher, answered, calls, standing, waiting, was_set_aside
+from trimtab.sessions.watch import ANSWERS, EARLIER, ENDS, Watcher, answered, calls, standing, waiting, was_set_aside
 
 if TYPE_CHECKING:
     from trimtab.control.pilot import Pilot
 
-__all__ = ["Course", "Intake", "PlannedCourse", "SteeredCourse", "Step", "has_ended"]
+__all__ = ["Course", "Intake", "PlannedCourse", "RecordedCourse", "SteeredCourse", "Step", "has_ended"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +159,59 @@ class PlannedCourse:
         self._current = self._current if record.artefact is None else record.artefact
 
 
+class RecordedCourse(PlannedCourse):
+    """The strategies and bases that were recorded, until the recording ends.
+
+    Parameters
+    ----------
+    last, stored
+        As for `PlannedCourse`.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        session: PlannedSession,
+        last: Iteration | None,
+        stored: Callable[[], Iterable[Iteration]] = tuple,
+    ) -> None:
+        super().__init__(plan, session, last, stored)
+        self._strategies = {strategy.name: strategy for strategy in plan.strategies}
+        self._recorded = (plan.course or {})[session.id]
+        self._ends = max(self._recorded)
+        self._artefacts: list[str] = []
+        self._earlier = stored
+
+    def take(self, record: Iteration) -> Iteration:
+        """See `Course`."""
+        strategy, base = self._made(record.index)
+        record = _from_base(replace(record, strategy=strategy), base)
+        if record.index >= self._ends:
+            record = replace(record, meta={**record.meta, ENDS: True})
+        self._artefacts.append(record.artefact or "")
+        return super().take(record)
+
+    def next(self) -> Step | None:
+        """See `Course`."""
+        step = super().next()
+        if step is None:
+            return None
+        if not self._artefacts:
+            self._artefacts = [record.artefact or "" for record in self._earlier()]
+        name, base = self._made(step.t)
+        session = replace(self._session, strategy=self._strategies[name])
+        return Step(session, self._artefacts[base], step.t, self._conversation.before(base))
+
+    def options(self) -> Sequence[str]:
+        """See `Course`."""
+        return [self._made(self.done + 1)[0]]
+
+    def _made(self, t: int) -> tuple[str, int]:
+        """Return by which strategy and from which iterate an iteration was made. A hole is as what was before it."""
+        before = self._session.strategy.name if self.latest is None else self.latest.strategy
+        return self._recorded.get(t, (before, t - 1))
+
+
 class SteeredCourse:
     """What a pilot decides after every iteration; its decision is stored with the iteration that it was taken after.
 
@@ -184,8 +237,8 @@ class SteeredCourse:
 
     def take(self, record: Iteration) -> Iteration:
         """See `Course`."""
-        if record.index and self._next["base"] != record.index - 1:
-            record = replace(record, meta={**record.meta, RESTARTED: self._next["base"]})
+        if record.index:
+            record = _from_base(record, self._next["base"])
         self._observe(record)
         decision = self._pilot.settle()
         # The start was made by no strategy. It is entered under the one that goes on from it.
@@ -322,6 +375,11 @@ def _decision(record: Iteration, strategies: Collection[str]) -> Mapping[str, An
         f"session {record.session_id!r} was steered, but the decision after its iteration {record.index} is "
         f"{'not in the store' if found is None else 'none that this run can follow'}"
     )
+
+
+def _from_base(record: Iteration, base: int) -> Iteration:
+    """Return an iteration that says which iterate it was made from, where that is not the one before."""
+    return record if base == record.index - 1 else replace(record, meta={**record.meta, RESTARTED: base})
 
 
 def _begun(latest: Iteration | None) -> Iteration:

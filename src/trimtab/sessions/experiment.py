@@ -24,11 +24,11 @@ from trimtab.sessions.leftovers import Leftovers
 from trimtab.sessions.limits import Meter, require_prices
 from trimtab.sessions.plan import Plan, agreed_settings, make_plan
 from trimtab.sessions.preset import get_preset
-from trimtab.sessions.recording import recorded_part, recorded_tasks
+from trimtab.sessions.rerun import recorded_part, recorded_tasks
 from trimtab.sessions.runner import Listener, Outcome, run_sessions
 from trimtab.sessions.scorers import scorers_of
 from trimtab.sessions.strategies import Strategy, load_strategies, strategies_from_mapping
-from trimtab.sessions.tasks import load_tasks
+from trimtab.sessions.task import Task
 from trimtab.sessions.webhook import Webhook
 from trimtab.store.base import Experiment, Store
 from trimtab.store.open import open_store
@@ -38,12 +38,20 @@ __all__ = ["close", "plan_of", "run_experiment", "run_into", "run_plan", "strate
 INTERRUPTED = 130
 
 
-def plan_of(config: RunConfig, scorers: Sequence[AnyScorer] | None = None) -> Plan:
-    """Lay out the run that `config` describes; see `trimtab.sessions.plan.make_plan`."""
-    used = scorers_of(config) if scorers is None else scorers
-    if not config.recording:
-        return make_plan(config, load_tasks(config.tasks), strategies_of(config), used)
-    return recorded_part(config, make_plan(config, recorded_tasks(config), strategies_of(config), used))
+def plan_of(
+    config: RunConfig,
+    scorers: Sequence[AnyScorer] | None = None,
+    tasks: Sequence[Task] | None = None,
+    strategies: Sequence[Strategy] | None = None,
+) -> Plan:
+    """Lay out the run that `config` describes, with what else is given; see `trimtab.sessions.plan.make_plan`."""
+    plan = make_plan(
+        config,
+        recorded_tasks(config) if tasks is None else tasks,
+        strategies_of(config) if strategies is None else strategies,
+        scorers_of(config) if scorers is None else scorers,
+    )
+    return recorded_part(config, plan) if config.recording else plan
 
 
 def strategies_of(config: RunConfig) -> tuple[Strategy, ...]:

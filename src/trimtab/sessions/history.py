@@ -44,7 +44,7 @@ class Conversation:
         self._limit = plan.history_limit
         self._task = session.task
         self._strategies = {strategy.name: strategy for strategy in (*plan.strategies, session.strategy)}
-        self._any_base = plan.steered
+        self._any_base = plan.steered or plan.course is not None
         self._iterates: dict[int, _Iterate] = {}
 
     def take(self, record: Iteration) -> None:

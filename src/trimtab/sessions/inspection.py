@@ -208,7 +208,7 @@ def find_session(sessions: Sequence[Session], name: str) -> Session:
     raise InputError(f"there is no session {name!r:.200}; there are {len(found):,}, such as {', '.join(close)}")
 
 
-def base_of(record: Iteration) -> int:
+def base_of(record: Iteration | Outline) -> int:
     """Return the index of the iterate that an iteration was made from, whatever an import left in its meta."""
     base = record.meta.get(RESTARTED)
     return base if isinstance(base, int) and 0 <= base < record.index else record.index - 1

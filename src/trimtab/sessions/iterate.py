@@ -40,7 +40,7 @@ def request_for(plan: Plan, session: PlannedSession, current: str, t: int, befor
         max_tokens=plan.max_tokens,
         stop=plan.stop,
         seed=stream_seed(plan.seed, session.strategy.name, session.task.id, session.replicate, t),
-        place=Place(session.arm, session.task.id, session.replicate, t, session.strategy.name),
+        place=Place(session.arm, session.task.id, session.replicate, t, session.strategy.name, plan.course is not None),
     )
 
 

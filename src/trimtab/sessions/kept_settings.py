@@ -66,6 +66,7 @@ class _Run(_Part):
     judge: _Judge | None = None
     policy: str = ""
     fit: str = ""
+    follows: str = ""
     round: int = Field(1, ge=1)
     pilot: _Pilot | None = None
     config: _Given | None = None

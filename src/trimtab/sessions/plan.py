@@ -17,7 +17,7 @@ from trimtab.sessions.kept import CONFIG, anywhere, kept_config, merged_config
 from trimtab.sessions.kept_settings import checked_settings, is_run
 from trimtab.sessions.prompts import build_messages
 from trimtab.sessions.scorers import differing_judge, judge_settings
-from trimtab.sessions.steering import differing_steering, steering_settings, watch_of
+from trimtab.sessions.steering import FOLLOWS, differing_steering, steering_settings, watch_of
 from trimtab.sessions.strategies import Strategy
 from trimtab.sessions.task import Task
 
@@ -34,7 +34,8 @@ class PlannedSession:
     Parameters
     ----------
     policy
-        What chooses the strategy of each iteration; "" where it stays the same. `strategy` is then the one in force.
+        What chooses the strategy of each iteration, or the arm of a recording that is followed; "" where it stays the
+        same. `strategy` is then the one in force.
     """
 
     strategy: Strategy
@@ -80,6 +81,9 @@ class Plan:
         Texts at which answers end.
     watch
         Has the triggers of a run that no policy steers, and what is known of its dynamics; None if there are none.
+    course
+        Of a run that follows a recording: by id of the session and index, from 0 on, the strategy that made each
+        recorded iteration and the index of the iterate it was made from. None where none is followed.
     """
 
     sessions: tuple[PlannedSession, ...]
@@ -95,11 +99,12 @@ class Plan:
     history_limit: int = 0
     stop: tuple[str, ...] = ()
     watch: Pilot | None = None
+    course: Mapping[str, Mapping[int, tuple[str, int]]] | None = None
 
     @property
     def steered(self) -> bool:
         """True where a policy chooses the strategy of each iteration."""
-        return bool(self.sessions[0].policy)
+        return self.course is None and bool(self.sessions[0].policy)
 
     def records(self) -> list[Session]:
         """Return the sessions as a store keeps them."""
@@ -225,6 +230,7 @@ _MEANING = (
     "model",
     "provider_options",
     "recording",
+    FOLLOWS,
     "temperature",
     "max_tokens",
     "stop",

@@ -1,12 +1,11 @@
-"""Recordings: sessions of a store or file, which the provider ``replay`` answers by and a run takes settings from."""
+"""Recordings: sessions of a store or file, which the provider ``replay`` answers by."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Mapping
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from trimtab.core.fencing import fence_for
 from trimtab.core.python_syntax import parse_python
@@ -14,32 +13,20 @@ from trimtab.core.records import Iteration, Session
 from trimtab.errors import InputError, ProviderError, SourceError
 from trimtab.providers.base import Place, Provider, ProviderSettings
 from trimtab.providers.replay import ReplayProvider
-from trimtab.sessions.config_checks import RECORDED_TASKS
 from trimtab.sessions.inspection import base_of
 from trimtab.sessions.kept_settings import is_run, settings_of
-from trimtab.sessions.plan import Plan, PlannedSession, tasks_fingerprint
-from trimtab.sessions.strategies import builtin_strategies
+from trimtab.sessions.plan import PlannedSession
+from trimtab.sessions.steering import FOLLOWS
 from trimtab.sessions.task import Task
 from trimtab.sessions.task_files import GENERAL_PROMPT, GENERAL_TEXT_PROMPT
-from trimtab.sessions.tasks import load_tasks
 from trimtab.store.base import Store
 from trimtab.store.memory import MemoryStore
 from trimtab.store.open import is_store_url, open_store
 
-if TYPE_CHECKING:
-    from trimtab.sessions.config import RunConfig
-
-__all__ = ["Recording", "open_recording", "recorded_part", "recorded_tasks", "recording_defaults", "replay"]
+__all__ = ["Recording", "open_recording", "replay"]
 
 _HELD = 256
 """Sessions whose iterations are held in memory: many more than are at work at a time."""
-
-_SAME = (
-    "preset", "strategies", "strategy_tables", "sessions", "iterations", "seed", "temperature", "max_tokens", "stop",
-    "history", "history_limit", "policy", "fit", "utility", "weights", "floor", "cost", "score_noise",
-    "trigger", "round",
-)  # fmt: skip
-"""Settings of the recorded run that hold for its replay as well."""
 
 
 class Recording:
@@ -65,7 +52,7 @@ class Recording:
         self._starts: dict[str, str] = {}
         self._sessions: dict[tuple[str, str, int], str] = {}
         for session in sessions:
-            task = session.task_id if is_run(self.settings) else self._own_task(session)
+            task = session.task_id if self.is_run else self._own_task(session)
             replicate = session.replicate
             while (session.strategy, task, replicate) in self._sessions:
                 replicate += 1
@@ -86,6 +73,47 @@ class Recording:
     def arms(self) -> tuple[str, ...]:
         """The strategies or policies that sessions were planned with, in order of appearance."""
         return tuple(dict.fromkeys(arm for arm, _, _ in self._sessions))
+
+    @property
+    def is_run(self) -> bool:
+        """True where a run recorded the sessions, and not an import."""
+        return is_run(self.settings)
+
+    @property
+    def told(self) -> str:
+        """What a run follows that takes its course from the recording."""
+        policy = self.settings.get("policy")
+        return f"the recorded decisions of {policy}" if policy else self.settings.get(FOLLOWS) or "the recorded steps"
+
+    @cached_property
+    def mixed(self) -> bool:
+        """True where sessions are no chains of one strategy, so that a plan of theirs would not repeat them."""
+        if self.is_run:
+            return bool(self.settings.get("policy") or self.settings.get(FOLLOWS))
+        return any(
+            made != (arm, t - 1)
+            for (arm, _, _), name in self._sessions.items()
+            for t, made in self._courses[name].items()
+            if t
+        )
+
+    @property
+    def strategies(self) -> tuple[str, ...]:
+        """What iterations were made by, in order of appearance."""
+        return tuple(dict.fromkeys(name for course in self._courses.values() for name, _ in course.values()))
+
+    def course(self, session: PlannedSession) -> Mapping[int, tuple[str, int]]:
+        """Return by which strategy and from which iterate each iteration of a session was made."""
+        return self._courses[self._sessions[session.arm, session.task.id, session.replicate]]
+
+    @cached_property
+    def _courses(self) -> Mapping[str, Mapping[int, tuple[str, int]]]:
+        found: dict[str, dict[int, tuple[str, int]]] = {}
+        made: dict[tuple[str, int], tuple[str, int]] = {}  # one object for all that are equal
+        for one in self._store.outlines():
+            step = one.strategy, base_of(one)
+            found.setdefault(one.session_id, {})[one.index] = made.setdefault(step, step)
+        return found
 
     @property
     def iterations(self) -> int:
@@ -138,7 +166,8 @@ class Recording:
                 f"not by {place.strategy}"
             )
         base = records.get(base_of(record))
-        if place.arm != place.strategy and base is not None and (base.artefact or "") not in asked:
+        chosen = place.arm != place.strategy and not place.followed
+        if chosen and base is not None and (base.artefact or "") not in asked:
             raise ProviderError(
                 f"not recorded: iteration {place.iteration} of session {name} was made from another artefact"
             )
@@ -211,105 +240,6 @@ def _imported(path: Path, changed: int, size: int) -> Store:
     store = MemoryStore()
     import_files(path, store)
     return store
-
-
-def recording_defaults(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings with which a replay is the run that was recorded, less those that are `given`.
-
-    Raises
-    ------
-    InputError
-        If the recording cannot be read, or what is given would make something else of it.
-    """
-    source = given.get("recording")
-    if given.get("provider") != "replay" or not isinstance(source, str) or not source:
-        return {}
-    recording = open_recording(source)
-    try:
-        config = recording.settings.get("config")
-        found = _of_run(recording, config, given) if isinstance(config, Mapping) else _of_data(recording)
-    finally:
-        recording.close()
-    return {name: value for name, value in found.items() if name not in given}
-
-
-def _of_run(recording: Recording, config: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    scorers = given.get("scorers")
-    wanted = [name.strip() for name in scorers.split(",")] if isinstance(scorers, str) else scorers
-    other = wanted is not None and list(wanted) != list(config["scorers"])
-    if wanted is None and "judge" in config["scorers"]:
-        raise InputError(
-            f"the recording {recording.source} was scored by a judge, which asks a model: say --scorers judge to have "
-            "it judged again, or name other scorers"
-        )
-    if other and config.get("policy") and "policy" not in given:
-        raise InputError(
-            f"the recording {recording.source} was steered by {config['policy']}, whose course went by the scores of "
-            f"{', '.join(config['scorers'])}: with other scorers it would have gone another way, which was not recorded"
-        )
-    found = {name: config[name] for name in _SAME if name in config}
-    if not other:
-        found |= {"scorers": config["scorers"], "objectives": config["objectives"]}
-    return {**found, "model": recording.model, "tasks": _source_of_tasks(recording, config)}
-
-
-def _source_of_tasks(recording: Recording, config: Mapping[str, Any]) -> str:
-    """Return where the tasks of a recorded run come from, if they are still what they were."""
-    source = str(config["tasks"])
-    try:
-        same = tasks_fingerprint(load_tasks(source)) == recording.settings["fingerprints"]["tasks"]
-    except InputError:
-        same = False
-    return source if same else RECORDED_TASKS
-
-
-def _of_data(recording: Recording) -> dict[str, Any]:
-    builtin = {strategy.name for strategy in builtin_strategies()}
-    tables = {arm: {"instruction": "Recorded elsewhere."} for arm in recording.arms if arm not in builtin}
-    return {
-        "tasks": RECORDED_TASKS,
-        "strategies": list(recording.arms),
-        "strategy_tables": tables,
-        "sessions": recording.size(len(recording.tasks())),
-        "iterations": max(recording.iterations, 1),
-        "model": recording.model,
-    }
-
-
-def recorded_tasks(config: RunConfig) -> tuple[Task, ...]:
-    """Return the tasks of the recording, where the settings of a run ask for those, and otherwise as usual."""
-    if config.tasks != RECORDED_TASKS:
-        return load_tasks(config.tasks)
-    recording = open_recording(config.recording)
-    try:
-        return recording.tasks()
-    finally:
-        recording.close()
-
-
-def recorded_part(config: RunConfig, plan: Plan) -> Plan:
-    """Return a plan with those of its sessions that were recorded.
-
-    Raises
-    ------
-    InputError
-        If an arm of the plan has none.
-    """
-    from dataclasses import replace
-
-    recording = open_recording(config.recording)
-    try:
-        kept = tuple(session for session in plan.sessions if recording.holds(session))
-        there: Sequence[str] = recording.arms
-    finally:
-        recording.close()
-    missing = {session.arm for session in plan.sessions} - {session.arm for session in kept}
-    if missing:
-        raise InputError(
-            f"the recording {config.recording} has no session of {', '.join(sorted(missing))} on these tasks; it has "
-            f"sessions of {', '.join(there)}"
-        )
-    return replace(plan, sessions=kept)
 
 
 def replay(settings: ProviderSettings) -> Provider:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from trimtab.core.records import Iteration
-from trimtab.sessions.course import Course, PlannedCourse, SteeredCourse
+from trimtab.sessions.course import Course, PlannedCourse, RecordedCourse, SteeredCourse
 from trimtab.sessions.plan import Plan, PlannedSession
 from trimtab.sessions.steering import in_rounds, pilot_from, round_size
 from trimtab.store.base import Store
@@ -53,7 +53,8 @@ class Rounds:
     def course(self, session: PlannedSession, last: Iteration | None) -> tuple[PlannedSession, Course]:
         """Return a session with its course from its latest iteration, which is None before the start."""
         if self._pilot is None:
-            return session, PlannedCourse(self._plan, session, last, partial(self._store.iterations, session.id))
+            kind = PlannedCourse if self._plan.course is None else RecordedCourse
+            return session, kind(self._plan, session, last, partial(self._store.iterations, session.id))
         stored = () if last is None else self._store.iterations(session.id)
         return session, SteeredCourse(self._plan, session, self._pilot, stored)
 

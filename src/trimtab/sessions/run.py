@@ -19,15 +19,13 @@ from trimtab.providers.base import Provider
 from trimtab.providers.registry import get_provider
 from trimtab.scoring.base import AnyScorer, Judge
 from trimtab.sessions.config import RunConfig
-from trimtab.sessions.experiment import run_into, run_plan, strategies_of
+from trimtab.sessions.experiment import plan_of, run_into, run_plan, strategies_of
 from trimtab.sessions.functions import FunctionProvider, ScoringFunction, scorer_from
-from trimtab.sessions.plan import make_plan
 from trimtab.sessions.progress import Listener, Outcome
 from trimtab.sessions.scorers import scorers_of
 from trimtab.sessions.strategies import Strategy
 from trimtab.sessions.task import Task
 from trimtab.sessions.task_files import GENERAL_TEXT_PROMPT
-from trimtab.sessions.tasks import load_tasks
 from trimtab.store.memory import MemoryStore
 from trimtab.store.open import open_store
 
@@ -130,7 +128,7 @@ def run(
             "tasks": config.tasks if tasks is None or isinstance(tasks, str | Path) else _IN_PYTHON,
         }
     )
-    plan = make_plan(config, _tasks(tasks, config), _strategies(strategies, config), chosen_scorers)
+    plan = plan_of(config, chosen_scorers, _tasks(tasks), _strategies(strategies, config))
     held = None if store else MemoryStore()
 
     def carry_out() -> Outcome:
@@ -169,6 +167,9 @@ def _config(
     if isinstance(names, Sequence) and all(isinstance(one, str) for one in names):
         given["scorers"] = tuple(names)
         given |= {"objectives": tuple(_named(objectives))} if objectives else {}
+    elif scorers is not None and given.get("recording"):  # whether decisions hold goes by what scores
+        several = names if isinstance(names, list | tuple) else [names]
+        given["scorers"] = tuple(one if isinstance(one, str) else getattr(one, "name", _IN_PYTHON) for one in several)
     if isinstance(strategies, str):
         raise InputError(f"strategies should be a list of names, or instructions by name, but is {strategies!r:.80}")
     if isinstance(strategies, Sequence) and all(isinstance(one, str) for one in strategies):
@@ -233,9 +234,9 @@ def _scorers(
     return tuple(found)
 
 
-def _tasks(given: object, config: RunConfig) -> tuple[Task, ...]:
+def _tasks(given: object) -> tuple[Task, ...] | None:
     if given is None or isinstance(given, str | Path):
-        return load_tasks(config.tasks)
+        return None  # the settings name them
     if not isinstance(given, Sequence) or not given:
         raise InputError(f"tasks should be a source or a list of tasks, at least one, but got {given!r:.80}")
     tasks = tuple(_task(one, i) for i, one in enumerate(given))

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from trimtab.sessions.config import RunConfig
 
 __all__ = [
+    "FOLLOWS",
     "differing_steering",
     "in_rounds",
     "pilot_from",
@@ -24,6 +25,9 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+
+FOLLOWS = "follows"
+"""Key in the settings of a run that takes its course from a recording: what it follows, in words."""
 
 _GIVEN = ("policy", "fit", "utility", "weights", "floor", "cost", "score_noise", "trigger", "round")
 _PILOT = "pilot"
@@ -152,6 +156,10 @@ def pilot_from(settings: Mapping[str, Any], url: str) -> Pilot:
     """
     from trimtab.control.pilot import Pilot
 
+    if follows := settings.get(FOLLOWS):
+        raise StoreError(
+            f"no policy decided in the store {url}: its sessions follow {follows} in {settings.get('recording')}"
+        )
     if not settings.get("policy") or _PILOT not in settings:
         raise StoreError(f"the store {url} holds no steered run: trimtab run --policy NAME makes one")
     try:

@@ -11,6 +11,8 @@ Both are kept in the iteration's meta, so that a run that is broken off asks nob
     ``strategy`` and the ``base`` to go on from.
 ``webhook``
     By trigger, whether the webhook was told.
+
+Where a run follows a recording, ``recording_ends`` is true in the meta of a session's last recorded iteration.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ __all__ = [
     "ANSWERS",
     "DELIVERED",
     "EARLIER",
+    "ENDS",
     "WATCH",
     "Standing",
     "Watcher",
@@ -41,7 +44,7 @@ __all__ = [
     "was_set_aside",
 ]
 
-WATCH, ANSWERS, DELIVERED = "watch", "answers", "webhook"
+WATCH, ANSWERS, DELIVERED, ENDS = "watch", "answers", "webhook", "recording_ends"
 
 EARLIER = "earlier answer"
 """Who answers where the same trigger fires again after it was let pass: it is not asked about twice in a row."""
@@ -55,6 +58,8 @@ _CHANCE = re.compile(r" with probability [\d.]+%| in (fewer than )?[\d.]+% of se
 def standing(record: Iteration) -> Standing:
     """Tell whether a session whose latest iteration is `record` goes on, by what triggers and its policy have said.
 
+    A session that follows a recording stops where that ends.
+
     ``"open"``: nobody has answered yet. ``"aside"``: it is set aside, to be resumed.
 
     Raises
@@ -64,7 +69,7 @@ def standing(record: Iteration) -> Standing:
     """
     decided = (record.meta.get("decision") or {}).get("action", "continue")
     call = (record.meta.get(WATCH) or {}).get("call") or {"action": decided}
-    if "stop" in (decided, call["action"]):
+    if "stop" in (decided, call["action"]) or record.meta.get(ENDS):
         return "stop"
     if call["action"] == "continue":
         return "go"
