@@ -34,6 +34,7 @@ def test_the_example_of_the_documentation_is_installed_listed_and_run(capsys, mo
     Path("example/pyproject.toml").write_text(project + "\n")
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-index"]
     subprocess.run([*pip, "--no-deps", "--no-build-isolation", "--target", "site", "./example"], check=True)
+    monkeypatch.delitem(sys.modules, "example_plugin", raising=False)  # another test may have had one of this name
     monkeypatch.syspath_prepend("site")
     listed = {one["name"]: one for one in json.loads(trimtab(capsys, "plugins", "--json").out)["plugins"]}
     assert listed["example"]["says"] == "Adds one comment to the program it is shown, and is no LLM"
