@@ -228,6 +228,31 @@ def test_no_judgement_is_paid_for_twice(server: Served) -> None:
     assert contents(whole) == contents(store)
 
 
+def test_a_judge_that_is_mended_is_asked_again(server: Served) -> None:
+    """Answers without any score are outcomes of iterations that are stored, and are not kept for others."""
+    seen: list[int] = []
+
+    def babbling(request: Request) -> Completion:
+        if request.messages[0].content != SYSTEM:
+            return answer(request)
+        seen.append(request.seed)
+        return Completion("10 out of 10!", "judge-1", "stop", 200, 5)
+
+    small = CONFIG.replace("repeats = 3", "repeats = 12")
+    assert run_experiment(config(server, small, sessions=1, iterations=1)).ended == "complete"
+    with serving(chat(babbling)) as broken:
+        for _ in range(2):
+            before = len(seen)
+            outcome = run_experiment(config(broken, small, sessions=2, iterations=3))
+            assert outcome.ended == "error"
+            assert outcome.reason.startswith("the judge cannot judge: none of its first 2")
+            assert len(seen) > before
+    assert run_experiment(config(server, small, sessions=2, iterations=3)).ended == "complete"
+    last = [record for record in stored() if record.index == 3]
+    assert len(last) == 2
+    assert all(score.status == "ok" for record in last for score in record.scores)
+
+
 def test_what_gives_judgements_their_meaning_may_not_change_within_a_store(server: Served) -> None:
     run_experiment(config(server, iterations=1, sessions=1))
     changes = {

@@ -140,6 +140,10 @@ class LLMJudge:
             schema=answer_schema(rubrics) if self.schema else None,
         )
 
+    def can_read(self, completion: Completion) -> bool:
+        """Tell whether an answer gives any score."""
+        return any(score.value is not None for score in read_judgement(completion.text, self.rubrics))
+
     def described(self) -> dict[str, Any]:
         """Return all that gives its judgements their meaning, as JSON values; where it is asked is not part of it."""
         return {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, fields
 from typing import Any
 
@@ -42,12 +42,23 @@ class Answers:
         Runs a function of the store where it holds up nobody.
     keep
         False where answers are neither kept nor looked for, as those of a provider that is ``free``.
+    of_use
+        Tells whether an answer is worth keeping. One that is not is asked for again until its iteration is stored.
     """
 
-    def __init__(self, plan: Plan, provider: Provider, store: Store, write: Write, *, keep: bool = True) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        provider: Provider,
+        store: Store,
+        write: Write,
+        *,
+        keep: bool = True,
+        of_use: Callable[[Completion], bool] = lambda completion: True,
+    ) -> None:
         self._options = plan.settings.get("provider_options")
         self._provider, self._store, self._write = provider, store, write
-        self._wanted = keep
+        self._wanted, self._of_use = keep, of_use
         self._keep = keep and not getattr(provider, "free", False)
         self._looks = self._keep and store.remembers()
         self._new: dict[str, Mapping[str, Any]] = {}
@@ -61,11 +72,14 @@ class Answers:
             judge.look()
 
     def keeping(self, scorers: Iterable[AnyScorer], plan: Plan) -> tuple[AnyScorer, ...]:
-        """Return scorers whose judges have their answers kept as well, each for the iteration that it judges."""
+        """Return scorers whose judges have their answers kept as well, each for the iteration that it judges.
+
+        An answer of a judge without any score is not: a judge that is mended meanwhile is to be asked again.
+        """
         sessions = {session.id: session for session in plan.sessions}
 
         def kept(judge: LLMJudge) -> LLMJudge:
-            answers = Answers(plan, judge.provider, self._store, self._write, keep=self._wanted)
+            answers = Answers(plan, judge.provider, self._store, self._write, keep=self._wanted, of_use=judge.can_read)
             self._judges.append(answers)
 
             async def ask(request: Request, context: ScoringContext) -> Completion:
@@ -81,9 +95,14 @@ class Answers:
             return await self._provider.complete(request)
         key = answer_key(self._provider.name, self._options, request, session, t)
         if self._looks and (kept := await self._write(self._store.cached, key)) is not None:
-            return Completion(**{name: value for name, value in kept.items() if name in _NAMES}, remembered=True)
+            known = Completion(**{name: value for name, value in kept.items() if name in _NAMES}, remembered=True)
+            if self._of_use(known):  # a former version kept all
+                return known
         completion = await self._provider.complete(request)
-        if len(completion.text[: MAX_ANSWER_BYTES + 1].encode(errors="replace")) <= MAX_ANSWER_BYTES:
+        if (
+            self._of_use(completion)
+            and len(completion.text[: MAX_ANSWER_BYTES + 1].encode(errors="replace")) <= MAX_ANSWER_BYTES
+        ):
             body = asdict(completion)
             del body["remembered"]
             self._new[key] = body
