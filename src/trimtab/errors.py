@@ -87,6 +87,8 @@ class ProviderError(TrimtabError):
     suspect
         True where an endpoint that has never answered is not what it was taken for: then, and where it lasts, it is
         fatal.
+    too_long
+        True where the request does not fit into the model's context, so that a shorter one may.
     retry_after
         Seconds for which the endpoint asked to be left alone.
     usage
@@ -103,6 +105,7 @@ class ProviderError(TrimtabError):
         fatal: bool = False,
         again: Literal["no", "passing", "busy"] = "no",
         suspect: bool = False,
+        too_long: bool = False,
         retry_after: float | None = None,
         usage: Mapping[str, int] | None = None,
         meta: Mapping[str, Any] | None = None,
@@ -111,6 +114,7 @@ class ProviderError(TrimtabError):
         self.fatal = fatal
         self.again = again
         self.suspect = suspect
+        self.too_long = too_long
         self.retry_after = retry_after
         self.usage = dict(usage or {})
         self.meta = dict(meta or {})

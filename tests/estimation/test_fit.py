@@ -16,7 +16,7 @@ from rich.console import Console
 import trimtab as tt
 from simulated import COMPLEX, NAMES, REAL, noise, panel
 from trimtab.core.objectives import ObjectiveSpace
-from trimtab.core.trajectories import Trajectories
+from trimtab.core.trajectories import FAILED, OK, Trajectories
 from trimtab.dynamics.interference import interference_matrix
 from trimtab.errors import FitError, InputError
 from trimtab.estimation.document import json_schema
@@ -202,8 +202,11 @@ def test_eight_objectives() -> None:
 
 def test_nothing_to_fit_says_what_was_lost() -> None:
     data = Trajectories.from_arrays([np.array([[1.0], [np.nan], [2.0]])] * 3, ["quality"])
-    with pytest.raises(FitError, match=r"6 steps: a score is missing at one end"):
+    with pytest.raises(FitError, match=r"6 steps: a score is missing at one end\. Choose fewer objectives"):
         fit(data)
+    failed = replace(data, status=np.where(np.isnan(data.scores), FAILED, OK).astype(np.int8))
+    with pytest.raises(FitError, match=r"6 steps: a score failed at one end\. Too few answers could be used: trimtab"):
+        fit(failed)
 
 
 @pytest.mark.parametrize(

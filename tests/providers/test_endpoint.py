@@ -93,7 +93,7 @@ def test_a_failure_at_last_says_how_many_attempts_there_were() -> None:
 
     (_, got), _ = asked(Remote(answer), 1, 1, retries=3)
     assert isinstance(got, ProviderError)
-    assert str(got) == "it failed, at the last of 4 attempts"
+    assert str(got) == "it failed (the last of 4 attempts)"
     assert (got.fatal, got.meta, got.usage) == (False, {"x": 1, "attempts": 4}, {"prompt_tokens": 28})
     assert got.__context__ is None
 
@@ -113,8 +113,8 @@ def test_what_is_refused_is_asked_once() -> None:
         ({"fatal": True}, 1, "it failed"),
         ({"suspect": True}, 1, "it failed"),
         (AWAY, 1, "it failed"),
-        (PASSING, 4, "it failed, at the last of 4 attempts; it has not answered a single request"),
-        (BUSY, 4, "it failed, at the last of 4 attempts; it has not answered a single request"),
+        (PASSING, 4, "it failed (the last of 4 attempts); it has not answered a single request"),
+        (BUSY, 4, "it failed (the last of 4 attempts); it has not answered a single request"),
     ],
 )
 def test_an_endpoint_that_never_answered_is_found_out_by_one_request(
@@ -136,7 +136,7 @@ def test_an_endpoint_that_goes_away_is_waited_for() -> None:
 def test_an_endpoint_that_stays_away_ends_the_run() -> None:
     remote = Remote(lambda number, _: failing(**AWAY) if number else Completion("yes"))
     (_, got), _ = asked(remote, 1, 1, retries=2)
-    assert (got.fatal, str(got)) == (True, "it failed, at the last of 3 attempts")
+    assert (got.fatal, str(got)) == (True, "it failed (the last of 3 attempts)")
 
 
 @pytest.mark.parametrize("how", [BUSY, PASSING])
@@ -235,7 +235,7 @@ def test_each_attempt_is_bounded_and_waiting_is_not() -> None:
 
     never = Remote(lambda number, _: slow(3) if number else Completion("yes"))
     (_, got), _ = asked(never, 1, 1, timeout=60, retries=1)
-    assert str(got) == "the endpoint gave no answer within 60 s, at the last of 2 attempts"
+    assert str(got) == "the endpoint gave no answer within 60 s (the last of 2 attempts)"
 
 
 def test_waiting_for_the_next_attempt_holds_no_place() -> None:

@@ -174,10 +174,11 @@ def test_a_schema_is_sent_strictly() -> None:
     assert "response_format" not in served.bodies[1]
 
 
-def test_an_endpoint_that_takes_no_schema_is_asked_without_and_that_is_remembered() -> None:
+@pytest.mark.parametrize("status", [400, 422, 500])
+def test_an_endpoint_that_takes_no_schema_is_asked_without_and_that_is_remembered(status: int) -> None:
     def handle(body: dict[str, Any]) -> Reply:
         if "response_format" in body:
-            return reply({"error": {"message": "unknown field response_format"}}, 400)(body)
+            return reply({"error": {"message": "unknown field response_format"}}, status)(body)
         return chat(lambda _: Completion("{}"))(body)
 
     served, found = asking_twice(handle, [SCHEMA, SCHEMA])

@@ -129,6 +129,14 @@ def test_a_request_that_is_too_long_is_called_so() -> None:
     )
 
 
+def test_a_form_of_answers_that_a_server_stumbles_over_is_refused_for_good() -> None:
+    said = "1 validation error: 'loc': ('body', 'response_format', 'type'), 'msg': \"Input should be 'text'\""
+    body = {"error": {"message": said, "type": "internal_server_error", "param": None, "code": None}}
+    with serving(reply(body, 500)) as server, pytest.raises(ProviderError, match="refused the request") as caught:
+        ask(server.url)
+    assert meaning(caught.value) == "suspect"
+
+
 @pytest.mark.parametrize(("headers", "wait"), [({}, 15.0), ({"Retry-After": "3"}, 3.0)])
 def test_a_server_that_is_loading_its_model_is_given_time(headers: dict[str, str], wait: float) -> None:
     body = {"error": {"message": "Loading model", "type": "unavailable_error", "code": 503}}

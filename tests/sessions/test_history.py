@@ -106,6 +106,28 @@ def test_answers_that_failed_are_not_shown_and_the_artefact_in_force_is(history:
     assert after == [(SYSTEM, *exchange(1), user(version(1), t)) for t in (2, 3, 4)]
 
 
+def test_exchanges_that_the_context_does_not_hold_are_left_out_and_counted() -> None:
+    def answer(request: Request) -> str:
+        shown = (len(request.messages) - 2) // 2
+        if shown > 1:
+            raise ProviderError("the request does not fit", too_long=True)
+        return SAID[shown]
+
+    provider = ScriptedProvider(answer)
+    store = run(plan_for("full"), provider)
+    assert [(len(request.messages) - 2) // 2 for request in provider.requests] == [0, 1, 2, 1, 3, 1]
+    assert provider.requests[-1].messages[1] == user(version(2), 3)
+    made = [*store.iterations("EF/task/0")]
+    assert [record.meta.get("left_out_exchanges") for record in made] == [None, None, None, 1, 2]
+    assert {record.status for record in made} == {"ok"}
+
+
+def test_a_request_that_is_too_long_by_itself_fails_once() -> None:
+    provider = scripted(*(ProviderError("the request does not fit", too_long=True) for _ in range(2)))
+    store = run(plan_for("full", iterations=2), provider)
+    assert [record.reason for record in store.iterations("EF/task/0")] == ["", *["the request does not fit"] * 2]
+
+
 def test_the_oldest_exchanges_are_left_out_whole_and_the_rest_is_always_sent() -> None:
     sizes = [sum(len(message.content) for message in exchange(t)) for t in (1, 2, 3)]
     for limit, kept in (

@@ -28,14 +28,8 @@ def _cut(settings: RunConfig) -> str:
     )
 
 
-def _too_long(settings: RunConfig) -> str:
-    if settings.history == "none":
-        return "Requests outgrew the model's context: start the server with a larger one, or take shorter tasks."
-    shorter = "--history last or none, or a smaller" if settings.history == "full" else "--history none, or a smaller"
-    return (
-        f"Requests outgrew the model's context: start the server with a larger one; or, with another --out, give "
-        f"{shorter} --history-limit than {settings.history_limit} characters."
-    )
+def _too_long(_: RunConfig) -> str:
+    return "Requests outgrew the model's context: start the server with a larger one, or take shorter tasks."
 
 
 def _too_slow(settings: RunConfig) -> str:

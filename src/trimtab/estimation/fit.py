@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trimtab.core.trajectories import Exclusion, Trajectories
+from trimtab.core.trajectories import FAILED, Exclusion, Trajectories
 from trimtab.errors import FitError
 from trimtab.estimation import least_squares as ls
 from trimtab.estimation.bootstrap import resample
@@ -95,11 +95,14 @@ def fit(
     lost = trajectories.lost_steps()
     if not len(stepping):
         reasons = "; ".join(map(str, (*lost, *trajectories.exclusions)))
+        remedy = "Choose fewer objectives with --objective, or give longer sessions"
+        if (trajectories.status == FAILED).any():
+            remedy = "Too few answers could be used: trimtab status says why, trimtab show SESSION --answer what came"
         raise FitError(
             "a fit needs at least one session with two consecutive iterations scored on every objective "
             f"({', '.join(trajectories.space.names)}), but there is none"
             + (f". Left out: {reasons}" if reasons else "")
-            + ". Choose fewer objectives with --objective, or give longer sessions"
+            + f". {remedy}"
         )
     efficiencies = session_efficiencies(trajectories)
     if len(stepping) < trajectories.n_sessions:

@@ -174,7 +174,7 @@ class Endpoint:
             return error
         said, lasted = str(error), self._worth(error)
         if len(failures) > 1:
-            said += f", at the last of {len(failures)} attempts"
+            said += f" (the last of {len(failures)} attempts)"
         fatal = error.suspect and (lasted or not self._proven)
         if not fatal and (lasted or not self._proven):
             self._given_up += 1
@@ -185,7 +185,8 @@ class Endpoint:
             elif self._given_up >= OUTAGE:
                 said, fatal = f"{said}; the {self._given_up - 1} requests before it went the same way", True
         attempts = {"attempts": len(failures)} if len(failures) > 1 else {}
-        return ProviderError(said, fatal=fatal, usage=_wasted(failures), meta={**error.meta, **attempts})
+        meta = {**error.meta, **attempts}
+        return ProviderError(said, fatal=fatal, too_long=error.too_long, usage=_wasted(failures), meta=meta)
 
 
 def _is_refusal(error: ProviderError) -> bool:

@@ -28,9 +28,13 @@ _OF_THIS_REQUEST = (413, 451)
 _FILTERED = ("content_filter", "content_policy_violation")
 _TOO_LONG = re.compile(r"context (length|size|window)|prompt is too long", re.IGNORECASE)
 _TOO_LONG_CODES = ("context_length_exceeded", "exceed_context_size_error")
+_FORM = re.compile(r"response_format|json_schema", re.IGNORECASE)
 _LOADING = re.compile(r"\bloading\b", re.IGNORECASE)
 _LOADING_WAIT = 15.0
 """Seconds to leave a server alone that is loading its model and does not say how long that takes."""
+
+_RESTART_WAIT = 10.0
+"""Seconds to wait for a server where nobody is listening any more: models take their time to start."""
 
 _QUOTA = ("insufficient_quota", "billing_hard_limit_reached", "billing_not_active")
 
@@ -115,10 +119,13 @@ class Refusals:
         if status in _BUSY:
             asked = "asked to slow down" if status == 429 else "has too much to do"
             return ProviderError(f"{where} {asked} ({status}){said}", again="busy", retry_after=wait)
-        if status in _PASSING or (status >= 500 and status not in (501, 505)):
+        # Some servers check a request late, and call what they do not know of it their own fault.
+        lasting = status in (501, 505) or _FORM.search(said) is not None
+        if status in _PASSING or (status >= 500 and not lasting):
             return ProviderError(f"{where} failed with status {status}{said}", again="passing", retry_after=wait)
         if code in _TOO_LONG_CODES or _TOO_LONG.search(said):
-            return ProviderError(f"the request does not fit into the context of the model {model} ({status}){said}")
+            text = f"the request does not fit into the context of the model {model} ({status}){said}"
+            return ProviderError(text, too_long=True)
         # Of a request that no endpoint of this kind would take, the next ones are refused as well.
         own = status in _OF_THIS_REQUEST or code in _FILTERED
         return ProviderError(f"{where} refused the request with status {status}{said}", suspect=not own)
@@ -184,7 +191,8 @@ class Refusals:
             if isinstance(cause, socket.gaierror):
                 return self._away(f"{host} is not known: check the address, and the network")
             if isinstance(cause, ConnectionRefusedError):
-                return self._away(f"nobody is listening at {self.address}: start the server, or check the address")
+                text = f"nobody is listening at {self.address}: start the server, or check the address"
+                return ProviderError(text, again="passing", suspect=True, retry_after=_RESTART_WAIT)
             if isinstance(cause, httpx2.ConnectTimeout):
                 seconds = min(self.timeout, CONNECT_TIMEOUT)
                 text = f"no connection to {host} within {seconds:g} s: check the address, and the network"

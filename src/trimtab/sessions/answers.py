@@ -9,10 +9,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, fields
 from typing import Any
 
+from trimtab.errors import ProviderError
 from trimtab.judging.judge import LLMJudge
 from trimtab.providers.base import Completion, Provider, Request
 from trimtab.scoring.base import AnyScorer, ScoringContext
-from trimtab.sessions.iterate import MAX_ANSWER_BYTES
+from trimtab.sessions.course import Step
+from trimtab.sessions.history import newer_half
+from trimtab.sessions.iterate import MAX_ANSWER_BYTES, request_for
 from trimtab.sessions.plan import Plan, PlannedSession
 from trimtab.sessions.sharing import Write
 from trimtab.store.base import Store
@@ -56,6 +59,7 @@ class Answers:
         keep: bool = True,
         of_use: Callable[[Completion], bool] = lambda completion: True,
     ) -> None:
+        self._plan = plan
         self._options = plan.settings.get("provider_options")
         self._provider, self._store, self._write = provider, store, write
         self._wanted, self._of_use = keep, of_use
@@ -88,6 +92,22 @@ class Answers:
             return judge.through(ask)
 
         return tuple(kept(scorer) if isinstance(scorer, LLMJudge) else scorer for scorer in scorers)
+
+    async def next(self, step: Step) -> tuple[Completion, int]:
+        """Return the answer to what a session asks next, and how many former exchanges were left out for it.
+
+        Those are the older half of what history shows, again and again, as long as the endpoint says that the model's
+        context does not hold them.
+        """
+        shown = step.before
+        while True:
+            request = request_for(self._plan, step.session, step.current, step.t, shown)
+            try:
+                return await self.complete(request, step.session, step.t), (len(step.before) - len(shown)) // 2
+            except ProviderError as error:
+                if not (error.too_long and shown):
+                    raise
+            shown = newer_half(shown)
 
     async def complete(self, request: Request, session: PlannedSession, t: int) -> Completion:
         """Return the answer that is kept, or ask the provider and keep what it says before anything is made of it."""

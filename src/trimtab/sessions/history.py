@@ -14,7 +14,7 @@ from trimtab.providers.base import Message
 from trimtab.sessions.plan import Plan, PlannedSession
 from trimtab.sessions.prompts import build_messages
 
-__all__ = ["Conversation"]
+__all__ = ["Conversation", "newer_half"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,3 +80,8 @@ class Conversation:
                 found.append(index)
             index = one.base
         return found
+
+
+def newer_half(exchanges: tuple[Message, ...]) -> tuple[Message, ...]:
+    """Return the newer half of exchanges, of an odd number the smaller part."""
+    return exchanges[len(exchanges) - len(exchanges) // 4 * 2 :]

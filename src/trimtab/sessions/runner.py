@@ -26,7 +26,7 @@ from trimtab.sessions.attendance import Attendance, question_about
 from trimtab.sessions.course import Course, Step, has_ended
 from trimtab.sessions.crew import Crew, cancel
 from trimtab.sessions.desk import Answer
-from trimtab.sessions.iterate import answered, failed, request_for, start
+from trimtab.sessions.iterate import answered, failed, start
 from trimtab.sessions.keeping import Keeper
 from trimtab.sessions.limits import Meter
 from trimtab.sessions.plan import Plan, PlannedSession
@@ -346,11 +346,10 @@ class _Run:
         """Return the next iteration, or None where the provider says that nothing more will come."""
         session, current, t = step.session, step.current, step.t
         began = time.perf_counter()
-        request = request_for(self.plan, session, current, t, step.before)
         bounded = getattr(self.provider, "bounds_attempts", False)
         try:
             async with asyncio.timeout(None if bounded else self.patience):
-                completion = await self.answers.complete(request, session, t)
+                completion, left_out = await self.answers.next(step)
         except TimeoutError:
             record = failed(session, t, current, f"no answer within {self.patience:g} s", self.plan.space)
         except ProviderError as error:
@@ -370,6 +369,8 @@ class _Run:
             except ProviderError as error:
                 self._end(error)
                 return None
+            if left_out:
+                record = replace(record, meta={**record.meta, "left_out_exchanges": left_out})
         seconds = round(time.perf_counter() - began, 6)
         return replace(record, meta={**record.meta, "seconds": seconds})
 
