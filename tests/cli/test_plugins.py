@@ -32,8 +32,10 @@ def test_the_example_of_the_documentation_is_installed_listed_and_run(capsys, mo
     Path("example").mkdir()
     Path("example/example_plugin.py").write_text(code + "\n")
     Path("example/pyproject.toml").write_text(project + "\n")
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-index"]
-    subprocess.run([*pip, "--no-deps", "--no-build-isolation", "--target", "site", "./example"], check=True)
+    pip = [sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "--no-index", "--no-deps"]
+    wanted = [*pip, "--no-build-isolation", "--target", "site", "./example"]
+    made = subprocess.run(wanted, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    assert made.returncode == 0, made.stdout
     monkeypatch.delitem(sys.modules, "example_plugin", raising=False)  # another test may have had one of this name
     monkeypatch.syspath_prepend("site")
     listed = {one["name"]: one for one in json.loads(trimtab(capsys, "plugins", "--json").out)["plugins"]}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -15,6 +16,7 @@ from trimtab.core.records import Iteration
 from trimtab.errors import InputError, ProviderError
 from trimtab.providers.base import Completion, Provider, Request
 from trimtab.scoring.registry import get_scorer
+from trimtab.sessions import limits as limits_module
 from trimtab.sessions.config import RunConfig, load_config
 from trimtab.sessions.limits import Limits, Meter, read_deadline, require_prices
 from trimtab.sessions.plan import Plan, make_plan
@@ -233,19 +235,28 @@ def test_single_answers_of_unknown_usage_count_as_much_as_the_dearest() -> None:
     )
 
 
-def test_a_deadline_begins_nothing_more_and_lets_what_is_under_way_end() -> None:
+def test_a_deadline_begins_nothing_more_and_lets_what_is_under_way_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(limits_module, "time", SimpleNamespace(time=lambda: now))
+    come = asyncio.Event()
+
     async def slow(request: Request) -> Completion:
-        await asyncio.sleep(0.05)
+        nonlocal now
+        if len(provider.requests) > 8:
+            if len(provider.requests) == 12:  # all four sessions wait for an answer
+                now = 1001.0
+                come.set()
+            await come.wait()
         return answer(request)
 
     plan = plan_for(sessions=4, iterations=50)
     store = store_for(plan)
     provider = ScriptedProvider(slow)
-    outcome = run(plan, store, provider, Limits(deadline=time.time() + 0.3), concurrency=4, grace=30.0)
+    outcome = run(plan, store, provider, Limits(deadline=1000.0), concurrency=4, grace=600.0)
     assert (outcome.ended, outcome.reason) == ("limit", "the deadline has come")
-    assert 0 < outcome.progress.new == len(provider.requests) < 200
+    assert outcome.progress.new == len(provider.requests) == 12
     late = ScriptedProvider(answer)
-    assert run(plan, store, late, Limits(deadline=time.time() - 1)).ended == "limit"
+    assert run(plan, store, late, Limits(deadline=1000.0)).ended == "limit"
     assert late.requests == []
     assert run(plan, store, late).ended == "complete"
     whole = store_for(plan)
