@@ -43,6 +43,16 @@ def sessions() -> list[str]:
     return found
 
 
+def test_a_store_is_named_by_its_folder_its_file_or_its_url(capsys) -> None:
+    steered()
+    for command in (("policy", "explain", sessions()[0], "--store"), ("fit",), ("report",)):
+        by = [trimtab(capsys, *command, place) for place in ("o", "o/trimtab.db", STORE)]
+        assert [done.code for done in by] == [0, 0, 0], by[0].err
+        assert by[0].out == by[1].out == by[2].out
+    (page,) = Path().glob("*.html")
+    assert "predictive" in page.read_text()
+
+
 def test_a_steered_run_says_what_it_does_and_what_came_of_it(capsys) -> None:
     options = [f"--{name}={value}" for name, value in SMALL.items()]
     done = trimtab(capsys, "run", *options, "--policy", "predictive", "--floor", "security>=9.9", "--sessions", "3")

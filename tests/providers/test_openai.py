@@ -183,7 +183,19 @@ def test_an_endpoint_that_takes_no_schema_is_asked_without_and_that_is_remembere
 
     served, found = asking_twice(handle, [SCHEMA, SCHEMA])
     assert found == ["{}", "{}"]
-    assert ["response_format" in body for body in served.bodies] == [True, False, False]
+    assert ["response_format" in body for body in served.bodies] == [True, True, False, False]
+
+
+def test_an_endpoint_that_knows_an_older_form_of_schemas_is_asked_in_that() -> None:
+    def handle(body: dict[str, Any]) -> Reply:
+        if body["response_format"]["type"] == "json_schema":
+            return reply({"error": {"message": "response_format.type should be 'text' or 'json_object'"}}, 500)(body)
+        return chat(lambda _: Completion("{}"))(body)
+
+    served, found = asking_twice(handle, [SCHEMA, SCHEMA])
+    assert found == ["{}", "{}"]
+    assert served.bodies[1]["response_format"] == {"type": "json_object", "schema": SCHEMA}
+    assert [body["response_format"]["type"] for body in served.bodies] == ["json_schema", "json_object", "json_object"]
 
 
 def test_where_a_schema_was_taken_a_refusal_is_the_requests_own() -> None:
@@ -204,8 +216,8 @@ def test_an_answer_withheld_for_its_own_reasons_is_not_asked_for_again_without_a
 
 
 def test_a_request_refused_with_and_without_its_schema_says_nothing_of_schemas() -> None:
-    answers = iter([reply({}, 400), reply({}, 400), chat(lambda _: Completion("{}"))])
+    answers = iter([*[reply({}, 400)] * 3, chat(lambda _: Completion("{}"))])
     served, found = asking_twice(lambda body: next(answers)(body), [SCHEMA, SCHEMA])
     assert "refused the request with status 400" in found[0]
     assert found[1] == "{}"
-    assert ["response_format" in body for body in served.bodies] == [True, False, True]
+    assert ["response_format" in body for body in served.bodies] == [True, True, False, True]

@@ -175,8 +175,9 @@ def test_answers_of_a_judge_that_are_none_fail_alone(server: Served) -> None:
     failed = [score for score in scores if score.value is None]
     assert 0 < len(failed) < len(scores)
     assert {score.status for score in failed} == {"failed"}
-    said = "the judge's answer holds no JSON object, but begins with '10 out of 10!'"
+    said = "the judge's answer holds no JSON object"
     assert outcome.unscored == ((said, len(failed)),)
+    assert {score.reason for score in failed} == {f"{said}, but begins with '10 out of 10!'"}
     assert all(record.status == "ok" for record in stored())
 
 

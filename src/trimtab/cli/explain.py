@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from trimtab.cli.options import StoreOption, store_at
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -20,12 +22,7 @@ __all__ = ["explain"]
 
 def explain(
     session: Annotated[str, typer.Argument(help="Id of the session, as in predictive/calculator/0.")],
-    store: Annotated[
-        str | None,
-        typer.Option(
-            metavar="URL", help="Store of the run. By default the one that trimtab run would use.", show_default=False
-        ),
-    ] = None,
+    store: StoreOption = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON document (trimtab.explanation/1) instead.")
     ] = False,
@@ -43,13 +40,12 @@ def explain(
 
     from trimtab.cli.output import print_blocks, say_json, write_text
     from trimtab.errors import InputError
-    from trimtab.sessions.config import load_config
     from trimtab.sessions.replay import explain as replay
     from trimtab.store.open import open_store
 
     if out is not None and out.suffix != ".json":
         raise InputError(f"--out names a .json file, but got {str(out)!r}")
-    opened = open_store(store or load_config().store_url)
+    opened = open_store(store_at(store))
     try:
         found = replay(opened, session)
     finally:

@@ -19,6 +19,7 @@ from trimtab.cli.options import (
     ValueColumn,
     columns,
     read,
+    source_at,
 )
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ def report(
     result = _fit(read(source, objective, names, judgements), dt, level, draws, seed, estimator, group)
     from trimtab.cli.source_facts import run_settings
 
-    written = result.report(out, title=title or source, pair=chosen, run=run_settings(source))
+    written = result.report(out, title=title or source, pair=chosen, run=run_settings(source_at(source)))
     from trimtab.cli.output import say
 
     say(f"Report: {written}")

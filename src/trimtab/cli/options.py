@@ -19,19 +19,21 @@ __all__ = [
     "SessionColumn",
     "Source",
     "Store",
+    "StoreOption",
     "StrategyColumn",
     "ValueColumn",
     "columns",
     "judgements_of",
     "option",
     "read",
+    "source_at",
     "store_at",
 ]
 
 Source = Annotated[
     str,
     typer.Argument(
-        help="A store (sqlite:///FILE, postgresql://...) or a .csv, .parquet, .jsonl or .jsonl.gz file.",
+        help="A store (URL, database file or output folder of a run) or a .csv, .parquet, .jsonl or .jsonl.gz file.",
         show_default=False,
     ),
 ]
@@ -39,6 +41,15 @@ Store = Annotated[
     str | None,
     typer.Argument(
         help="Output folder of a run, database file or store URL. By default the store that trimtab run would use.",
+        show_default=False,
+    ),
+]
+StoreOption = Annotated[
+    str | None,
+    typer.Option(
+        "--store",
+        metavar="PLACE",
+        help="Output folder, database file or store URL. By default the store that trimtab run would use.",
         show_default=False,
     ),
 ]
@@ -116,6 +127,14 @@ def judgements_of(options: list[str] | None) -> dict[str, list[str]] | None:
     return found or None
 
 
+def source_at(place: str) -> str:
+    """Return a source as it is to be loaded: the store of a run's output folder or of a database file, else `place`."""
+    from pathlib import Path
+
+    path = Path(place)
+    return store_at(place) if path.suffix == ".db" or (path / "trimtab.db").is_file() else place
+
+
 def store_at(place: str | None) -> str:
     """Return the URL of the store at `place`: a URL, a run's output folder, or a database file.
 
@@ -155,4 +174,4 @@ def read(
     """Load trajectories from a source named on the command line."""
     from trimtab.store.load import load
 
-    return load(source, objectives=objectives or None, columns=names, judgements=judgements_of(judgements))
+    return load(source_at(source), objectives=objectives or None, columns=names, judgements=judgements_of(judgements))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from trimtab.cli.options import store_at
+from trimtab.cli.options import StoreOption, store_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -32,14 +32,7 @@ _COMPARED = 4_000
 
 def show(
     session: Annotated[str, typer.Argument(help="Id of the session, as in EF/calculator/0.")],
-    store: Annotated[
-        str | None,
-        typer.Option(
-            metavar="PLACE",
-            help="Output folder, database file or store URL. By default the store that trimtab run would use.",
-            show_default=False,
-        ),
-    ] = None,
+    store: StoreOption = None,
     iteration: Annotated[
         list[int] | None,
         typer.Option("--iteration", "-t", metavar="T", help="Only this one; repeat for more.", show_default=False),

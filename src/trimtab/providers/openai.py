@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -15,6 +16,13 @@ if TYPE_CHECKING:
 __all__ = ["OpenAIProvider"]
 
 _NO_KEY = "none"
+
+_FORMS: tuple[Callable[[Mapping[str, Any]], Mapping[str, Any] | None], ...] = (
+    lambda schema: {"type": "json_schema", "json_schema": {"name": "answer", "strict": True, "schema": dict(schema)}},
+    lambda schema: {"type": "json_object", "schema": dict(schema)},
+    lambda schema: None,
+)
+"""What ``response_format`` may say of a schema: OpenAI's form, an older one of some local servers, and nothing."""
 
 
 class OpenAIProvider(RemoteProvider):
@@ -30,29 +38,32 @@ class OpenAIProvider(RemoteProvider):
 
     def __init__(self, settings: ProviderSettings) -> None:
         super().__init__(settings)
-        self._takes_schema: dict[str, bool] = {}
+        self._form: dict[str, int] = {}
 
     async def complete(self, request: Request) -> Completion:
         """Answer one request; ``ProviderError`` where the endpoint does not.
 
-        Not every endpoint takes a schema. Until one has been taken for a model, a request that is refused for no reason
-        of its own is sent again without; if that is answered, none is sent to this model any more.
+        Not every endpoint takes a schema. Until a form of asking for one has been taken for a model, a request that is
+        refused for no reason of its own is sent again in the next of `_FORMS`, the last of which is without; the one
+        that is answered is kept to.
         """
+        if request.schema is None:
+            return await super().complete(request)
         model = request.model or self.model
-        takes = None if request.schema is None else self._takes_schema.get(model)
-        if request.schema is None or takes is False:
-            return await super().complete(replace(request, schema=None))
-        try:
-            completion = await super().complete(request)
-        except ProviderError as error:
-            if takes or not error.suspect or error.again != "no":
-                raise
-        else:
-            self._takes_schema[model] = True
-            return completion
-        completion = await super().complete(replace(request, schema=None))
-        self._takes_schema[model] = False
-        return completion
+        known = self._form.get(model)
+        form = known or 0
+        while True:
+            # What is handed on as the schema is what response_format is to say of it.
+            formed = replace(request, schema=_FORMS[form](request.schema))
+            try:
+                completion = await super().complete(formed)
+            except ProviderError as error:
+                if known is not None or form + 1 == len(_FORMS) or not error.suspect or error.again != "no":
+                    raise
+            else:
+                self._form[model] = form
+                return completion
+            form += 1
 
     def _connected(self, sdk: Any, client: httpx2.AsyncClient) -> Any:
         return sdk.AsyncOpenAI(
@@ -78,8 +89,7 @@ class OpenAIProvider(RemoteProvider):
         if request.stop:
             options["stop"] = list(request.stop)
         if request.schema is not None:
-            shape = {"name": "answer", "strict": True, "schema": dict(request.schema)}
-            options["response_format"] = {"type": "json_schema", "json_schema": shape}
+            options["response_format"] = dict(request.schema)
         # The package's way to send what it has no method for. Its method would look through every field of what stands
         # here, and take a quarter of a request's processor time for it.
         response = await self._client.post("/chat/completions", cast_to=httpx2.Response, body=options)

@@ -11,7 +11,7 @@ from trimtab.sessions.spending import Spending
 
 __all__ = ["Ended", "Listener", "Outcome", "Progress", "kind_of"]
 
-_PLACE = re.compile(r" on line \d+.*")
+_PLACE = re.compile(r" on line \d+.*| \(line \d+\)|, but begins with (['\"]).*\1")
 _TOKENS = re.compile(r"\d[\d,]*(?= tokens)")
 
 Ended = Literal["complete", "stopped", "limit", "error"]
@@ -106,9 +106,11 @@ Listener = Callable[[Progress], None]
 
 
 def kind_of(reason: str) -> str:
-    """Return a reason without the place and the number of tokens, which differ from answer to answer.
+    """Return a reason without the place, the words and the number of tokens, which differ from answer to answer.
 
     >>> kind_of("syntax error on line 3: invalid syntax"), kind_of("request (3031 tokens) exceeds the context")
     ('syntax error', 'request (N tokens) exceeds the context')
+    >>> kind_of("the judge's answer holds no JSON object, but begins with 'To evaluate...' (it was cut off)")
+    "the judge's answer holds no JSON object (it was cut off)"
     """
     return _TOKENS.sub("N", _PLACE.sub("", reason))
