@@ -129,6 +129,17 @@ def test_a_request_that_is_too_long_is_called_so() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "body",
+    [{"detail": "No such thing"}, {"html-message": "No such thing"}, {"error": {"code": 500, "why": "No such thing"}}],
+)
+def test_words_are_found_under_whatever_name(body: dict[str, Any]) -> None:
+    with serving(reply(body, 500)) as server, pytest.raises(ProviderError, match=r"status 500: No such thing$"):
+        ask(server.url)
+    with serving(reply({"ok": 0, "kind": "x"}, 500)) as server, pytest.raises(ProviderError, match=r"status 500$"):
+        ask(server.url)
+
+
 def test_a_form_of_answers_that_a_server_stumbles_over_is_refused_for_good() -> None:
     said = "1 validation error: 'loc': ('body', 'response_format', 'type'), 'msg': \"Input should be 'text'\""
     body = {"error": {"message": said, "type": "internal_server_error", "param": None, "code": None}}

@@ -211,7 +211,9 @@ def _details(body: object) -> dict[str, Any]:
     """Return what an error's body says, wherever a server puts it."""
     inner = body.get("error", body) if isinstance(body, dict) else body
     if isinstance(inner, dict):
-        return inner
+        # Frameworks and gateways have names of their own for what OpenAI calls the message.
+        words = (value for value in inner.values() if isinstance(value, str) and " " in value.strip())
+        return inner if "message" in inner else {**inner, "message": next(words, None)}
     page = isinstance(inner, str) and inner.lstrip().startswith("<")
     return {} if page else {"message": inner}
 
