@@ -318,6 +318,20 @@ def test_mistakes_are_one_sentence_and_exit_code_1(capsys) -> None:
     assert "0 of 0 sessions." in trimtab(capsys, "sessions", "new.db").out
 
 
+def test_status_says_who_answered_where_it_is_not_who_was_asked(capsys) -> None:
+    run("o")
+    store = open_store("sqlite:///o/trimtab.db", create=True)
+    found = store.experiment()
+    store.set_experiment(replace(found, settings={**found.settings, "model": "asked"}))
+    (served,) = overview(store).answered_by
+    told = " ".join(trimtab(capsys, "status", "o").out.split())
+    assert f"answered by {served}, where asked was asked for" in told
+    store.set_experiment(replace(found, settings={**found.settings, "model": served}))
+    store.close()
+    assert "answered by" not in trimtab(capsys, "status", "o").out
+    assert json.loads(trimtab(capsys, "status", "o", "--json").out)["answered_by"] == [served]
+
+
 def test_a_reason_is_not_told_twice_where_an_answer_was_cut_off(capsys) -> None:
     broken = made(1, None, "a", "failed", "syntax error on line 3")
     small_store("sqlite:///s.db", made(0, 1.0, "a"), replace(broken, reason=f"{broken.reason} (it was cut off)"))

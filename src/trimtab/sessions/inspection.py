@@ -42,6 +42,8 @@ class Standing:
         Iterations stored, t = 0 aside, and how many of them failed.
     spent
         What they took.
+    models
+        Who answered, as the models call themselves.
     recorded_at
         When the latest was stored, in seconds since 1970; None before the start.
     worked_on
@@ -54,6 +56,7 @@ class Standing:
     stored: int = 0
     failed: int = 0
     spent: Spending = field(default_factory=Spending)
+    models: set[str] = field(default_factory=set)
     recorded_at: float | None = None
     worked_on: bool = False
 
@@ -97,6 +100,11 @@ class Overview:
         return sum((one.spent for one in self.standings), Spending())
 
     @property
+    def answered_by(self) -> list[str]:
+        """Who answered, as the models call themselves: an endpoint may answer to a name by another model."""
+        return sorted({model for one in self.standings for model in one.models})
+
+    @property
     def recorded_at(self) -> float | None:
         """When the latest iteration was stored, in seconds since 1970."""
         return max((one.recorded_at for one in self.standings if one.recorded_at is not None), default=None)
@@ -135,6 +143,7 @@ class Overview:
                 "of_unknown_usage": spent.unknown,
                 "without_price": spent.unpriced,
             },
+            "answered_by": self.answered_by,
             "recorded_at": self.recorded_at,
             "processes": [{"host": host, "process": number, "sessions": n} for host, number, n in self.processes],
             "settings": {name: value for name, value in self.settings.items() if name not in ("pilot", "config")},
@@ -172,6 +181,8 @@ def _standings(store: Store, settings: Mapping[str, Any], reasons: Counter[str])
             continue
         now.last, now.recorded_at = one.index, max(now.recorded_at or 0.0, one.recorded_at)
         now.spent += spending_of(one.meta, {})
+        if isinstance(model := one.meta.get("model"), str):
+            now.models.add(model)
         now.state = _state(one, settings) if run else "recorded"
         if one.index or not run:
             now.stored += 1
