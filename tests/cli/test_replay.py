@@ -55,5 +55,5 @@ def test_a_policy_of_a_file_is_refused_with_what_to_say_instead(capsys: pytest.C
     )
     refused = trimtab(capsys, "run", "--out", "b")
     assert (refused.code, refused.out, Path("b").exists()) == (1, "", False)
-    assert "where a file gives it say --policy '', and the run follows the recorded decisions" in refused.err
+    assert "where a file gives it say --policy '', and the run follows the recorded course" in refused.err
     assert trimtab(capsys, "run", "--out", "b", "--policy", "").code == 0

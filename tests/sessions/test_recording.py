@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.plugins import installed
+from support.reruns import LENGTH
 from trimtab.core.records import Iteration
 from trimtab.errors import InputError, ProviderError, StoreError
 from trimtab.plugins import PROVIDERS, SCORERS
@@ -104,18 +105,6 @@ def test_answers_that_failed_fail_again_in_the_same_way(tmp_path: Path, monkeypa
     again = replayed("b")
     assert sorted(again.failures) == sorted(first.failures)
     assert rows("b") == rows("a")
-
-
-LENGTH = """
-    from trimtab.core.objectives import Objective
-    from trimtab.core.records import Score
-
-    class Length:
-        name = "length"
-        objectives = (Objective("length", 0, 1e6), Objective("lines", 0, 1e5))
-        def score(self, artefact, context):
-            return Score("length", float(len(artefact))), Score("lines", float(len(artefact.splitlines())))
-"""
 
 
 def test_a_replay_with_other_scorers_has_the_same_answers_and_other_scores(

@@ -13,6 +13,7 @@ import pytest
 
 import trimtab as tt
 from support.plugins import installed
+from support.reruns import LENGTH, course, followed, lengths, records, run, settings_of, url
 from trimtab.core.records import Iteration
 from trimtab.errors import InputError, StoreError
 from trimtab.plugins import SCORERS
@@ -43,63 +44,12 @@ STEERED = {
     "score_noise": "security=1,efficiency=1,functionality=1",
 }
 
-LENGTH = """
-    from trimtab.core.objectives import Objective
-    from trimtab.core.records import Score
-
-    class Length:
-        name = "length"
-        objectives = (Objective("length", 0, 1e6), Objective("lines", 0, 1e5))
-        def score(self, artefact, context):
-            return Score("length", float(len(artefact))), Score("lines", float(len(artefact.splitlines())))
-"""
-
 
 @pytest.fixture(autouse=True)
 def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(provider, "default_workers", lambda: 0)  # processes of its own take a second to start
     installed(monkeypatch, tmp_path / "site", {SCORERS: {"length": "example_plugin:Length"}}, LENGTH)
-
-
-def run(out: str, **given: Any) -> Outcome:
-    return run_experiment(load_config({"out": out, **given}))
-
-
-def followed(out: str, recording: str = "a", **given: Any) -> Outcome:
-    return run(out, provider="replay", recording=recording, **{"scorers": "length", **given})
-
-
-def url(out: str) -> str:
-    return f"sqlite:///{out}/trimtab.db"
-
-
-def records(out: str) -> list[Iteration]:
-    store = open_store(url(out))
-    found = sorted(store.iterations(), key=lambda one: (one.session_id, one.index))
-    store.close()
-    return found
-
-
-def course(found: Sequence[Iteration]) -> list[tuple[object, ...]]:
-    """Return what iterations are apart from their scores."""
-    return [
-        (r.session_id, r.index, r.strategy, r.base, r.status, r.reason, r.artefact, r.answer, r.extraction)
-        for r in found
-    ]
-
-
-def settings_of(out: str) -> Mapping[str, Any]:
-    store = open_store(url(out))
-    found = store.experiment()
-    store.close()
-    assert found is not None
-    return found.settings
-
-
-def lengths(record: Iteration) -> dict[str, float]:
-    text = record.artefact or ""
-    return {"length": len(text), "lines": len(text.splitlines())}
 
 
 def assert_scored_anew(found: Sequence[Iteration]) -> None:
@@ -272,7 +222,10 @@ def test_triggers_of_then_do_not_hold_and_new_ones_do() -> None:
 def test_what_cannot_be_followed_is_a_sentence() -> None:
     run("a", **STEERED)
     for given, said in (
-        ({"policy": "best_of_n"}, "policy is 'best_of_n', but it would go by other scores than the decisions in the "),
+        (
+            {"policy": "best_of_n"},
+            "policy is 'best_of_n', but the recording . holds no decisions of it by these",
+        ),
         ({"utility": "worst"}, "utility is given, but only a policy has one: leave it out"),
         ({"strategies": "EF"}, "has iterations made by AI, SF, but this run has EF only: leave strategies out"),
         ({"tasks": "preset:content"}, "the recording a has no session on these tasks"),
@@ -281,7 +234,9 @@ def test_what_cannot_be_followed_is_a_sentence() -> None:
             followed("b", **given)
         assert not Path("b").exists(), said
     followed("b")
-    with pytest.raises(InputError, match="policy is 'best_of_n', but it would go by other scores than the decisions"):
+    with pytest.raises(
+        InputError, match="policy is 'best_of_n', but the recording . holds no decisions of it by these"
+    ):
         followed("c", recording="b", policy="best_of_n")
     run("other", **{**STEERED, "seed": 4})
     with pytest.raises(StoreError, match="recording"):

@@ -193,7 +193,7 @@ def run(
     Stop it at any moment and run it again: it goes on where it stopped. Every option can also be given in
     trimtab.toml or as an environment variable TRIMTAB_..., and options win over both. With --policy, one arm of
     sessions is run in which each iteration's strategy, and the end, is what the policy decides. With --provider replay
-    and other scorers than those of a recorded run that was steered, its sessions go as they were recorded.
+    and other scorers than those of the recorded run, its sessions go as they were recorded.
     """
     given = {name: value for name, value in locals().items() if name != "config" and value is not None}
     from trimtab.sessions.config import load_config

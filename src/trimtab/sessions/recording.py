@@ -85,18 +85,6 @@ class Recording:
         policy = self.settings.get("policy")
         return f"the recorded decisions of {policy}" if policy else self.settings.get(FOLLOWS) or "the recorded steps"
 
-    @cached_property
-    def mixed(self) -> bool:
-        """True where sessions are no chains of one strategy, so that a plan of theirs would not repeat them."""
-        if self.is_run:
-            return bool(self.settings.get("policy") or self.settings.get(FOLLOWS))
-        return any(
-            made != (arm, t - 1)
-            for (arm, _, _), name in self._sessions.items()
-            for t, made in self._courses[name].items()
-            if t
-        )
-
     @property
     def strategies(self) -> tuple[str, ...]:
         """What iterations were made by, in order of appearance."""

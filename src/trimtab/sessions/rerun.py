@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -59,13 +59,11 @@ def _of_run(recording: Recording, config: Mapping[str, Any], given: Mapping[str,
             f"the recording {recording.source} was scored by a judge, which asks a model: say --scorers judge to have "
             "it judged again, or name other scorers"
         )
-    policy = given.get("policy", config.get("policy"))
-    follows = recording.mixed and not (policy and _scored_alike(recording, config, given))
+    follows = _follows(recording, given)
     if follows and given.get("policy"):
         raise InputError(
-            f"policy is {policy!r:.80}, but it would go by other scores than the decisions in the recording "
-            f"{recording.source}, and so another way than was recorded: leave it out, or where a file gives it say "
-            "--policy '', and the run follows the recorded decisions"
+            f"policy is {given['policy']!r:.80}, but the recording {recording.source} holds no decisions of it by these "
+            "scores: leave it out, or where a file gives it say --policy '', and the run follows the recorded course"
         )
     held = _SAME if follows else (*_SAME, *_DECIDING)
     found = {name: config[name] for name in held if name in config}
@@ -73,20 +71,32 @@ def _of_run(recording: Recording, config: Mapping[str, Any], given: Mapping[str,
     return {**found, "model": recording.model, "tasks": _source_of_tasks(recording, config)}
 
 
+def _follows(recording: Recording, given: Mapping[str, Any]) -> bool:
+    """Tell whether a replay follows the recorded course: under other scores, and where no policy repeats decisions."""
+    config = recording.settings.get("config")
+    if not isinstance(config, Mapping):
+        return not given.get("policy")
+    if recording.settings.get(FOLLOWS) or not _scored_alike(recording, config, given):
+        return True
+    return bool(config.get("policy")) and not given.get("policy", config.get("policy"))
+
+
 def _scored_alike(recording: Recording, config: Mapping[str, Any], given: Mapping[str, Any]) -> bool:
-    """Tell whether the scores of a replay are those that the decisions of a recorded run went by."""
+    """Tell whether the scores of a replay are those of the recorded run."""
     names = [Objective.parse(text).name for text in recording.settings["objectives"]]
     scorers, objectives = (_names(given.get(name)) for name in ("scorers", "objectives"))
     return (
-        bool(config.get("policy"))
-        and "judge" not in config["scorers"]
+        "judge" not in config["scorers"]
         and scorers in (None, [*config["scorers"]])
         and objectives in (None, [*config["objectives"]], names)
     )
 
 
 def _names(value: Any) -> list[str] | None:
-    return [name.strip() for name in value.split(",")] if isinstance(value, str) else value and [*value]
+    """Return names as a setting gives them, None where it gives none or something else, which is refused later."""
+    if isinstance(value, str):
+        return [name.strip() for name in value.split(",") if name.strip()]
+    return [*value] if isinstance(value, list | tuple) else None
 
 
 def _source_of_tasks(recording: Recording, config: Mapping[str, Any]) -> str:
@@ -115,13 +125,18 @@ def _of_data(recording: Recording) -> dict[str, Any]:
 
 def followed(config: RunConfig) -> str:
     """Return what the sessions of a run follow, in words; "" where they do not take their course from a recording."""
-    if config.policy or not config.recording:
+    if not config.recording:
         return ""
     recording = open_recording(config.recording)
     try:
-        return recording.told if recording.mixed else ""
+        return recording.told if _follows(recording, _choices(config)) else ""
     finally:
         recording.close()
+
+
+def _choices(config: RunConfig) -> dict[str, Any]:
+    """Return the settings by which a run follows its recording or not."""
+    return {name: getattr(config, name) for name in ("policy", "scorers", "objectives")}
 
 
 def recorded_tasks(config: RunConfig) -> tuple[Task, ...]:
@@ -136,9 +151,7 @@ def recorded_tasks(config: RunConfig) -> tuple[Task, ...]:
 
 
 def recorded_part(config: RunConfig, plan: Plan) -> Plan:
-    """Return a plan with those of its sessions that were recorded.
-
-    Where no policy is given and none of the sessions is a chain of one strategy, they follow the recorded course.
+    """Return a plan with those of its sessions that were recorded, on the recorded course where they follow it.
 
     Raises
     ------
@@ -147,28 +160,37 @@ def recorded_part(config: RunConfig, plan: Plan) -> Plan:
     """
     recording = open_recording(config.recording)
     try:
-        if recording.mixed and not config.policy:
+        if _follows(recording, _choices(config)):
             return _following(recording, plan)
         kept = tuple(session for session in plan.sessions if recording.holds(session))
-        there: Sequence[str] = recording.arms
+        _require(recording, {session.arm for session in plan.sessions} - {session.arm for session in kept})
     finally:
         recording.close()
-    missing = {session.arm for session in plan.sessions} - {session.arm for session in kept}
-    if missing:
-        raise InputError(
-            f"the recording {config.recording} has no session of {', '.join(sorted(missing))} on these tasks; it has "
-            f"sessions of {', '.join(there)}"
-        )
     return replace(plan, sessions=kept)
 
 
+def _require(recording: Recording, missing: Collection[str]) -> None:
+    if missing:
+        raise InputError(
+            f"the recording {recording.source} has no session of {', '.join(sorted(missing))} on these tasks; it has "
+            f"sessions of {', '.join(recording.arms)}"
+        )
+
+
 def _following(recording: Recording, plan: Plan) -> Plan:
-    """Return a plan of the recorded sessions, each to go as it was recorded."""
+    """Return a plan of the recorded sessions, each to go as it was recorded.
+
+    Of chains of one strategy, those whose strategy the plan lacks are left out.
+    """
     known = {strategy.name: strategy for strategy in plan.strategies}
+    arms = [arm for arm in recording.arms if arm in known or arm not in recording.strategies]
+    if {*recording.arms} <= {*recording.strategies}:
+        planned = recording.settings["strategies"] if recording.is_run else ()
+        _require(recording, known.keys() - {*recording.strategies, *planned})
     sessions = [
         PlannedSession(known.get(arm, one.strategy), one.task, one.replicate, arm)
         for one in plan.sessions[:: len(known)]
-        for arm in recording.arms
+        for arm in arms
     ]
     course = {session.id: recording.course(session) for session in sessions if recording.holds(session)}
     if not course:
