@@ -224,7 +224,7 @@ def test_what_cannot_be_followed_is_a_sentence() -> None:
     for given, said in (
         (
             {"policy": "best_of_n"},
-            "policy is 'best_of_n', but the recording . holds no decisions of it by these",
+            "policy is 'best_of_n', but the recording a holds no decisions of it by these",
         ),
         ({"utility": "worst"}, "utility is given, but only a policy has one: leave it out"),
         ({"strategies": "EF"}, "has iterations made by AI, SF, but this run has EF only: leave strategies out"),
@@ -234,9 +234,7 @@ def test_what_cannot_be_followed_is_a_sentence() -> None:
             followed("b", **given)
         assert not Path("b").exists(), said
     followed("b")
-    with pytest.raises(
-        InputError, match="policy is 'best_of_n', but the recording . holds no decisions of it by these"
-    ):
+    with pytest.raises(InputError, match="policy is 'best_of_n', but the recording b holds no decisions of it by"):
         followed("c", recording="b", policy="best_of_n")
     run("other", **{**STEERED, "seed": 4})
     with pytest.raises(StoreError, match="recording"):

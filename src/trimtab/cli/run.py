@@ -310,6 +310,8 @@ def _announce(console: Console, settings: RunConfig) -> None:
     elif follows := followed(settings):
         arms = f"follows {follows} over {strategies} {', '.join(settings.strategies)}: at most {steps} a session"
     console.print(f"{arms}, seed {settings.seed}, into {settings.store_url}")
+    if settings.aside:
+        console.print(f"set aside, as nothing steers this run: {', '.join(settings.aside)} of {settings.file}")
 
 
 def _say_spending(console: Console, outcome: Outcome, settings: RunConfig) -> None:

@@ -202,6 +202,7 @@ class RunConfig(BaseSettings):
         default_factory=dict, description="Strategies defined in the file, as tables [strategies.NAME]."
     )
     _file: str = PrivateAttr(CONFIG_FILE)
+    _aside: tuple[str, ...] = PrivateAttr(())
 
     @classmethod
     def settings_customise_sources(
@@ -256,6 +257,11 @@ class RunConfig(BaseSettings):
         return self._file
 
     @property
+    def aside(self) -> tuple[str, ...]:
+        """Settings of the file that do not hold, see `trimtab.sessions.set_aside`."""
+        return self._aside
+
+    @property
     def store_url(self) -> str:
         """URL of the store, its default filled in."""
         return self.store or f"sqlite:///{self.out / 'trimtab.db'}"
@@ -294,10 +300,13 @@ def load_config(options: Mapping[str, Any] | None = None, file: Path | None = No
     InputError
         If the file cannot be read, or any setting is unknown or unusable: a sentence each, naming where it came from.
     """
+    from trimtab.sessions.set_aside import set_aside
+
     given = {name: value for name, value in (options or {}).items() if value is not None}
     source, values = read_file(file)
     variables = _variables()
-    token = _file_values.set(values)
+    aside = set_aside(values, {**{name: os.environ[one] for name, one in variables.items()}, **given})
+    token = _file_values.set({name: value for name, value in values.items() if name not in aside})
     try:
         config = RunConfig(**given)
     except ValidationError as error:
@@ -305,7 +314,7 @@ def load_config(options: Mapping[str, Any] | None = None, file: Path | None = No
         raise InputError("\n".join(dict.fromkeys(sentences))) from error
     finally:
         _file_values.reset(token)
-    config._file = source
+    config._file, config._aside = source, aside
     return config
 
 

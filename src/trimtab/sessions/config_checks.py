@@ -15,13 +15,14 @@ from trimtab.store.open import require_lasting
 if TYPE_CHECKING:
     from trimtab.sessions.config import RunConfig
 
-__all__ = ["RECORDED_TASKS", "check_together"]
+__all__ = ["RECORDED_TASKS", "STEERING", "check_together"]
 
 _SECRET = re.compile(r"(?i)key|token$|secret|passw|pwd|credential|auth(?!ors?$)|bearer|cookie")
 RECORDED_TASKS = "recording"
 """Source of tasks that means those of the recording itself."""
 
-_STEERING = ("utility", "weights", "floor", "cost", "score_noise", "round")
+STEERING = ("utility", "weights", "floor", "cost", "score_noise", "round")
+"""What only a policy goes by."""
 
 
 def check_together(config: RunConfig) -> None:
@@ -68,7 +69,7 @@ def _check_steering(config: RunConfig) -> None:
             raise ValueError(f"policy should be NAME[:OPTION=VALUE,...], at most {LONGEST_SHOWN} characters")
         return
     fields = type(config).model_fields
-    idle = [name for name in _STEERING if getattr(config, name) != fields[name].default]
+    idle = [name for name in STEERING if getattr(config, name) != fields[name].default]
     if idle:
         instead = "leave it out" if config.recording else "add --policy NAME"
         raise ValueError(f"{idle[0]} is given, but only a policy has one: {instead}")

@@ -19,7 +19,7 @@ from trimtab.sessions.tasks import load_tasks
 if TYPE_CHECKING:
     from trimtab.sessions.config import RunConfig
 
-__all__ = ["followed", "recorded_part", "recorded_tasks", "recording_defaults"]
+__all__ = ["DECIDING", "followed", "follows", "recorded_part", "recorded_tasks", "recording_defaults"]
 
 _SAME = (
     "preset", "strategies", "strategy_tables", "sessions", "iterations", "seed", "temperature", "max_tokens", "stop",
@@ -27,7 +27,7 @@ _SAME = (
 )  # fmt: skip
 """Settings of the recorded run that hold for its replay as well."""
 
-_DECIDING = ("policy", "fit", "utility", "weights", "floor", "cost", "score_noise", "trigger", "round")
+DECIDING = ("policy", "fit", "utility", "weights", "floor", "cost", "score_noise", "trigger", "round")
 """Those that do unless the replay follows the recorded course, in which all that they decided is there already."""
 
 
@@ -44,6 +44,11 @@ def recording_defaults(given: Mapping[str, Any]) -> dict[str, Any]:
         return {}
     recording = open_recording(source)
     try:
+        if given.get("policy") and _follows(recording, given):
+            raise InputError(
+                f"policy is {given['policy']!r:.80}, but the recording {source} holds no decisions of it by these "
+                "scores: leave it out, and the run follows the recorded course"
+            )
         config = recording.settings.get("config")
         found = _of_run(recording, config, given) if isinstance(config, Mapping) else _of_data(recording)
     finally:
@@ -59,13 +64,7 @@ def _of_run(recording: Recording, config: Mapping[str, Any], given: Mapping[str,
             f"the recording {recording.source} was scored by a judge, which asks a model: say --scorers judge to have "
             "it judged again, or name other scorers"
         )
-    follows = _follows(recording, given)
-    if follows and given.get("policy"):
-        raise InputError(
-            f"policy is {given['policy']!r:.80}, but the recording {recording.source} holds no decisions of it by these "
-            "scores: leave it out, or where a file gives it say --policy '', and the run follows the recorded course"
-        )
-    held = _SAME if follows else (*_SAME, *_DECIDING)
+    held = _SAME if _follows(recording, given) else (*_SAME, *DECIDING)
     found = {name: config[name] for name in held if name in config}
     found |= {"objectives": []} if other else {"scorers": config["scorers"], "objectives": config["objectives"]}
     return {**found, "model": recording.model, "tasks": _source_of_tasks(recording, config)}
@@ -75,7 +74,7 @@ def _follows(recording: Recording, given: Mapping[str, Any]) -> bool:
     """Tell whether a replay follows the recorded course: under other scores, and where no policy repeats decisions."""
     config = recording.settings.get("config")
     if not isinstance(config, Mapping):
-        return not given.get("policy")
+        return not (recording.is_run and given.get("policy"))
     if recording.settings.get(FOLLOWS) or not _scored_alike(recording, config, given):
         return True
     return bool(config.get("policy")) and not given.get("policy", config.get("policy"))
@@ -121,6 +120,18 @@ def _of_data(recording: Recording) -> dict[str, Any]:
         "iterations": max(recording.iterations, 1),
         "model": recording.model,
     }
+
+
+def follows(given: Mapping[str, Any]) -> bool:
+    """Tell whether a run with the settings `given`, in which defaults may lack, follows a recording."""
+    source = given.get("recording")
+    if given.get("provider") != "replay" or not isinstance(source, str) or not source:
+        return False
+    recording = open_recording(source)
+    try:
+        return _follows(recording, given)
+    finally:
+        recording.close()
 
 
 def followed(config: RunConfig) -> str:
