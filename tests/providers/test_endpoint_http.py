@@ -81,20 +81,20 @@ class Crowded:
 def test_a_server_that_is_soon_too_crowded_answers_all_and_refuses_few() -> None:
     server = Crowded(5)
 
-    async def everything(url: str) -> tuple[list[Completion], int]:
+    async def everything(url: str) -> list[Completion]:
         settings = ProviderSettings("m", url, retries=20, concurrency=100)
         endpoint = Endpoint(OpenAIProvider(settings), settings)
         answers = await asyncio.gather(*map(endpoint.complete, requests(300)))
         await endpoint.aclose()
-        return answers, endpoint.limit.current
+        return answers
 
     with serving(server) as served:
-        answers, limit = asyncio.run(everything(served.url))
+        answers = asyncio.run(everything(served.url))
     assert [answer.text for answer in answers] == [f"number {i}" for i in range(300)]
     assert sum(answer.attempts - 1 for answer in answers) == server.refused
-    # Where this machine is too busy to send five at a time, there is nothing to find out.
-    assert limit <= 12 or server.refused < 30
-    assert server.refused < 150, "without a limit most of a hundred at a time would be refused again and again"
+    # About 30 are, and fewer where this machine is too busy to send five at a time. Where the limit ends goes by that
+    # as well: a client that is slow itself may be allowed more. Tests that set the clock hold the limit to a number.
+    assert server.refused < 150, "without a limit it is two hundred"
 
 
 def test_an_answer_that_never_ends_is_given_up_in_time() -> None:
