@@ -20,12 +20,13 @@ def _track(known: Knowledge, goal: Goal, budget: int = 6, S: int = 3) -> Track:
     return Track(goal, known, budget, 0, [f"s{i}" for i in range(S)], y)
 
 
-def test_its_values_are_those_of_the_best_that_can_be_done() -> None:
+@pytest.mark.parametrize("n", [2, 4, 5])
+def test_its_values_are_those_of_the_best_that_can_be_done(n: int) -> None:
     """One step is worth its expected improvement; two are checked by many paths, each deciding by the exact second."""
-    known = certain(knowledge(K=2, seed=3))
+    known = certain(knowledge(n, K=2, seed=3))
     goal = Goal(known.space, "worst")
     now = _track(known, goal, 2).situation()
-    grid = ValueGrids().of(now)
+    grid = ValueGrids().of(now, 10)
     assert grid is not None
     rng, mean = np.random.default_rng(1), known.mean
     roots = np.linalg.cholesky(mean.Q)
@@ -50,7 +51,7 @@ def test_it_is_the_same_for_a_session_alone() -> None:
     goal = Goal(known.space, "weighted")
     track = _track(known, goal, S=5)
     whole, part = track.situation(), track.take(np.array([False, True, False, False, False])).situation()
-    grid = ValueGrids().of(whole)
+    grid = ValueGrids().of(whole, 10)
     assert grid is not None
     drifts = known.draws(8, 0)
     np.testing.assert_allclose(
@@ -62,16 +63,18 @@ def test_a_grid_is_used_only_where_it_sees_what_matters() -> None:
     known = knowledge()
     goal = Goal(known.space, "worst")
     grids = ValueGrids()
-    solved = grids.of(_track(known, goal).situation())
+    solved = grids.of(_track(known, goal).situation(), 10)
     assert solved is not None
-    assert grids.of(_track(known, goal).situation()) is solved
+    assert grids.of(_track(known, goal).situation(), 10) is solved
+    assert grids.of(_track(known, goal).situation(), 7) is solved  # six iterations are all there are
+    assert grids.of(_track(known, goal).situation(), 4) is not solved
     for other in (
         replace(known, score_noise=np.full(2, 4.0)),  # more than iterates differ by
         replace(known, session_sd=np.full((3, 2), 1.0)),
         Knowledge.none(known.space, known.strategies),
     ):
-        assert grids.of(_track(other, goal).situation()) is None
-    assert grids.of(_track(known, Goal(known.space, "hypervolume")).situation()) is None
+        assert grids.of(_track(other, goal).situation(), 10) is None
+    assert grids.of(_track(known, Goal(known.space, "hypervolume")).situation(), 10) is None
 
 
 def test_an_estimate_moves_as_the_filter_makes_it() -> None:

@@ -36,8 +36,8 @@ class ValueGrids:
         self._lock = threading.Lock()
         self._solved: dict[tuple[bytes, bytes, int, int], ValueGrid] = {}
 
-    def of(self, now: Situation) -> ValueGrid | None:
-        """Return the grid for a situation; None where none can be had.
+    def of(self, now: Situation, steps: int) -> ValueGrid | None:
+        """Return the grid for a situation, to look at most so many steps ahead; None where none can be had.
 
         It needs strategies of which none is hardly known, innovations that are no smaller than the score noise and
         large beside what sessions have of their own, and few bounded objectives. Where noise prevails, an estimate that
@@ -48,20 +48,21 @@ class ValueGrids:
         clear = (basis.score_noise <= variances).all() and (basis.session_sd**2 <= MINOR * variances).all()
         if not clear or basis.hardly.any() or not can_be_programmed(goal):
             return None
-        key = (basis.total.tobytes(), basis.score_noise.tobytes(), id(goal), now.budget)
+        steps = min(steps, now.budget)
+        key = (basis.total.tobytes(), basis.score_noise.tobytes(), id(goal), steps)
         with self._lock:
             if key not in self._solved:
                 while len(self._solved) >= _KEPT:
                     self._solved.pop(next(iter(self._solved)))
-                self._solved[key] = _solved(basis, goal, now.budget)  # which keeps the goal that its key names
+                self._solved[key] = _solved(basis, goal, steps)  # which keeps the goal that its key names
             return self._solved[key]
 
 
-def _solved(basis: Knowledge, goal: Goal, budget: int) -> ValueGrid:
+def _solved(basis: Knowledge, goal: Goal, steps: int) -> ValueGrid:
     mean = basis.mean
     costs = goal.cost_of(basis.strategies)
     moves = _moves(mean.F[0], mean.Q, basis.score_noise, _settled(mean.F[0], mean.Q, basis.score_noise))
-    return ValueGrid(goal, mean.F[0], mean.c[0], moves, costs, budget - 1, Grid.quick(basis.n))
+    return ValueGrid(goal, mean.F[0], mean.c[0], moves, costs, steps - 1, Grid.quick(basis.n))
 
 
 def _moves(F: Floats, Q: Floats, noise: Floats, P: Floats) -> Floats:

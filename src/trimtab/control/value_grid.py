@@ -8,9 +8,12 @@ from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from trimtab.control.floor import passed_chance
 from trimtab.control.goal import Goal
+from trimtab.control.lookahead_parts import normals
+from trimtab.control.simplices import cells, corners
 from trimtab.dynamics.covariance import semidefinite_cholesky
 from trimtab.errors import InputError
 
@@ -18,11 +21,13 @@ __all__ = ["MOST_OBJECTIVES", "Grid", "ValueGrid", "can_be_programmed"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
 
-MOST_OBJECTIVES = 3
+MOST_OBJECTIVES = 6
 """Objectives up to which dynamic programming is done."""
 
 _HELD = 4_000_000  # numbers held in one array
+_DRAWN = 256  # outcomes of a first step, where no product rule is in use
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +41,7 @@ class Grid:
     levels
         Of the best utility so far.
     nodes
-        Of the Gauss-Hermite rule, per objective.
+        Of the product Gauss-Hermite rule, per objective; 0 for the cubature of degree 3, 2n nodes in all (Stroud 1957).
     """
 
     points: int
@@ -46,16 +51,34 @@ class Grid:
     @classmethod
     def fine(cls, n: int) -> Grid:
         """Return the grid for n objectives that an oracle is computed on, in seconds."""
-        return {1: cls(201, 101, 25), 2: cls(31, 41, 7)}.get(n, cls(13, 25, 4))
+        return _FINE[n]
 
     @classmethod
     def quick(cls, n: int) -> Grid:
-        """Return the grid for n objectives that a live policy is planned on, in a third of a second."""
-        return {1: cls(101, 51, 9), 2: cls(21, 31, 5)}.get(n, cls(9, 17, 3))
+        """Return the grid for n objectives that a live policy is planned on, in a fraction of a second."""
+        return _QUICK[n]
+
+
+_FINE = {
+    1: Grid(201, 101, 25),
+    2: Grid(31, 41, 7),
+    3: Grid(13, 25, 4),
+    4: Grid(13, 21, 0),
+    5: Grid(9, 17, 0),
+    6: Grid(7, 13, 0),
+}
+_QUICK = {
+    1: Grid(101, 51, 9),
+    2: Grid(21, 31, 5),
+    3: Grid(11, 17, 3),
+    4: Grid(9, 17, 0),
+    5: Grid(6, 13, 0),
+    6: Grid(5, 9, 0),
+}
 
 
 def can_be_programmed(goal: Goal) -> bool:
-    """Say whether a grid can hold the goal's states: bounded, up to three objectives, utilities of single iterates."""
+    """Say whether a grid can hold the goal's states: bounded, up to six objectives, utilities of single iterates."""
     space = goal.space
     return space.n <= MOST_OBJECTIVES and not goal.set_valued and all(one.bounded for one in space)
 
@@ -68,7 +91,7 @@ class ValueGrid:
         V_0(x, m) = m,    V_s(x, m) = max(m, max_k E[V_{s-1}(x', max(m, U(x')))] - cost_k),
         x' = clip(F_k x + c_k + w),    w ~ N(0, Q_k)
 
-    The mean over w is a product Gauss-Hermite rule, V between the points of the grid multilinear.
+    The mean over w is one over nodes, V between the points of the grid linear in simplices (`control.simplices`).
 
     Parameters
     ----------
@@ -90,23 +113,27 @@ class ValueGrid:
             raise InputError(
                 f"dynamic programming needs up to {MOST_OBJECTIVES} bounded objectives and a utility of single iterates"
             )
-        space, n = goal.space, goal.space.n
-        self.goal, self.grid, self.F, self.c, self.Q, self.costs = goal, grid, F, c, Q, costs
-        nodes, weights = np.polynomial.hermite_e.hermegauss(self.grid.nodes)
-        self._nodes = np.array([*product(nodes, repeat=n)])
-        self._weights = np.array([*product(weights, repeat=n)]).prod(axis=1) / np.sqrt(2 * np.pi) ** n
+        space = goal.space
+        self.goal, self.grid, self.F, self.c, self.costs = goal, grid, F, c, costs
+        self._variances = np.diagonal(Q, axis1=-2, axis2=-1)
         self._roots = np.stack([semidefinite_cholesky(one) for one in Q])
-        self._axes = np.linspace(space.low, space.high, self.grid.points, axis=-1)
-        self._points = np.stack(np.meshgrid(*self._axes, indexing="ij"), axis=-1).reshape(-1, n)
-        utility = goal.value(self._points)
+        upward = space.sign > 0
+        # From worst to best, so that the simplices lie along what is good in all objectives together.
+        self._ends = np.where(upward, space.low, space.high), np.where(upward, space.high, space.low)
+        axes = np.linspace(*self._ends, grid.points, axis=-1)
+        points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, space.n)
+        utility = goal.value(points)
         self._nothing = _nothing(goal, utility)
-        self._levels = np.linspace(min(self._nothing, utility.min()), utility.max(), self.grid.levels)
-        self._corners = self.grid.points ** np.arange(n - 1, -1, -1)
-        V = np.broadcast_to(self._levels, (len(self._points), self.grid.levels)).copy()
+        self._levels = np.linspace(min(self._nothing, utility.min()), utility.max(), grid.levels)
+        V = np.broadcast_to(self._levels, (len(points), grid.levels)).copy()
         self._values = [V]
+        nodes, weights = _rule(grid.nodes, space.n)
+        back = list(self._steps(points, nodes)) if steps else []
         for _ in range(steps):
-            V = np.maximum(self._levels, self._ahead(self._points, None, V).max(axis=1))
-            self._values.append(V)
+            best = np.broadcast_to(self._levels, V.shape).copy()  # what it is worth to stop
+            for one in back:
+                best[one.points] = np.maximum(best[one.points], one.mean(V, weights))
+            self._values.append(V := best)
 
     def value(self, x: Floats, best: Floats, left: int) -> Floats:
         """Return E[utility in the end, less costs] if the next step is by strategy k, (S, K).
@@ -118,82 +145,121 @@ class ValueGrid:
         left
             Steps that may still be taken, 1 or more.
         """
-        return self._ahead(x, best, self._values[left - 1])
-
-    def after(self, x: Floats, best: Floats, left: int) -> Floats:
-        """Return V with `left` steps left, 0 or more, for states (..., n) and utilities (...) of the best so far."""
-        V = self._values[left]
-        level, part = self._level(best)
-        result = np.zeros(best.shape)
-        for at, share in self._around(x):
-            result += share * (V[at, level] * (1 - part) + V[at, level + 1] * part)
-        return np.asarray(np.maximum(result, best))
-
-    def _ahead(self, x: Floats, best: Floats | None, V: Floats) -> Floats:
-        """Return what strategies are worth from states x, (S, K); for all levels, (S, K, L), if `best` is None."""
-        result = np.empty((len(x), len(self.costs), *(() if best is not None else (self.grid.levels,))))
-        each = len(self._weights) * self.grid.levels
-        block = max(1, _HELD // each)
+        n = self.goal.space.n
+        nodes, weights = (
+            _rule(self.grid.nodes, n)
+            if self.grid.nodes
+            else (normals(_DRAWN, 1, n, 0)[:, 0], np.full(_DRAWN, 1 / _DRAWN))
+        )
+        result = np.empty((len(x), len(self.costs)))
+        block = max(1, _HELD // (len(nodes) * (n + 1)))
         for at in range(0, len(x), block):
             own = slice(at, at + block)
             for k in range(len(self.costs)):
-                result[own, k] = self._mean(x[own], None if best is None else best[own], V, k) - self.costs[k]
-        forbidden = self._forbidden(x)
-        result[forbidden] = -np.inf
+                moved, utility = self._moved(x[own], k, nodes)
+                after = self.after(moved, np.maximum(best[own, None], utility), left - 1)
+                result[own, k] = after @ weights - self.costs[k]
+        result[self._forbidden(x)] = -np.inf
         return result
 
-    def _mean(self, x: Floats, best: Floats | None, V: Floats, k: int) -> Floats:
-        S, M, space = len(x), len(self._weights), self.goal.space
-        moved = (x @ self.F[k].T + self.c[k])[:, None] + self._nodes @ self._roots[k].T
+    def after(self, x: Floats, best: Floats, left: int) -> Floats:
+        """Return V with `left` steps left, 0 or more, for states (..., n) and utilities (...) of the best so far."""
+        if not left:
+            return best
+        V, n, flat = self._values[left], x.shape[-1], best.ravel()
+        found, block = np.empty(len(flat)), max(1, _HELD // (n + 1))
+        for at in range(0, len(flat), block):
+            own = slice(at, at + block)
+            row, share = corners(x.reshape(-1, n)[own], *self._ends, self.grid.points)
+            level, part = (one[:, None] for one in self._level(flat[own]))
+            found[own] = ((V[row, level] * (1 - part) + V[row, level + 1] * part) * share).sum(axis=-1)
+        return np.maximum(found.reshape(best.shape), best)
+
+    def _steps(self, points: Floats, nodes: Floats) -> Iterator[_Step]:
+        """Yield the steps by all strategies from all points (N, n)."""
+        n, block = self.goal.space.n, max(1, _HELD // (len(nodes) * self.grid.levels))
+        for k, at in product(range(len(self.costs)), range(0, len(points), block)):
+            own = slice(at, at + block)
+            moved, utility = self._moved(points[own], k, nodes)
+            row, share = corners(moved.reshape(-1, n), *self._ends, self.grid.points)
+            first = np.arange(0, row.size + 1, n + 1, dtype=np.int32)
+            between = csr_array((share.ravel(), row.ravel().astype(np.int32), first), shape=(len(row), len(points)))
+            utility = utility.ravel()
+            yield _Step(
+                own, self.costs[k], between, *self._level(utility), self._levels < utility[:, None],
+                self._forbidden(points[own])[:, k],
+            )  # fmt: skip
+
+    def _level(self, utility: Floats) -> tuple[Ints, Floats]:
+        return cells(utility, self._levels[0], self._levels[-1], self.grid.levels)
+
+    def _moved(self, x: Floats, k: int, nodes: Floats) -> tuple[Floats, Floats]:
+        """Return where strategy k takes states (S, n), by nodes M, (S, M, n), and what that is worth to keep."""
+        space = self.goal.space
+        moved = (x @ self.F[k].T + self.c[k])[:, None] + nodes @ self._roots[k].T
         moved = np.clip(moved, space.low, space.high)
         utility = self.goal.value(moved)
         if self.goal.floors:
             utility = np.where(self.goal.acceptable(moved, None), utility, self._nothing)
-        weight = self._weights
-        if best is not None:
-            level, part = self._level(np.maximum(best[:, None], utility))
-            after = sum(
-                share * (V[at, level] * (1 - part) + V[at, level + 1] * part) for at, share in self._around(moved)
-            )
-            return np.asarray(after @ weight)
-        flat = np.zeros((S, M, self.grid.levels))
-        for at, share in self._around(moved):
-            flat += share[..., None] * V[at]
-        # Where the iterate is better than the best so far, it is carried on in its place.
-        level, part = self._level(utility)
-        pick = np.take_along_axis(flat, level[..., None], 2)[..., 0]
-        higher = np.take_along_axis(flat, level[..., None] + 1, 2)[..., 0]
-        own = pick * (1 - part) + higher * part
-        kept = np.where(self._levels < utility[..., None], own[..., None], flat)
-        return np.asarray(np.einsum("sml,m->sl", kept, weight))
+        return moved, utility
 
-    def _level(self, utility: Floats) -> tuple[Ints, Floats]:
-        return _cell(utility, self._levels[0], self._levels[-1], self.grid.levels)
-
-    def _around(self, x: Floats) -> Iterator[tuple[Ints, Floats]]:
-        """Yield, for each corner of the cells that states (..., n) lie in, its row in V and its share."""
-        space = self.goal.space
-        cell, part = _cell(x, space.low, space.high, self.grid.points)
-        for corner in product((0, 1), repeat=space.n):
-            share = np.where(np.array(corner) == 1, part, 1 - part).prod(axis=-1)
-            yield (cell + np.array(corner)) @ self._corners, share
-
-    def _forbidden(self, x: Floats) -> NDArray[np.bool_]:
+    def _forbidden(self, x: Floats) -> Bools:
         """Return where a strategy would pass a floor on each iterate with more than the chance allowed, (S, K)."""
         result = np.zeros((len(x), len(self.costs)), dtype=bool)
         for floor in self.goal.floors:
             if floor.on == "each":
                 j = self.goal.space.index(floor.objective)
                 center = x @ self.F[:, j].T + self.c[:, j]
-                result |= passed_chance(self.goal.space, floor, center, self.Q[:, j, j]) > floor.alpha
+                result |= passed_chance(self.goal.space, floor, center, self._variances[:, j]) > floor.alpha
         return result
 
 
-def _cell(x: Floats, low: Floats | float, high: Floats | float, points: int) -> tuple[Ints, Floats]:
-    """Return the interval that x lies in, of a grid of so many points from low to high, and how far along it is."""
-    place = (x - low) / (np.asarray(high) - low) * (points - 1)
-    cell = np.clip(place.astype(np.int64), 0, points - 2)
-    return cell, np.asarray(place - cell)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Step:
+    """One step by a strategy from some of the grid's points, M nodes each.
+
+    Parameters
+    ----------
+    points
+        Which points.
+    between
+        Shares of all points in where it leads, a row for each point and node.
+    level, part
+        Where the utility of that lies between the levels.
+    better
+        (S M, L) true where it is above the level, so that it is kept in its place.
+    never
+        (S,) where floors on each iterate forbid it.
+    """
+
+    points: slice
+    cost: float
+    between: csr_array
+    level: Ints
+    part: Floats
+    better: Bools
+    never: Bools
+
+    def mean(self, V: Floats, weights: Floats) -> Floats:
+        """Return E[V(x', max(m, U(x')))] - cost, (S, L)."""
+        flat = self.between @ V
+        rows = np.arange(len(flat))
+        own = flat[rows, self.level] * (1 - self.part) + flat[rows, self.level + 1] * self.part
+        kept = np.where(self.better, own[:, None], flat).reshape(-1, len(weights), V.shape[1])
+        result = np.einsum("sml,m->sl", kept, weights) - self.cost
+        result[self.never] = -np.inf
+        return np.asarray(result)
+
+
+def _rule(nodes: int, n: int) -> tuple[Floats, Floats]:
+    """Return nodes (M, n) and weights (M,) of the mean over n standard normal numbers, see `Grid`."""
+    if not nodes:
+        ends = np.sqrt(n) * np.eye(n)
+        return np.concatenate([ends, -ends]), np.full(2 * n, 1 / (2 * n))
+    along, weights = np.polynomial.hermite_e.hermegauss(nodes)
+    return np.array([*product(along, repeat=n)]), np.array([*product(weights / np.sqrt(2 * np.pi), repeat=n)]).prod(
+        axis=1
+    )
 
 
 def _nothing(goal: Goal, utility: Floats) -> float:

@@ -56,7 +56,7 @@ class Predictive:
     def choose(self, now: Situation) -> Choice:
         """See `Policy`."""
         drifts = now.knowledge.draws(self.effort.draws, now.seed, "predictive")
-        grid = self._grids.of(now)
+        grid = self._grids.of(now, self.effort.horizon)
         if grid is None:
             plan = self._looked(now, drifts)
         else:
