@@ -15,25 +15,33 @@ import argparse
 import json
 import time
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from trimtab.control.evaluation.cold_start import learned
 from trimtab.control.evaluation.evaluate import evaluate
+from trimtab.control.evaluation.oracle import known_for_certain
 from trimtab.control.evaluation.outcome import Figure, outcome_of, paired, share_of_gain
 from trimtab.control.evaluation.world import World, steer
 from trimtab.control.evaluation.worlds import random_world, recorded, world_of
 from trimtab.control.goal import Goal
 from trimtab.control.knowledge import Knowledge
+from trimtab.control.lookahead import Effort, look_ahead
+from trimtab.control.policies.predictive import chosen
 from trimtab.control.registry import read_policy
+from trimtab.control.situation import Choice, Situation
 from trimtab.estimation.fit import fit
 from trimtab.forecasting.from_fit import loops_of_fit
 from trimtab.forecasting.sources import loops_of
 
 UTILITIES = ("worst", "weighted")
 BUDGET = 10
+PATIENT = Effort(draws=1, outcomes=32, paths=32, horizon=8)
+FEW = 200  # sessions that a lookahead of such effort steers, beyond three objectives
 LOGGED = 100
 LEARNED = 50
 RANDOM = 10  # systems of each size
@@ -44,6 +52,20 @@ WHICH = {
     "learned": f"what {LEARNED} sessions taught that began from nothing",
 }
 BEGIN, END = "<!-- steering: begin -->", "<!-- steering: end -->"
+
+
+class Patient:
+    """A receding horizon over sequences of strategies, planned with great effort and no value grid."""
+
+    name = "lookahead"
+
+    def choose(self, now: Situation) -> Choice:
+        """See `Policy`."""
+        drifts, beliefs = now.knowledge.draws(PATIENT.draws, now.seed, self.name), now.beliefs
+        plan = look_ahead(
+            now.goal, now.knowledge, drifts, beliefs.mean, beliefs.covariance, now.carry, now.left, PATIENT
+        )
+        return chosen(now, plan)
 
 
 def system(name: str) -> World:
@@ -96,6 +118,15 @@ def measure(task: tuple[str, str, int]) -> dict[str, Any]:
             "over fixed": _plain(paired(own.net, best)),
             "share": _plain(share_of_gain(own.net[:m], best[:m], oracle.net)),
         }
+    if world.space.n > 3:
+        few = min(FEW, sessions)
+        ran = steer(world, Patient(), replace(goal, least_gain=0.0), known_for_certain(world), BUDGET, few, 1)
+        other = outcome_of("lookahead", ran, goal, world.strategies)
+        row["lookahead"] = {"utility": float(other.net.mean()), "best fixed utility": float(best[:few].mean())}
+        row["lookahead"] |= {
+            which: _plain(share_of_gain(own.net[:few], best[:few], other.net))
+            for which, own in (("known", found["predictive"]), ("fitted", by_fit), ("learned", by_learning))
+        }
     row["seconds"] = round(time.perf_counter() - began, 1)
     return row
 
@@ -125,9 +156,13 @@ def table(rows: list[dict[str, Any]]) -> str:
 def _findings(rows: list[dict[str, Any]]) -> list[str]:
     made = []
     for which, words in WHICH.items():
-        for by in sorted({row["oracle by"] for row in rows}):
-            own = [row for row in rows if row["oracle by"] == by]
-            made.append(f"- With {words}, oracle by {by}: {_finding(own, which)}")
+        made.append(f"- With {words}: {_finding(rows, which)}")
+        shares = np.array([row["lookahead"][which][0] for row in rows if "lookahead" in row], dtype=float)
+        if np.isfinite(shares).any():
+            made.append(
+                f"- With {words}, of what a lookahead of great effort gains beyond three objectives: "
+                f"{_spread(shares[np.isfinite(shares)])}."
+            )
         worse = [f"{row['system']} ({row['utility']})" for row in rows if row[which]["over fixed"][2] < 0]
         made.append(
             f"- With {words}, predictive is worse than the best fixed strategy beyond chance in {len(worse)} of "
@@ -143,9 +178,12 @@ def _finding(rows: list[dict[str, Any]], which: str) -> str:
     shares = shares[np.isfinite(shares)]
     return (
         f"predictive recovers {gained / whole:.0%} of the oracle's gain over all {len(rows)} rows taken together; row "
-        f"by row, of the {len(shares)} with a gain beyond chance, {np.median(shares):.0%} in the median, "
-        f"{shares.min():.0%} in the least and {shares.max():.0%} in the most."
+        f"by row, of the {len(shares)} with a gain beyond chance, {_spread(shares)}."
     )
+
+
+def _spread(shares: NDArray[np.float64]) -> str:
+    return f"{np.median(shares):.0%} in the median, {shares.min():.0%} in the least and {shares.max():.0%} in the most"
 
 
 def _percent(share: float) -> str:

@@ -184,11 +184,8 @@ class ValueGrid:
             row, share = corners(moved.reshape(-1, n), *self._ends, self.grid.points)
             first = np.arange(0, row.size + 1, n + 1, dtype=np.int32)
             between = csr_array((share.ravel(), row.ravel().astype(np.int32), first), shape=(len(row), len(points)))
-            utility = utility.ravel()
-            yield _Step(
-                own, self.costs[k], between, *self._level(utility), self._levels < utility[:, None],
-                self._forbidden(points[own])[:, k],
-            )  # fmt: skip
+            level, part = self._level(utility.ravel())
+            yield _Step(own, self.costs[k], between, level, part, self._forbidden(points[own])[:, k])
 
     def _level(self, utility: Floats) -> tuple[Ints, Floats]:
         return cells(utility, self._levels[0], self._levels[-1], self.grid.levels)
@@ -226,8 +223,6 @@ class _Step:
         Shares of all points in where it leads, a row for each point and node.
     level, part
         Where the utility of that lies between the levels.
-    better
-        (S M, L) true where it is above the level, so that it is kept in its place.
     never
         (S,) where floors on each iterate forbid it.
     """
@@ -237,7 +232,6 @@ class _Step:
     between: csr_array
     level: Ints
     part: Floats
-    better: Bools
     never: Bools
 
     def mean(self, V: Floats, weights: Floats) -> Floats:
@@ -245,7 +239,8 @@ class _Step:
         flat = self.between @ V
         rows = np.arange(len(flat))
         own = flat[rows, self.level] * (1 - self.part) + flat[rows, self.level + 1] * self.part
-        kept = np.where(self.better, own[:, None], flat).reshape(-1, len(weights), V.shape[1])
+        # V never falls as the best so far rises: V(x', max(m, U(x'))) is the greater one of V at both.
+        kept = np.maximum(flat, own[:, None], out=flat).reshape(-1, len(weights), V.shape[1])
         result = np.einsum("sml,m->sl", kept, weights) - self.cost
         result[self.never] = -np.inf
         return np.asarray(result)
