@@ -26,10 +26,10 @@ check: $(VENV)/.installed-dev      ## lint, format, types, import rules
 bench: $(VENV)/.installed-dev      ## benchmarks against peers
 	$(BIN)/python -m pytest benchmarks $(BENCH_OPTIONS)
 
-study: $(VENV)/.installed-dev      ## docs/calibration.md: how often intervals hold, by simulation; an hour on two cores
+study: $(VENV)/.installed-dev      ## docs/calibration.md: how often intervals hold, by simulation; half an hour on two cores
 	$(BIN)/python studies/calibration.py $(STUDY_OPTIONS)
 
-steering: $(VENV)/.installed-dev   ## docs/steering-evaluation.md: what the predictive policy is worth; an hour on two cores
+steering: $(VENV)/.installed-dev   ## docs/steering-evaluation.md: what the predictive policy is worth; half an hour on two cores
 	$(BIN)/python studies/steering.py $(STEERING_OPTIONS)
 
 reference: $(VENV)/.installed-dev  ## calibrate the paper's strategies anew: simulation/reference.json; some minutes on two cores
