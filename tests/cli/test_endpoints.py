@@ -290,5 +290,5 @@ def test_requests_that_outgrow_the_context_are_counted_together_with_what_helps(
         ran = trimtab(capsys, "run", "--provider", "openai", "--model", "m", "--base-url", server.url, *size)
     told = " ".join(ran.err.split())
     assert "2 x the request does not fit into the context of the model m (400): request (N tokens) exceeds" in told
-    assert "start the server with a larger one, or take shorter tasks." in told
+    assert "take shorter tasks, or a model with a larger one; a server of your own can be started" in told
     assert asked == 5  # with the former exchange, and without it

@@ -201,14 +201,30 @@ def test_a_run_with_sessions_set_aside_is_gone_on_with(capsys) -> None:
     told = trimtab(capsys, "status").out
     assert "paused" in told
     assert "to go on: trimtab resume --resume-paused" in told
-    assert "4 of 4 sessions." in trimtab(capsys, "sessions", "--status", "paused").out
+    assert "4 of 4 sessions\n" in trimtab(capsys, "sessions", "--status", "paused").out
+
+
+@pytest.mark.parametrize("name", ["plain", "two words", "it's $HOME", "-1", "--store"])
+def test_the_command_that_shows_a_session_can_be_copied(name: str, capsys) -> None:
+    Path("my logs").mkdir()
+    store = open_store("sqlite:///my logs/a.db", create=True)
+    store.set_experiment(Experiment("logs", ObjectiveSpace(["q"])))
+    store.add_sessions([Session(name, strategy="A")])
+    store.extend([Iteration(name, 0, "A", "text", scores=(Score("q", 1.0),))])
+    store.close()
+    listed = trimtab(capsys, "sessions", "my logs/a.db").out
+    program, *command = shlex.split(listed.partition("to see one: ")[2])
+    assert program == "trimtab"
+    shown = trimtab(capsys, *command)
+    assert (shown.code, shown.err) == (0, "")
+    assert name in shown.out
 
 
 def test_sessions_are_listed_and_chosen(capsys) -> None:
     run()
     done = trimtab(capsys, "sessions", "--limit", 3)
     assert done.code == 0, done.err
-    assert "3 of 4 sessions; 1 more with --limit 0. trimtab show SESSION shows one." in done.out
+    assert "3 of 4 sessions; 1 more with --limit 0\nto see one: trimtab show EF/calculator/0\n" in done.out
     every = json.loads(trimtab(capsys, "sessions", "trimtab-out", "--json").out)
     assert [one["id"] for one in every["sessions"]] == [f"{s}/calculator/{i}" for i in range(2) for s in ("EF", "SF")]
     store = open_store("sqlite:///trimtab-out/trimtab.db")
@@ -221,9 +237,9 @@ def test_sessions_are_listed_and_chosen(capsys) -> None:
         assert one["best"] == best_of(records, store.experiment().space)
     store.close()
     only = trimtab(capsys, "sessions", "--strategy", "SF", "--task", "calculator", "--status", "done", "--limit", 0)
-    assert "2 of 4 sessions. trimtab" in only.out
+    assert "2 of 4 sessions\nto see one: trimtab show SF/calculator/0\n" in only.out
     assert "EF/" not in only.out
-    assert "0 of 4 sessions." in trimtab(capsys, "sessions", "--status", "under way").out
+    assert trimtab(capsys, "sessions", "--status", "under way").out == "0 of 4 sessions\n"
 
 
 def test_the_best_iterate_goes_by_scale_direction_and_decision() -> None:
@@ -315,7 +331,7 @@ def test_mistakes_are_one_sentence_and_exit_code_1(capsys) -> None:
         assert said in done.err
     empty = trimtab(capsys, "status", "new.db")
     assert "there is nothing in it: trimtab run or trimtab import fill it" in empty.out
-    assert "0 of 0 sessions." in trimtab(capsys, "sessions", "new.db").out
+    assert trimtab(capsys, "sessions", "new.db").out == "0 of 0 sessions\n"
 
 
 def test_status_says_who_answered_where_it_is_not_who_was_asked(capsys) -> None:

@@ -5,16 +5,31 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
+from trimtab.sessions.preset import OFFLINE
+
 if TYPE_CHECKING:
     from trimtab.sessions.config import RunConfig
 
 __all__ = ["advice"]
 
 
-def advice(reasons: Iterable[str], settings: RunConfig) -> list[str]:
-    """Return a sentence for each kind of failure among `reasons` that other settings may spare the next run."""
-    reasons = tuple(reasons)
-    return [say(settings) for part, say in _KINDS if any(part in reason for reason in reasons)]
+def advice(failures: Iterable[str], unscored: Iterable[str], settings: RunConfig) -> list[str]:
+    """Return a sentence for each kind of failure that other settings may spare the next run.
+
+    Parameters
+    ----------
+    failures
+        Why iterations failed. Those of a recording are as they are; an embedded model has no server.
+    unscored
+        Why scores are missing, those of a judge among them, which is asked at an endpoint.
+    """
+    by_run = [] if settings.provider == "replay" else [*failures]
+    by_endpoint = [*(() if settings.provider in OFFLINE else by_run), *unscored]
+    found = [_cut(settings)] if any(_CUT in reason for reason in by_run) else []
+    for part, say in _OF_ENDPOINTS:
+        if any(part in reason for reason in by_endpoint):
+            found.append(say(settings))
+    return found
 
 
 def _cut(settings: RunConfig) -> str:
@@ -23,13 +38,16 @@ def _cut(settings: RunConfig) -> str:
             f"Answers were cut off: more than --max-tokens {settings.max_tokens} gives them room, with another --out."
         )
     return (
-        "Answers were cut off at the endpoint's own limit, or where the model's context ended: start the server with a "
-        "larger one, or ask for another limit by --max-tokens, with another --out."
+        "Answers were cut off at the endpoint's own limit, or where the model's context ended: ask for another limit "
+        "by --max-tokens, with another --out; a server of your own can be started with a larger context."
     )
 
 
 def _too_long(_: RunConfig) -> str:
-    return "Requests outgrew the model's context: start the server with a larger one, or take shorter tasks."
+    return (
+        "Requests outgrew the model's context: take shorter tasks, or a model with a larger one; a server of your own "
+        "can be started with a larger one."
+    )
 
 
 def _too_slow(settings: RunConfig) -> str:
@@ -39,8 +57,8 @@ def _too_slow(settings: RunConfig) -> str:
     )
 
 
-_KINDS: tuple[tuple[str, Callable[[RunConfig], str]], ...] = (
-    ("cut off at the longest answer", _cut),
+_CUT = "cut off at the longest answer"
+_OF_ENDPOINTS: tuple[tuple[str, Callable[[RunConfig], str]], ...] = (
     ("does not fit into the context", _too_long),
     ("gave no answer within", _too_slow),
 )

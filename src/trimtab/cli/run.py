@@ -234,7 +234,8 @@ def carry_out(settings: RunConfig) -> None:
         missing = sum(count for _, count in outcome.unscored)
         console.print(f"{_counted(missing, 'score')} of what could be used could not be had:")
         _say_most(console, outcome.unscored)
-    for sentence in advice([reason for reason, _ in (*outcome.failures, *outcome.unscored)], settings):
+    failures, unscored = ([reason for reason, _ in found] for found in (outcome.failures, outcome.unscored))
+    for sentence in advice(failures, unscored, settings):
         console.print(sentence)
     if settings.policy:
         _say_steering(console, outcome, settings)
@@ -356,7 +357,7 @@ def _leave_early(outcome: Outcome, settings: RunConfig) -> None:
     place = quote(str(settings.store or settings.out))
     again = f"Everything so far is stored: trimtab resume {place} goes on, and so does the same command."
     if outcome.ended == "error":
-        for line in (f"Error: {outcome.reason}", *advice([outcome.reason], settings)):
+        for line in (f"Error: {outcome.reason}", *advice([outcome.reason], [outcome.reason], settings)):
             say(line, err=True)
         say("No answer came, and nothing is stored." if outcome.empty else again, err=True)
         raise typer.Exit(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -68,7 +69,15 @@ def sessions(
         print_blocks(_table(shown, records, space))
     more = len(chosen) - len(shown)
     rest = f"; {more:,} more with --limit 0" if more else ""
-    say(f"{len(shown):,} of {len(every):,} sessions{rest}. trimtab show SESSION shows one.")
+    say(f"{len(shown):,} of {len(every):,} sessions{rest}")
+    if shown:
+        say(f"to see one: {_show(shown[0].session.id, store)}")
+
+
+def _show(name: str, place: str | None) -> str:
+    """Return the command that shows a session, as it can be copied."""
+    where = "" if place is None else f" --store {quote(place)}"
+    return f"trimtab show{where} {'-- ' if name.startswith('-') else ''}{quote(name)}"
 
 
 def _chosen(
