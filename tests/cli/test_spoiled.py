@@ -136,6 +136,7 @@ def without(name: str) -> Callable[[Settings], None]:
         (changed("iterations", 0), "iterations should be greater than or equal to 1, but is 0"),
         (changed("provider", ["rewriter"]), "provider should be a valid string, but is ['rewriter']"),
         (changed("strategies", None), "strategies should be a valid dictionary, but is None"),
+        (changed("objectives", [":::"]), "objectives.0 should be an objective, but is ':::'"),
         (changed("scorers", [1]), "scorers.0 should be a valid string, but is 1"),
         (changed("fingerprints", {}), "fingerprints.tasks is missing"),
         (changed("config", "all"), "config should be a valid dictionary, but is 'all'"),
@@ -184,3 +185,24 @@ def test_a_setting_to_go_on_with_that_is_of_the_wrong_kind_is_named(
     changed(name, {"x": 1})(settings)
     spoiled(settings=json.dumps(settings))
     refused(capsys, "resume", name.removeprefix("config."))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("seed", "x", "the recording out: seed should be a valid integer"),
+        ("utility", {"x": 1}, "the recording out: utility should be 'weighted', 'worst', 'product' or 'hypervolume'"),
+        ("strategy_tables", {"A": {"x": 1}}, "the recording out holds 1 unusable strategy table"),
+    ],
+)
+def test_a_setting_of_a_recording_is_not_blamed_on_a_file(
+    spoiled: Any, run: Path, name: str, value: object, said: str, capsys: Any
+) -> None:
+    settings = kept(run)
+    changed(f"config.{name}", value)(settings)
+    spoiled(settings=json.dumps(settings))
+    refused(capsys, "replay", said)
+    assert not Path("again").exists()
+    Path("trimtab.toml").write_text("concurrency = 'x'\n")
+    ran = trimtab(capsys, *COMMANDS["replay"])
+    assert (ran.code, "trimtab.toml: concurrency should be" in ran.err) == (1, name != "strategy_tables")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self
@@ -305,12 +305,18 @@ def load_config(options: Mapping[str, Any] | None = None, file: Path | None = No
     given = {name: value for name, value in (options or {}).items() if value is not None}
     source, values = read_file(file)
     variables = _variables()
-    aside = set_aside(values, {**{name: os.environ[one] for name, one in variables.items()}, **given})
+    others = {**{name: os.environ[one] for name, one in variables.items()}, **given}
+    aside = set_aside(values, others)
     token = _file_values.set({name: value for name, value in values.items() if name not in aside})
     try:
         config = RunConfig(**given)
     except ValidationError as error:
-        sentences = [_sentence(problem, given, variables, source) for problem in error.errors()]
+        recording = {**values, **others}.get("recording")
+
+        def place(name: str) -> str:
+            return source if name in values or not recording else f"the recording {recording}"
+
+        sentences = [_sentence(problem, given, variables, place) for problem in error.errors()]
         raise InputError("\n".join(dict.fromkeys(sentences))) from error
     finally:
         _file_values.reset(token)
@@ -332,11 +338,14 @@ def _variables() -> dict[str, str]:
     return found
 
 
-def _sentence(problem: Any, options: Mapping[str, Any], variables: Mapping[str, str], file: str) -> str:
+def _sentence(
+    problem: Any, options: Mapping[str, Any], variables: Mapping[str, str], place: Callable[[str], str]
+) -> str:
     message = str(problem["msg"]).removeprefix("Value error, ")
     if not problem["loc"]:
         return message
     name = str(problem["loc"][0])
+    file = place(name)
     if name in _TABLES and len(problem["loc"]) > 1:
         return _in_table(problem, f"{file}: {'.'.join(map(str, problem['loc']))}")
     if name in options:

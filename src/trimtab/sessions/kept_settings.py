@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from trimtab.errors import StoreError
+from trimtab.core.objectives import Objective
+from trimtab.errors import InputError, StoreError
 from trimtab.store.base import Store
 
 __all__ = ["checked_settings", "is_run", "settings_of"]
@@ -17,6 +18,14 @@ class _Part(BaseModel):
     """Values that are taken as they are or not at all; what else there is does not matter here."""
 
     model_config = ConfigDict(strict=True, extra="ignore")
+
+
+def _objective(text: str) -> str:
+    try:
+        Objective.parse(text)
+    except InputError as error:
+        raise ValueError("should be an objective") from error
+    return text
 
 
 class _Fingerprints(_Part):
@@ -57,7 +66,7 @@ class _Run(_Part):
     base_url: str = ""
     seed: int
     scorers: list[str]
-    objectives: list[str]
+    objectives: list[Annotated[str, AfterValidator(_objective)]]
     tasks: str
     strategies: dict[str, str]
     sessions: int = Field(ge=1)

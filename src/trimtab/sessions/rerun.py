@@ -12,7 +12,7 @@ from trimtab.sessions.config_checks import RECORDED_TASKS
 from trimtab.sessions.plan import Plan, PlannedSession, tasks_fingerprint
 from trimtab.sessions.recording import Recording, open_recording
 from trimtab.sessions.steering import FOLLOWS
-from trimtab.sessions.strategies import builtin_strategies
+from trimtab.sessions.strategies import builtin_strategies, strategies_from_mapping
 from trimtab.sessions.task import Task
 from trimtab.sessions.tasks import load_tasks
 
@@ -66,6 +66,7 @@ def _of_run(recording: Recording, config: Mapping[str, Any], given: Mapping[str,
         )
     held = _SAME if _follows(recording, given) else (*_SAME, *DECIDING)
     found = {name: config[name] for name in held if name in config}
+    strategies_from_mapping(found.get("strategy_tables", {}), f"the recording {recording.source}")
     found |= {"objectives": []} if other else {"scorers": config["scorers"], "objectives": config["objectives"]}
     return {**found, "model": recording.model, "tasks": _source_of_tasks(recording, config)}
 
