@@ -34,6 +34,12 @@ def test_what_may_help(reason: str, given: dict[str, Any], said: str) -> None:
     assert said in sentence
 
 
+def test_one_at_a_time_cannot_become_fewer() -> None:
+    (many,), (one,) = (advice([SLOW], [], load_config({**ENDPOINT, "concurrency": n})) for n in (2, 1))
+    assert "a --concurrency below 2" in many
+    assert "--concurrency" not in one
+
+
 def test_nothing_is_said_where_no_setting_helps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert advice(["syntax error", "no code in the answer"], [], load_config(ENDPOINT)) == []

@@ -334,6 +334,29 @@ def test_mistakes_are_one_sentence_and_exit_code_1(capsys) -> None:
     assert trimtab(capsys, "sessions", "new.db").out == "0 of 0 sessions\n"
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [["fit", "NAME"], ["status", "NAME"], ["export", "NAME", "--to", "a.csv"], ["fit", "sqlite:///NAME"]],
+)
+def test_a_name_that_no_file_can_have_is_one_sentence(capsys, arguments: list[str]) -> None:
+    name = "a\x1b" * 200
+    done = trimtab(capsys, *(one.replace("NAME", name) for one in arguments))
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith("Error: ")
+    assert done.err.endswith(" cannot be used: File name too long\n")
+    assert "\x1b" not in done.err
+
+
+def test_a_replay_asks_nobody_so_that_nobody_else_answered(capsys) -> None:
+    run("o")
+    run("again", provider="replay", recording="o")
+    store = open_store("sqlite:///again/trimtab.db")
+    found = overview(store)
+    store.close()
+    assert found.settings["model"] not in found.answered_by
+    assert "answered by" not in trimtab(capsys, "status", "again").out
+
+
 def test_status_says_who_answered_where_it_is_not_who_was_asked(capsys) -> None:
     run("o")
     store = open_store("sqlite:///o/trimtab.db", create=True)

@@ -6,6 +6,8 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+import trimtab as tt
+from simulated import REAL, panel
 from support.cli import trimtab
 from trimtab.control.evaluation.document import json_schema
 from trimtab.control.evaluation.evaluate import evaluate
@@ -59,6 +61,16 @@ def test_policies_are_run_side_by_side_on_a_file_of_models(capsys, models: Path,
     ran = trimtab(capsys, "policy", "evaluate", models, "--sessions", 20, "--policy", "predictive", "--out", page)
     assert f"Page:   {page}" in ran.out
     assert "trimtab policy evaluate" in page.read_text()
+
+
+def test_the_output_folder_of_a_run_is_a_source(capsys, tmp_path: Path) -> None:
+    runs, store = tt.save(panel(REAL, sessions=12), tmp_path / "runs.csv"), f"sqlite:///{tmp_path}/out/trimtab.db"
+    (tmp_path / "out").mkdir()
+    assert trimtab(capsys, "import", runs, "--store", store).code == 0
+    options = ("--sessions", 20, "--iterations", 2, "--policy", "best_of_n", "--json")
+    found, same = (trimtab(capsys, "policy", "evaluate", place, *options) for place in (tmp_path / "out", store))
+    assert found.code == 0, found.err
+    assert found.out == same.out
 
 
 def test_the_document_is_that_of_python(capsys) -> None:

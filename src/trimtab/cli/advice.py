@@ -51,9 +51,10 @@ def _too_long(_: RunConfig) -> str:
 
 
 def _too_slow(settings: RunConfig) -> str:
+    fewer = f", and a --concurrency below {settings.concurrency} makes fewer share the machine"
     return (
-        f"Answers took too long: a --timeout of more than {settings.timeout:g} gives them time, and a --concurrency "
-        f"below {settings.concurrency} makes fewer share the machine. --max-tokens keeps answers short."
+        f"Answers took too long: a --timeout of more than {settings.timeout:g} gives them time"
+        f"{fewer if settings.concurrency > 1 else ''}. --max-tokens keeps answers short."
     )
 
 

@@ -107,10 +107,11 @@ def evaluate(
     ] = None,
 ) -> None:
     """Run policies side by side on the same simulated sessions, and say what each achieves."""
+    from trimtab.cli.options import source_at
     from trimtab.cli.output import print_blocks, say, say_json
     from trimtab.control.evaluation.evaluate import evaluate as run
     from trimtab.control.knowledge import Knowledge
-    from trimtab.forecasting.sources import loops_of
+    from trimtab.forecasting.sources import holds_loops, loops_of
 
     if live:
         _only_live(source, fit, learn, robustness)
@@ -120,7 +121,7 @@ def evaluate(
         run_trial(policy, {**wanted, "sessions": sessions, "iterations": iterations, "seed": seed}, as_json, out)
         return
     _check_out(out)
-    loops = loops_of(source)
+    loops = loops_of(source if holds_loops(source) else source_at(source))
     goal = _goal(loops.space, utility, weights, floor, cost)
     knowledge = None if fit is None else Knowledge.of_loops(loops_of(fit), tuple(loops.loops), space=loops.space)
     found = run(

@@ -122,3 +122,11 @@ def main() -> None:
         # The reader (head, less) went away. Point stdout elsewhere so that the exit itself stays quiet.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
+    except OSError as error:
+        # A name that is too long, a folder that nobody may read, a full disk: the system's own words say it.
+        if error.filename is None or error.strerror is None:
+            raise
+        from trimtab.core.visible import visible
+
+        typer.echo(visible(f"Error: {str(error.filename)!r:.200} cannot be used: {error.strerror}"), err=True)
+        sys.exit(1)

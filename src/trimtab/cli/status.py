@@ -119,7 +119,7 @@ def _table(found: Overview) -> RenderableType:
 def _now(found: Overview) -> Iterator[str]:
     """Yield who answered, what was taken, when something last happened, and who is at work."""
     asked, others = found.settings.get("model"), found.answered_by
-    if asked and others not in ([], [asked]):
+    if asked and found.settings.get("provider") != "replay" and others not in ([], [asked]):
         more = f" and {len(others) - _REASONS:,} others" if len(others) > _REASONS else ""
         yield f"answered by {', '.join(others[:_REASONS])}{more}, where {asked} was asked for"
     spent = found.spent

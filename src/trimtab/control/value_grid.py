@@ -55,7 +55,7 @@ class Grid:
 
     @classmethod
     def quick(cls, n: int) -> Grid:
-        """Return the grid for n objectives that a live policy is planned on, in a fraction of a second."""
+        """Return the grid for n objectives that a live policy is planned on, in about a second at most."""
         return _QUICK[n]
 
 

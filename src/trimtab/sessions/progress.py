@@ -12,7 +12,7 @@ from trimtab.sessions.spending import Spending
 __all__ = ["Ended", "Listener", "Outcome", "Progress", "kind_of"]
 
 _PLACE = re.compile(r" on line \d+.*| \(line \d+\)|, but begins with (['\"]).*\1")
-_TOKENS = re.compile(r"\d[\d,]*(?= tokens)")
+_TOKENS = re.compile(r"\d[\d,]{0,19}(?= tokens)")  # bounded, since reasons may hold any number of digits
 
 Ended = Literal["complete", "stopped", "limit", "error"]
 

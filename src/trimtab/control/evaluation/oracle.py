@@ -91,7 +91,7 @@ def is_programmed(world: World, goal: Goal) -> bool:
 def oracle(world: World, goal: Goal, budget: int) -> Policy:
     """Return the policy to hold others against, for the world without its score noise.
 
-    Dynamic programming up to three objectives, where it can be done; otherwise a lookahead of great effort.
+    Dynamic programming where it can be done; otherwise a lookahead of great effort.
     """
     if is_programmed(world, goal):
         return DynamicProgramming(world, goal, budget, Grid.fine(world.space.n))
