@@ -270,6 +270,13 @@ def test_what_gives_judgements_their_meaning_may_not_change_within_a_store(serve
     assert run_experiment(config(server, moved, iterations=1, sessions=1)).ended == "complete"
 
 
+def test_a_store_judged_by_other_words_is_not_gone_on_with(server: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_experiment(config(server, iterations=1, sessions=1))
+    monkeypatch.setattr("trimtab.judging.prompt.SYSTEM", SYSTEM + " Be kind.")
+    with pytest.raises(StoreError, match="other settings: the words in which the judge is asked, which come from"):
+        run_experiment(config(server, iterations=2, sessions=1))
+
+
 def test_a_judged_run_of_a_preset_goes_on_from_what_its_store_says(server: Served) -> None:
     text = "[judge]\ntemperature = 0.5\n[judge.rubrics.warmth]\ntext = 'Warm?'"
     run_experiment(config(server, text, preset="content", sessions=1, iterations=1, strategies="creative"))

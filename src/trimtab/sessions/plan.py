@@ -8,10 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from trimtab.core.objectives import ObjectiveSpace
+from trimtab.core.objectives import Objective, ObjectiveSpace
 from trimtab.core.records import Session
 from trimtab.errors import InputError, StoreError
-from trimtab.scoring.base import AnyScorer
+from trimtab.judging.prompt import judge_messages
+from trimtab.judging.rubric import Rubric
+from trimtab.scoring.base import AnyScorer, ScoringContext
 from trimtab.sessions.config import RunConfig
 from trimtab.sessions.kept import CONFIG, anywhere, kept_config, merged_config
 from trimtab.sessions.kept_settings import checked_settings, is_run
@@ -150,6 +152,7 @@ def make_plan(
         for i in range(config.sessions)
         for strategy in (strategies[:1] if config.policy else strategies)
     )
+    judged = judge_settings(scorers)
     return Plan(
         sessions=sessions,
         space=space,
@@ -183,10 +186,11 @@ def make_plan(
             "fingerprints": {
                 "tasks": tasks_fingerprint(tasks),
                 "strategies": {strategy.name: _strategy_fingerprint(strategy, tasks) for strategy in strategies},
+                **({"judge": _judge_fingerprint()} if judged else {}),
             },
             **({"preset": config.preset} if config.preset else {}),
             **({"recording": anywhere(config.recording)} if config.recording else {}),
-            **judge_settings(scorers),
+            **judged,
             **steering_settings(config, space, [strategy.name for strategy in strategies]),
             CONFIG: kept_config(config, strategies),
         },
@@ -223,6 +227,13 @@ def _strategy_fingerprint(strategy: Strategy, tasks: Iterable[Task]) -> str:
         example = Task("task", "prompt", "artefact", "python" if kind == "program" else "text")
         texts += [[m.role, m.content] for m in build_messages(strategy, example, "artefact", 1)]
     return _fingerprint(texts)
+
+
+def _judge_fingerprint() -> str:
+    """Fingerprint the frame of what a judge is told; its rubrics are kept as they are."""
+    rubrics = [Rubric(Objective(name), "text", ((0, "low"), (10, "high"))) for name in ("one", "two")]
+    messages = judge_messages(rubrics, "artefact", ScoringContext("task", "prompt", "artefact", "text"))
+    return _fingerprint([[m.role, m.content] for m in messages])
 
 
 _MEANING = (
@@ -266,6 +277,8 @@ def agreed_settings(stored: Mapping[str, Any], new: Mapping[str, Any], url: str)
     differing += differing_judge(stored, new)
     differing += differing_steering(stored, new)
     there, here = stored["fingerprints"], new["fingerprints"]
+    if stored.get("judge") and new.get("judge") and there.get("judge") != here["judge"]:
+        differing.append("the words in which the judge is asked, which come from another version of trimtab there")
     if there["tasks"] != here["tasks"]:
         changed = f"{stored['tasks']!r} there, {new['tasks']!r} now"
         differing.append(f"tasks ({changed if stored['tasks'] != new['tasks'] else 'their texts have changed'})")
