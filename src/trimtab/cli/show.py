@@ -92,7 +92,7 @@ def _blocks(
     from rich.text import Text
 
     from trimtab.estimation.layout import paragraph, plain
-    from trimtab.sessions.inspection import base_of, best_of
+    from trimtab.sessions.inspection import best_of
 
     yield Text(plain(session.id), style="bold")
     space, settings = experiment.space, experiment.settings
@@ -110,7 +110,7 @@ def _blocks(
     by_index = {record.index: record for record in records}
     yield _table(wanted, by_index, space)
     for record in wanted:
-        blocks = [*_details(record, by_index.get(base_of(record)), details, full)]
+        blocks = [*_details(record, by_index.get(record.base), details, full)]
         if blocks:
             yield Text(f"t = {record.index}", style="bold")
             yield from blocks
@@ -121,7 +121,7 @@ def _table(wanted: Sequence[Iteration], by_index: Mapping[int, Iteration], space
     from rich.text import Text
 
     from trimtab.estimation.layout import plain, score, table
-    from trimtab.sessions.inspection import base_of, score_of
+    from trimtab.sessions.inspection import score_of
     from trimtab.sessions.spending import spending_of
 
     tokens = any(spending_of(record.meta, {}).tokens for record in wanted)
@@ -129,7 +129,7 @@ def _table(wanted: Sequence[Iteration], by_index: Mapping[int, Iteration], space
     made.columns[-1].justify, made.columns[-1].no_wrap, made.columns[-1].overflow = "left", False, "fold"
     for record in wanted:
         cells = []
-        before = by_index.get(base_of(record))
+        before = by_index.get(record.base)
         for name in space.names:
             value = score_of(record, name)
             last = None if before is None else score_of(before, name)
@@ -141,12 +141,9 @@ def _table(wanted: Sequence[Iteration], by_index: Mapping[int, Iteration], space
 
 
 def _maker(record: Iteration) -> str:
-    from trimtab.sessions.inspection import base_of
-
     if record.index == 0 and record.extraction == "start":
         return "start"
-    base = base_of(record)
-    return record.strategy if base == record.index - 1 else f"{record.strategy} from {base}"
+    return record.strategy if record.base == record.index - 1 else f"{record.strategy} from {record.base}"
 
 
 def _status(record: Iteration) -> str:
@@ -239,8 +236,6 @@ def _evidence(score: Score, judged: int) -> Iterator[RenderableType]:
 def _document(session: Session, records: Sequence[Iteration]) -> dict[str, Any]:
     from dataclasses import asdict
 
-    from trimtab.sessions.inspection import base_of
-
     return {
         "schema": "trimtab.session/1",
         "id": session.id,
@@ -253,7 +248,7 @@ def _document(session: Session, records: Sequence[Iteration]) -> dict[str, Any]:
             {
                 "iteration": record.index,
                 "strategy": record.strategy,
-                "base": base_of(record) if record.index else None,
+                "base": record.base if record.index else None,
                 "status": record.status,
                 "reason": record.reason,
                 "scores": [asdict(score) for score in record.scores],

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from trimtab.errors import InputError
 
-__all__ = ["RESTARTED", "Evidence", "Iteration", "IterationStatus", "Score", "ScoreStatus", "Session"]
+__all__ = ["RESTARTED", "Evidence", "Iteration", "IterationStatus", "Score", "ScoreStatus", "Session", "made_from"]
 
 RESTARTED = "restarted_from"
 """Key in the meta of an iteration that was made from another iterate than the one before: the index of that one."""
@@ -99,6 +99,12 @@ class Session:
     meta: Mapping[str, Any] = field(default_factory=dict)
 
 
+def made_from(meta: Mapping[str, Any], index: int) -> int:
+    """Return the index of the iterate that an iteration was made from, whatever else an import left in its meta."""
+    base = meta.get(RESTARTED)
+    return base if type(base) is int and 0 <= base < index else index - 1
+
+
 @dataclass(frozen=True, slots=True)
 class Iteration:
     """One model output and its scores.
@@ -136,7 +142,7 @@ class Iteration:
     @property
     def base(self) -> int:
         """Index of the iterate that this one was made from; -1 for the start."""
-        return int(self.meta.get(RESTARTED, self.index - 1))
+        return made_from(self.meta, self.index)
 
     @property
     def values(self) -> dict[str, float | None]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from trimtab.core.records import Iteration
 from trimtab.sessions.desk import Desk, Question
+from trimtab.sessions.kept_meta import meta_of
 from trimtab.sessions.plan import PlannedSession
 from trimtab.sessions.watch import DELIVERED, WATCH, waiting
 from trimtab.sessions.webhook import Webhook, payload_of
@@ -56,7 +57,7 @@ class Attendance:
 
     def notice(self, record: Iteration) -> None:
         """Count and say what fired after an iteration."""
-        for one in (record.meta.get(WATCH) or {}).get("fired", ()):
+        for one in (meta_of(record).get(WATCH) or {}).get("fired", ()):
             self.fired[one["trigger"]] += 1
             if one["action"] == "ask" and self.desk.clerks:
                 continue  # what is asked says it
@@ -70,7 +71,7 @@ class Attendance:
         owed = self._owed(record)
         if not owed or self.webhook is None:
             return {}
-        told = dict(record.meta.get(DELIVERED) or {})
+        told = dict(meta_of(record).get(DELIVERED) or {})
         for one in owed:
             payload = payload_of(session, record, one, artefact=self.webhook.artefact)
             came = told[one["trigger"]] = await self.webhook.deliver(payload)
@@ -84,17 +85,17 @@ class Attendance:
     def _owed(self, record: Iteration) -> Sequence[dict[str, Any]]:
         if self.webhook is None:
             return ()
-        told = record.meta.get(DELIVERED) or {}
+        told = meta_of(record).get(DELIVERED) or {}
         return [
             one
-            for one in (record.meta.get(WATCH) or {}).get("fired", ())
+            for one in (meta_of(record).get(WATCH) or {}).get("fired", ())
             if one["action"] == "webhook" and one["trigger"] not in told
         ]
 
 
 def question_about(session: PlannedSession, record: Iteration, strategies: Sequence[str]) -> Question:
     """Return what a human is asked about a session that waits after `record`."""
-    watch = record.meta.get(WATCH) or {}
+    watch = meta_of(record).get(WATCH) or {}
     says = [one["says"] for one in watch.get("fired", ()) if one["action"] != "warn"]
     return Question(
         id=f"{session.id}@{record.index}",
@@ -102,7 +103,7 @@ def question_about(session: PlannedSession, record: Iteration, strategies: Seque
         task=session.task.id,
         iteration=record.index,
         strategy=record.strategy,
-        says=says or [str((record.meta.get("decision") or {}).get("reason", ""))],
+        says=says or [str((meta_of(record).get("decision") or {}).get("reason", ""))],
         scores=record.values,
         strategies=strategies,
     )

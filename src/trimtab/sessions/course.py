@@ -12,6 +12,7 @@ from trimtab.errors import StoreError
 from trimtab.providers.base import Message
 from trimtab.sessions.desk import Answer
 from trimtab.sessions.history import Conversation
+from trimtab.sessions.kept_meta import meta_of
 from trimtab.sessions.plan import Plan, PlannedSession
 from trimtab.sessions.watch import ANSWERS, EARLIER, ENDS, Watcher, answered, calls, standing, waiting, was_set_aside
 
@@ -361,7 +362,7 @@ def _decision(record: Iteration, strategies: Collection[str]) -> Mapping[str, An
     StoreError
         If the store holds no usable one.
     """
-    found = record.meta.get("decision")
+    found = meta_of(record).get("decision")
     if isinstance(found, Mapping) and found.get("action") in ("continue", "stop", "ask"):
         stands = standing(record)
         if stands != "go":
@@ -369,7 +370,7 @@ def _decision(record: Iteration, strategies: Collection[str]) -> Mapping[str, An
         if found.get("action") == "ask":
             found = record.meta[ANSWERS][-1]
         strategy, base = found.get("strategy"), found.get("base")
-        if strategy in strategies and isinstance(base, int) and 0 <= base <= record.index:
+        if isinstance(strategy, str) and strategy in strategies and isinstance(base, int) and 0 <= base <= record.index:
             return found
     raise StoreError(
         f"session {record.session_id!r} was steered, but the decision after its iteration {record.index} is "

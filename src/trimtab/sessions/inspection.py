@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from trimtab.core.objectives import ObjectiveSpace
-from trimtab.core.records import RESTARTED, Iteration, Session
+from trimtab.core.records import Iteration, Session
 from trimtab.errors import InputError, StoreError
 from trimtab.sessions import watch
 from trimtab.sessions.kept_settings import is_run, settings_of
@@ -19,7 +19,7 @@ from trimtab.sessions.progress import kind_of
 from trimtab.sessions.spending import Spending, spending_of
 from trimtab.store.base import Outline, Store
 
-__all__ = ["STATES", "Overview", "Standing", "base_of", "best_of", "find_session", "overview", "score_of", "standings"]
+__all__ = ["STATES", "Overview", "Standing", "best_of", "find_session", "overview", "score_of", "standings"]
 
 STATES = ("not begun", "under way", "waits", "paused", "done", "recorded")
 """Where a session may stand; ``recorded``: it was imported, and nothing is planned for it."""
@@ -198,7 +198,7 @@ def _state(latest: Outline, settings: Mapping[str, Any]) -> str:
     record = Iteration(latest.session_id, latest.index, latest.strategy, None, meta=latest.meta)
     try:
         return _STATE[watch.standing(record)]
-    except (StoreError, AttributeError, TypeError):  # what was decided cannot be read: a run says so when it goes on
+    except StoreError:  # what was decided cannot be read: a run says so when it goes on
         return "under way"
 
 
@@ -217,12 +217,6 @@ def find_session(sessions: Sequence[Session], name: str) -> Session:
         raise InputError(f"there is no session {name!r:.200}, because the store holds none yet")
     close = difflib.get_close_matches(name, found, n=_CLOSE, cutoff=0.0)
     raise InputError(f"there is no session {name!r:.200}; there are {len(found):,}, such as {', '.join(close)}")
-
-
-def base_of(record: Iteration | Outline) -> int:
-    """Return the index of the iterate that an iteration was made from, whatever an import left in its meta."""
-    base = record.meta.get(RESTARTED)
-    return base if isinstance(base, int) and 0 <= base < record.index else record.index - 1
 
 
 def score_of(record: Iteration, objective: str) -> float | None:

@@ -11,10 +11,10 @@ from trimtab.core.objectives import Objective
 from trimtab.errors import InputError, StoreError
 from trimtab.store.base import Store
 
-__all__ = ["checked_settings", "is_run", "settings_of"]
+__all__ = ["Part", "checked_settings", "is_run", "said", "settings_of"]
 
 
-class _Part(BaseModel):
+class Part(BaseModel):
     """Values that are taken as they are or not at all; what else there is does not matter here."""
 
     model_config = ConfigDict(strict=True, extra="ignore")
@@ -28,12 +28,12 @@ def _objective(text: str) -> str:
     return text
 
 
-class _Fingerprints(_Part):
+class _Fingerprints(Part):
     tasks: str
     strategies: dict[str, str]
 
 
-class _Given(_Part):
+class _Given(Part):
     tasks: str
     scorers: list[str]
     objectives: list[str]
@@ -45,20 +45,20 @@ class _Given(_Part):
     out: str
 
 
-class _Judge(_Part):
+class _Judge(Part):
     rubrics: dict[str, Any]
 
 
-class _Prior(_Part):
+class _Prior(Part):
     strategies: list[str]
 
 
-class _Pilot(_Part):
+class _Pilot(Part):
     prior: _Prior
     goal: dict[str, Any]
 
 
-class _Run(_Part):
+class _Run(Part):
     """What is relied on of the settings of a run; with a default where runs of former versions have none."""
 
     provider: str
@@ -111,14 +111,15 @@ def checked_settings(settings: Mapping[str, Any], url: str) -> Mapping[str, Any]
             _Run.model_validate(settings)
         except ValidationError as error:
             raise StoreError(
-                f"the settings of the run in {url} cannot be used: {_said(error.errors()[0])}. They were changed, or "
+                f"the settings of the run in {url} cannot be used: {said(error.errors()[0])}. They were changed, or "
                 "written by another version of trimtab: restore the store from a copy, or take its scores along with "
                 "trimtab export"
             ) from error
     return settings
 
 
-def _said(problem: Any) -> str:
+def said(problem: Any) -> str:
+    """Return in words what pydantic found wrong with a value that was kept."""
     name = ".".join(map(str, problem["loc"]))
     if problem["type"] == "missing":
         return f"{name} is missing"

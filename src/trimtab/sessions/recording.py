@@ -9,11 +9,10 @@ from pathlib import Path
 
 from trimtab.core.fencing import fence_for
 from trimtab.core.python_syntax import parse_python
-from trimtab.core.records import Iteration, Session
+from trimtab.core.records import Iteration, Session, made_from
 from trimtab.errors import InputError, ProviderError, SourceError
 from trimtab.providers.base import Place, Provider, ProviderSettings
 from trimtab.providers.replay import ReplayProvider
-from trimtab.sessions.inspection import base_of
 from trimtab.sessions.kept_settings import is_run, settings_of
 from trimtab.sessions.plan import PlannedSession
 from trimtab.sessions.steering import FOLLOWS
@@ -99,7 +98,7 @@ class Recording:
         found: dict[str, dict[int, tuple[str, int]]] = {}
         made: dict[tuple[str, int], tuple[str, int]] = {}  # one object for all that are equal
         for one in self._store.outlines():
-            step = one.strategy, base_of(one)
+            step = one.strategy, made_from(one.meta, one.index)
             found.setdefault(one.session_id, {})[one.index] = made.setdefault(step, step)
         return found
 
@@ -153,7 +152,7 @@ class Recording:
                 f"not recorded: iteration {place.iteration} of session {name} was made by {record.strategy}, "
                 f"not by {place.strategy}"
             )
-        base = records.get(base_of(record))
+        base = records.get(record.base)
         chosen = place.arm != place.strategy and not place.followed
         if chosen and base is not None and (base.artefact or "") not in asked:
             raise ProviderError(

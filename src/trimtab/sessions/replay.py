@@ -16,6 +16,7 @@ from trimtab.core.records import Iteration
 from trimtab.errors import InputError, StoreError
 from trimtab.sessions.course import Intake
 from trimtab.sessions.inspection import find_session
+from trimtab.sessions.kept_meta import meta_of
 from trimtab.sessions.kept_settings import settings_of
 from trimtab.sessions.steering import in_rounds, pilot_from, round_size
 from trimtab.sessions.watch import remarks, was_set_aside
@@ -194,7 +195,7 @@ def _moments(pilot: Pilot, session: PilotSession, records: Sequence[Iteration]) 
             raise StoreError(f"session {session.key!r} could not be replayed")
         names = pilot.goal.space.names
         sd = np.sqrt(np.diagonal(now.beliefs.covariance[0])[:n].clip(0))
-        recorded = record.meta.get("decision") or {}
+        recorded = meta_of(record).get("decision") or {}
         found.append(
             Moment(
                 record.index,

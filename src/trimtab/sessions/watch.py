@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from trimtab.control.triggers import QUIET, Fired
 from trimtab.core.records import Iteration
 from trimtab.errors import StoreError
+from trimtab.sessions.kept_meta import meta_of
 
 if TYPE_CHECKING:
     from trimtab.control.live import PilotSession
@@ -67,18 +68,19 @@ def standing(record: Iteration) -> Standing:
     StoreError
         If the store holds an answer that is none.
     """
-    decided = (record.meta.get("decision") or {}).get("action", "continue")
-    call = (record.meta.get(WATCH) or {}).get("call") or {"action": decided}
-    if "stop" in (decided, call["action"]) or record.meta.get(ENDS):
+    meta = meta_of(record)
+    decided = (meta.get("decision") or {}).get("action", "continue")
+    call = (meta.get(WATCH) or {}).get("call") or {"action": decided}
+    if "stop" in (decided, call["action"]) or meta.get(ENDS):
         return "stop"
     if call["action"] == "continue":
         return "go"
-    answers = record.meta.get(ANSWERS)
+    answers = meta.get(ANSWERS)
     if not answers:
         return "open"
     try:
         return _STANDING[answers[-1]["action"]]
-    except (LookupError, TypeError):
+    except LookupError:
         raise StoreError(
             f"session {record.session_id!r} has an answer to its iteration {record.index} that is none of "
             f"{', '.join(_STANDING)}"
@@ -87,7 +89,7 @@ def standing(record: Iteration) -> Standing:
 
 def calls(record: Iteration) -> bool:
     """Tell whether a trigger calls after `record` that was not let pass before."""
-    return "call" in (record.meta.get(WATCH) or {})
+    return "call" in (meta_of(record).get(WATCH) or {})
 
 
 def waiting(record: Iteration) -> Literal["", "open", "aside"]:
@@ -99,22 +101,23 @@ def waiting(record: Iteration) -> Literal["", "open", "aside"]:
 def answered(record: Iteration, answer: Mapping[str, Any], at: str = "") -> tuple[Iteration, list[dict[str, Any]]]:
     """Return an iteration with one more answer, and all of its answers."""
     given = {**answer, "answered_at": at} if at else dict(answer)
-    answers = [*(record.meta.get(ANSWERS) or ()), given]
+    answers = [*(meta_of(record).get(ANSWERS) or ()), given]
     return replace(record, meta={**record.meta, ANSWERS: answers}), answers
 
 
 def was_set_aside(record: Iteration) -> bool:
     """Tell whether the session was set aside after `record`, even if it was resumed since."""
-    return any(answer["action"] == "pause" for answer in record.meta.get(ANSWERS) or ())
+    return any(answer["action"] == "pause" for answer in meta_of(record).get(ANSWERS) or ())
 
 
 def reason_of(record: Iteration) -> str:
     """Return why a session is set aside or waits after `record`, in words that sessions share; "" where it is not."""
     if standing(record) not in ("open", "aside"):
         return ""
-    call = (record.meta.get(WATCH) or {}).get("call") or {}
+    meta = meta_of(record)
+    says = ((meta.get(WATCH) or {}).get("call") or {}).get("says") or (meta.get("decision") or {}).get("reason", "")
     # Before a "but" stands why the session would have stopped, with numbers of its own.
-    return _CHANCE.sub("", str(call.get("says") or record.meta["decision"]["reason"]).rpartition(", but ")[2])
+    return _CHANCE.sub("", says.rpartition(", but ")[2])
 
 
 def remarks(record: Iteration) -> list[str]:
@@ -173,7 +176,7 @@ class Watcher:
         before = self._before
         if before is None or standing(before) != "go":
             return ()
-        return [one["trigger"] for one in (before.meta.get(WATCH) or {}).get("fired", ())]
+        return [one["trigger"] for one in (meta_of(before).get(WATCH) or {}).get("fired", ())]
 
     def _fired(self, found: Fired) -> list[dict[str, Any]]:
         return [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 from trimtab.core import plain
 from trimtab.core.objectives import Objective, ObjectiveSpace
@@ -19,6 +19,7 @@ __all__ = [
     "amended",
     "decode_experiment",
     "decode_iteration",
+    "decode_meta",
     "decode_session",
     "encode_iteration",
     "encode_json",
@@ -93,7 +94,25 @@ def encode_session(session: Session) -> Row:
 
 def decode_session(row: Mapping[Any, Any]) -> Session:
     """Read what `encode_session` wrote."""
-    return Session(row["id"], row["task_id"], row["strategy"], row["replicate"], row["model"], json.loads(row["meta"]))
+    return Session(
+        row["id"], row["task_id"], row["strategy"], row["replicate"], row["model"], decode_meta(row["meta"], row["id"])
+    )
+
+
+def decode_meta(text: str, session_id: str = "", index: int | None = None) -> dict[str, Any]:
+    """Read the meta of a session or iteration, which an error names; ``StoreError`` where it is no JSON object."""
+    try:
+        found = _decoder.decode(text)
+        if isinstance(found, dict):
+            return found
+        why = "it is no JSON object"
+    except (ValueError, RecursionError) as error:
+        why = str(error)
+    of = [f"iteration {index:,}"] if index is not None else [] if session_id else ["an iteration"]
+    of += [f"session {session_id!r:.200}"] if session_id else []
+    raise StoreError(
+        f"the meta of {' of '.join(of)} in the store cannot be read ({why}): restore the store from a copy"
+    )
 
 
 def encode_iteration(iteration: Iteration) -> Row:
@@ -115,7 +134,7 @@ def encode_iteration(iteration: Iteration) -> Row:
 
 def amended(meta: str, more: Mapping[str, Any]) -> str:
     """Return an iteration's meta, as it is kept, with keys of it set."""
-    return _json_object({**json.loads(meta), **more}, "what is added to an iteration's meta")
+    return _json_object({**decode_meta(meta), **more}, "what is added to an iteration's meta")
 
 
 def no_iteration(session_id: str, index: int) -> StoreError:
@@ -184,7 +203,7 @@ def decode_iteration(
         reason=row["reason"],
         answer=row["answer"],
         extraction=row["extraction"],
-        meta=json.loads(row["meta"]),
+        meta=decode_meta(row["meta"], session_id, row["iteration"]),
     )
 
 
@@ -198,7 +217,7 @@ def first_restarts(rows: Iterable[tuple[int, int, str]]) -> dict[int, int]:
     """
     found: dict[int, int] = {}
     for key, index, meta in rows:
-        if key not in found and f'"{RESTARTED}":' in meta and RESTARTED in json.loads(meta):
+        if key not in found and f'"{RESTARTED}":' in meta and RESTARTED in decode_meta(meta):
             found[key] = index
     return found
 
@@ -231,8 +250,16 @@ def decode_experiment(name: str, objectives: str, settings: str, url: str) -> Ex
     return Experiment(name, space, found)
 
 
-def _no_json(name: str) -> None:
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _no_json(text)
+
+
+def _no_json(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON")
+
+
+_decoder = json.JSONDecoder(parse_float=_finite, parse_constant=_no_json)
 
 
 def _spoiled(what: str, url: str, why: object) -> StoreError:

@@ -21,6 +21,7 @@ from trimtab.store.base import Experiment, Outline
 from trimtab.store.codec import (
     Row,
     amended,
+    decode_meta,
     decode_session,
     encode_iteration,
     encode_json,
@@ -255,7 +256,7 @@ class SqlStore:
         """Yield the meta of every iteration, by session, then index, without its texts and scores."""
         rows = schema.iteration.c
         query = select(rows.meta).order_by(rows.session_key, rows.iteration)
-        yield from map(json.loads, self._database.read(lambda connection: list(connection.scalars(query))))
+        yield from map(decode_meta, self._database.read(lambda connection: list(connection.scalars(query))))
 
     def outlines(self) -> Iterator[Outline]:
         """Yield every iteration by session, then index, without its texts and scores."""

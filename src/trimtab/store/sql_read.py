@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +11,7 @@ from trimtab.core.objectives import ObjectiveSpace
 from trimtab.core.records import RESTARTED, Iteration
 from trimtab.store import schema
 from trimtab.store.base import Experiment, Outline
-from trimtab.store.codec import decode_experiment, decode_iteration, first_restarts
+from trimtab.store.codec import decode_experiment, decode_iteration, decode_meta, first_restarts
 from trimtab.store.stored import StoredColumns
 
 __all__ = ["read_columns", "read_experiment", "read_iterations", "read_outlines"]
@@ -31,7 +30,7 @@ def read_outlines(connection: Connection) -> list[Outline]:
     query = select(*columns).join(schema.session, sessions.key == rows.session_key)
     found = connection.execute(query.order_by(rows.session_key, rows.iteration))
     return [
-        Outline(name, t, strategy, status, reason, json.loads(meta), at)
+        Outline(name, t, strategy, status, reason, decode_meta(meta, name, t), at)
         for name, t, strategy, status, reason, meta, at in found
     ]
 
