@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
+from support.openai_server import chat, serving
 from support.plugins import installed
 from support.reruns import LENGTH, course, followed, lengths, records, run, settings_of, url
 from trimtab.errors import InputError
 from trimtab.plugins import SCORERS
+from trimtab.providers.base import Completion, Request
 from trimtab.providers.rewriter import provider
+from trimtab.sessions.config import load_config
+from trimtab.sessions.experiment import run_experiment
 from trimtab.sessions.inspection import overview
 from trimtab.sessions.resumption import stored_config
 from trimtab.store.open import open_store
@@ -99,3 +104,44 @@ def test_sessions_of_a_file_end_where_they_end_in_the_file() -> None:
     outcome = followed("b", recording="log.jsonl")
     assert (outcome.ended, outcome.failures) == ("complete", ())
     assert {one.session_id: one.index for one in records("b")} == {"A/k/0": 2, "A/k/1": 4, "A/k/2": 0}
+
+
+class Judging:
+    """A judge that gives each artefact its length, kept to the scale of a rubric, and counts what it is asked."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def __call__(self, request: Request) -> Completion:
+        self.asked += 1
+        content = request.messages[-1].content
+        names = re.findall(r"^### (\w+)$", content, re.MULTILINE)
+        entries = {name: {"rationale": "by its length", "score": len(content) % 1000 / 100} for name in names}
+        return Completion(json.dumps(entries), "judge-1", "stop", 200, 30)
+
+
+def test_a_steered_run_is_judged_anew_on_its_recorded_course() -> None:
+    run("a", **PLANNED, policy="best_of_n", trigger="security<3:stop", round=2)
+    before = records("a")
+    judge = Judging()
+    with serving(chat(judge)) as served:
+        given = {"provider": "replay", "recording": "a", "scorers": "judge", "judge_model": "judge-1", "out": "b"}
+        Path("judged.toml").write_text(
+            f'[judge]\nbase_url = "{served.url}"\n[judge.rubrics.tidy]\ntext = "How tidy it is."\n'
+        )
+        # A budget ends the run in the middle, and without one it goes on from there.
+        part = run_experiment(load_config({**given, "budget_tokens": 2_000}, Path("judged.toml")))
+        done = run_experiment(load_config(given, Path("judged.toml")))
+    after = records("b")
+    assert (part.ended, done.ended, done.failures) == ("limit", "complete", ())
+    assert course(after) == course(before)
+    assert {one.base for one in after} == {one.base for one in before}
+    assert all(one.values.keys() == {"tidy"} for one in after)
+    assert all(one.values["tidy"] is not None for one in after if one.status == "ok")
+    assert len({one.values["tidy"] for one in after}) > 4
+    assert all("decision" not in one.meta for one in after)
+    assert settings_of("b")["follows"] == "the recorded decisions of best_of_n"
+    # Each usable artefact is judged once, interrupted or not, and only that is counted as spent.
+    judged = [one for one in after if "judge" in one.meta]
+    assert judge.asked == len(judged) == sum(one.status == "ok" for one in after)
+    assert sum(one.meta["judge"][0]["prompt_tokens"] for one in judged) == 200 * judge.asked
