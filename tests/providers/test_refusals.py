@@ -131,7 +131,12 @@ def test_a_request_that_is_too_long_is_called_so() -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [{"detail": "No such thing"}, {"html-message": "No such thing"}, {"error": {"code": 500, "why": "No such thing"}}],
+    [
+        {"detail": "No such thing"},
+        {"html-message": "No such thing"},
+        {"error": {"code": 500, "why": "No such thing"}},
+        {"error": {"message": None, "why": "No such thing"}},
+    ],
 )
 def test_words_are_found_under_whatever_name(body: dict[str, Any]) -> None:
     with serving(reply(body, 500)) as server, pytest.raises(ProviderError, match=r"status 500: No such thing$"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.plugins import installed
+from support.records import experiment
 from support.reruns import LENGTH
-from trimtab.core.records import Iteration
+from trimtab.core.records import Iteration, Session
 from trimtab.errors import InputError, ProviderError, StoreError
 from trimtab.plugins import PROVIDERS, SCORERS
-from trimtab.providers.base import ProviderSettings, Request
+from trimtab.providers.base import Place, ProviderSettings, Request
 from trimtab.providers.registry import get_provider
 from trimtab.providers.replay import completion_of
 from trimtab.providers.rewriter import provider
@@ -25,8 +27,10 @@ from trimtab.sessions.config import load_config
 from trimtab.sessions.experiment import run_experiment
 from trimtab.sessions.iterate import MAX_ANSWER_BYTES
 from trimtab.sessions.progress import Outcome
+from trimtab.sessions.recording import Recording
 from trimtab.store.base import Experiment
 from trimtab.store.contents import contents
+from trimtab.store.memory import MemoryStore
 from trimtab.store.open import open_store
 
 SMALL = {"sessions": 2, "iterations": 3, "seed": 4, "strategies": "EF,SF"}
@@ -263,3 +267,20 @@ def test_whatever_an_import_left_in_meta_is_answered(meta: dict[str, Any]) -> No
     assert found.text.startswith("hello")
     with pytest.raises(ProviderError, match="neither an answer nor an artefact was recorded"):
         completion_of(Iteration("s", 1, "A", None, meta=meta))
+
+
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=8))
+def test_each_session_is_the_next_free_replicate_of_its_task(replicates: list[int]) -> None:
+    store = MemoryStore()
+    store.set_experiment(experiment())
+    sessions = [Session(f"s{i}", "a", "EF", replicate) for i, replicate in enumerate(replicates)]
+    store.add_sessions(sessions)
+    for one in sessions:
+        store.append(Iteration(one.id, 0, "EF", "x = 1\n", (), extraction="start"))
+    recording = Recording(store, "log")
+    taken: dict[int, str] = {}
+    for one in sessions:
+        taken[next(r for r in count(one.replicate) if r not in taken)] = one.id
+    found = {r: recording.iteration(Place("EF", "a", r, 0, "EF"), "").session_id for r in taken}
+    assert found == taken
+    assert recording.size(1) == max(taken) + 1

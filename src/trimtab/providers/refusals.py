@@ -213,7 +213,7 @@ def _details(body: object) -> dict[str, Any]:
     if isinstance(inner, dict):
         # Frameworks and gateways have names of their own for what OpenAI calls the message.
         words = (value for value in inner.values() if isinstance(value, str) and " " in value.strip())
-        return inner if "message" in inner else {**inner, "message": next(words, None)}
+        return inner if isinstance(inner.get("message"), str) else {**inner, "message": next(words, None)}
     page = isinstance(inner, str) and inner.lstrip().startswith("<")
     return {} if page else {"message": inner}
 

@@ -50,12 +50,14 @@ class Recording:
         self._held: OrderedDict[str, dict[int, Iteration]] = OrderedDict()
         self._starts: dict[str, str] = {}
         self._sessions: dict[tuple[str, str, int], str] = {}
+        free: dict[tuple[str, str, int], int] = {}  # from where on a replicate may be free, where it itself is not
         for session in sessions:
             task = session.task_id if self.is_run else self._own_task(session)
-            replicate = session.replicate
+            wanted = session.strategy, task, session.replicate
+            replicate = free.get(wanted, session.replicate)
             while (session.strategy, task, replicate) in self._sessions:
                 replicate += 1
-            self._sessions[session.strategy, task, replicate] = session.id
+            self._sessions[session.strategy, task, replicate], free[wanted] = session.id, replicate + 1
         self.model = next((session.model for session in sessions if session.model), "")
 
     def _own_task(self, session: Session) -> str:

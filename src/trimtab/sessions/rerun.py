@@ -195,10 +195,11 @@ def _following(recording: Recording, plan: Plan) -> Plan:
     Of chains of one strategy, those whose strategy the plan lacks are left out.
     """
     known = {strategy.name: strategy for strategy in plan.strategies}
-    arms = [arm for arm in recording.arms if arm in known or arm not in recording.strategies]
-    if {*recording.arms} <= {*recording.strategies}:
+    made_by = {*recording.strategies}
+    arms = [arm for arm in recording.arms if arm in known or arm not in made_by]
+    if made_by.issuperset(recording.arms):
         planned = recording.settings["strategies"] if recording.is_run else ()
-        _require(recording, known.keys() - {*recording.strategies, *planned})
+        _require(recording, known.keys() - {*made_by, *planned})
     sessions = [
         PlannedSession(known.get(arm, one.strategy), one.task, one.replicate, arm)
         for one in plan.sessions[:: len(known)]
