@@ -31,7 +31,7 @@ _EQUAL = 1e-9  # gain below which going on is worth nothing
 class DynamicProgramming:
     """The policy that is optimal up to the grid, where scores are states and sessions do not differ for good.
 
-    It takes one exact mean from the very state that a session is in, and a `ValueGrid` for what follows.
+    It takes the mean over one step from the very state that a session is in, and a `ValueGrid` for what follows.
 
     Parameters
     ----------
