@@ -17,6 +17,7 @@ import pytest
 from support.cli import Ran, trimtab
 from support.openai_server import Reply, chat, serving
 from trimtab.providers import retrying
+from trimtab.providers.base import Completion
 from trimtab.providers.rewriter.answer import rewrite
 from trimtab.sessions.config import load_config
 from trimtab.sessions.experiment import run_experiment
@@ -292,3 +293,16 @@ def test_requests_that_outgrow_the_context_are_counted_together_with_what_helps(
     assert "2 x the request does not fit into the context of the model m (400): request (N tokens) exceeds" in told
     assert "take shorter tasks, or a model with a larger one; a server of your own can be started" in told
     assert asked == 5  # with the former exchange, and without it
+
+
+def test_a_run_without_a_usable_answer_shows_no_dynamics(capsys: Any) -> None:
+    with serving(chat(lambda _: Completion("```python\ndef f(:\n    return 1\n```", "m", "stop"))) as server:
+        size = ("--sessions", "2", "--iterations", "3", "--out", "o")
+        ran = trimtab(capsys, "run", "--provider", "openai", "--model", "m", "--base-url", server.url, *size)
+    for done in (ran, *(trimtab(capsys, *command) for command in (("fit", "o"), ("report", "o", "--out", "r.html")))):
+        assert done.code == 1
+        (error,) = [line for line in done.err.splitlines() if line.startswith("Error:")]
+        assert error.startswith("Error: there is nothing to fit, because all iterations after the start (")
+        assert done.out == ""
+    assert not Path("r.html").exists()
+    assert "x syntax error" in ran.err

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
+from importlib.metadata import version
 from pathlib import Path
+
+import pytest
 
 import trimtab.cli
 from trimtab.cli.output import console, print_blocks, say, say_json
@@ -38,3 +43,9 @@ def test_lines_tables_and_documents_obey_nothing(capsys) -> None:
     assert printed.err == f"{seen}\n{seen}\n"
     assert printed.out.count(seen) == 4
     assert printed.out.splitlines()[-1] == '{"a": "\\u009b\\u202e"}'
+
+
+@pytest.mark.parametrize("module", ["trimtab", "trimtab.cli.main"])
+def test_the_command_can_be_called_as_a_module(module: str) -> None:
+    done = subprocess.run([sys.executable, "-m", module, "--version"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, f"trimtab {version('trimtab')}\n")

@@ -209,6 +209,18 @@ def test_nothing_to_fit_says_what_was_lost() -> None:
         fit(failed)
 
 
+def test_where_every_iteration_after_the_start_failed_that_is_said_in_one_sentence() -> None:
+    scores = [np.array([[1.0, 5.0], [np.nan, 1.0], [np.nan, np.nan]])] * 3
+    data = Trajectories.from_arrays(scores, ["quality", "cost"])
+    failed = replace(data, status=np.where(np.isnan(data.scores), FAILED, OK).astype(np.int8))
+    with pytest.raises(FitError) as caught:
+        fit(failed, objectives=["quality", "cost"])
+    assert str(caught.value) == (
+        "there is nothing to fit, because all iterations after the start (6) failed, and none has scores that can be "
+        "used: trimtab status says why, trimtab show SESSION --answer what came"
+    )
+
+
 @pytest.mark.parametrize(
     "option",
     [

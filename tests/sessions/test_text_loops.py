@@ -190,7 +190,7 @@ def test_what_a_judge_gives_is_made_storable() -> None:
     assert {record.scores for record in store.iterations()} == {(Score("taste", None, "failed", "odd \ufffd"),)}
 
 
-def test_a_broken_program_is_not_shown_to_a_judge() -> None:
+def test_a_broken_program_has_no_scores_and_is_not_shown_to_a_judge() -> None:
     panel = Panel()
     scorers = [get_scorer("python-static"), panel]
     task = Task("p", "Counts.", "def f():\n    return 1\n")
@@ -198,10 +198,10 @@ def test_a_broken_program_is_not_shown_to_a_judge() -> None:
     store, _ = run(plan, ScriptedProvider(lambda _: "```python\ndef f(:\n    x\n```"), scorers)
     record = list(store.iterations())[-1]
     assert record.status == "failed"
-    assert {s.objective: s.status for s in record.scores} == {
-        "security": "failed",
-        "efficiency": "ok",
-        "functionality": "failed",
-        "taste": "unscored",
-    }
+    assert record.artefact == task.artefact
+    assert {s.objective: (s.status, s.value) for s in record.scores} == dict.fromkeys(
+        ("security", "efficiency", "functionality", "taste"), ("failed", None)
+    )
+    assert {s.reason for s in record.scores} == {record.reason}
+    assert record.reason.startswith("syntax error on line 1")
     assert [context.iteration for context in panel.contexts] == [0]

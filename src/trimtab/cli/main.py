@@ -130,3 +130,7 @@ def main() -> None:
 
         typer.echo(visible(f"Error: {str(error.filename)!r:.200} cannot be used: {error.strerror}"), err=True)
         sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -94,16 +94,7 @@ def fit(
     stepping = stepping_sessions(trajectories)
     lost = trajectories.lost_steps()
     if not len(stepping):
-        reasons = "; ".join(map(str, (*lost, *trajectories.exclusions)))
-        remedy = "Choose fewer objectives with --objective, or give longer sessions"
-        if (trajectories.status == FAILED).any():
-            remedy = "Too few answers could be used: trimtab status says why, trimtab show SESSION --answer what came"
-        raise FitError(
-            "a fit needs at least one session with two consecutive iterations scored on every objective "
-            f"({', '.join(trajectories.space.names)}), but there is none"
-            + (f". Left out: {reasons}" if reasons else "")
-            + f". {remedy}"
-        )
+        raise _nothing_to_fit(trajectories, lost)
     efficiencies = session_efficiencies(trajectories)
     if len(stepping) < trajectories.n_sessions:
         lost = (*lost, _idle(trajectories, stepping))
@@ -143,6 +134,28 @@ def _pooled(trajectories: Trajectories, group: str, options: Options) -> tuple[P
     except FitError as error:
         return None, (f"not pooled by {group}: {error}",)
     return found, ()
+
+
+def _nothing_to_fit(trajectories: Trajectories, lost: Sequence[Exclusion]) -> FitError:
+    """Say why no session has a step."""
+    where = "trimtab status says why, trimtab show SESSION --answer what came"
+    failed = (trajectories.status == FAILED).any(axis=1)
+    later = np.delete(failed, trajectories.offsets[:-1])
+    if len(later) and later.all():
+        return FitError(
+            f"there is nothing to fit, because all iterations after the start ({len(later):,}) failed, and none has "
+            f"scores that can be used: {where}"
+        )
+    reasons = "; ".join(map(str, (*lost, *trajectories.exclusions)))
+    remedy = "Choose fewer objectives with --objective, or give longer sessions"
+    if failed.any():
+        remedy = f"Too few answers could be used: {where}"
+    return FitError(
+        "a fit needs at least one session with two consecutive iterations scored on every objective "
+        f"({', '.join(trajectories.space.names)}), but there is none"
+        + (f". Left out: {reasons}" if reasons else "")
+        + f". {remedy}"
+    )
 
 
 def _idle(trajectories: Trajectories, stepping: NDArray[np.int64]) -> Exclusion:

@@ -15,7 +15,7 @@ from trimtab.core.objectives import ObjectiveSpace
 from trimtab.core.records import Iteration, Score
 from trimtab.core.streams import stream_seed
 from trimtab.providers.base import Completion, Message, Place, Request
-from trimtab.scoring.base import AnyScorer, Judge
+from trimtab.scoring.base import AnyScorer
 from trimtab.scoring.extraction import extract, may_be_cut
 from trimtab.scoring.text_extraction import extract_text, text_may_be_cut
 from trimtab.sessions.plan import Plan, PlannedSession
@@ -93,14 +93,7 @@ async def answered(
     reason = extraction.reason
     if broke_off:
         reason += " (it was cut off at the longest answer allowed)"
-    if extraction.code is None or not python:
-        return failed(session, t, current, reason, space, answer, meta, extraction=extraction.method)
-    # A broken program is scored as the scorers see it. Where they find nothing wrong with it, their values would pass
-    # for those of the artefact in force, so they count only if at least one objective failed.
-    computing = [scorer for scorer in scorers if not isinstance(scorer, Judge)]
-    scores, _ = await scored(plan, session, t, extraction.code, computing)
-    wrong = any(score.status == "failed" for score in scores)
-    return failed(session, t, current, reason, space, answer, meta, scores if wrong else None, extraction.method)
+    return failed(session, t, current, reason, space, answer, meta, extraction=extraction.method)
 
 
 def failed(
@@ -111,19 +104,20 @@ def failed(
     space: ObjectiveSpace,
     answer: str | None = None,
     meta: dict[str, Any] | None = None,
-    scores: tuple[Score, ...] | None = None,
     extraction: str = "",
 ) -> Iteration:
-    """Return iteration `t` for an answer that never came or cannot be used: the artefact in force stays."""
+    """Return iteration `t` for an answer that never came or cannot be used: the artefact in force stays.
+
+    It has no scores. Those of a broken program would be of a state from which no step goes on, and those of the
+    artefact in force belong to the iteration that made it.
+    """
     reason = clean(reason)[:LONGEST_REASON] or "no usable answer"
-    if scores is None:
-        scores = tuple(Score(name, None, "failed", reason) for name in space.names)
     return Iteration(
         session_id=session.id,
         index=t,
         strategy=session.strategy.name,
         artefact=current,
-        scores=scores,
+        scores=tuple(Score(name, None, "failed", reason) for name in space.names),
         status="failed",
         reason=reason,
         answer=answer,
