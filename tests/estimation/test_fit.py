@@ -200,6 +200,20 @@ def test_eight_objectives() -> None:
     assert "see the report" in result.summary()
 
 
+@pytest.mark.parametrize(
+    ("n", "steps", "said"),
+    [
+        (1, 1, "1 objective needs at least 3 complete steps, but there is one"),
+        (1, 2, "1 objective needs at least 3 complete steps, but there are 2"),
+        (2, 1, "2 objectives need at least 4 complete steps, but there is one"),
+    ],
+)
+def test_too_few_steps_are_told_in_the_right_number(n: int, steps: int, said: str) -> None:
+    scores = np.arange(n * (steps + 1.0)).reshape(steps + 1, n)
+    one = fit(Trajectories.from_arrays([scores], ["quality", "cost"][:n]))["all"]
+    assert any(said in warning for warning in one.warnings)
+
+
 def test_nothing_to_fit_says_what_was_lost() -> None:
     data = Trajectories.from_arrays([np.array([[1.0], [np.nan], [2.0]])] * 3, ["quality"])
     with pytest.raises(FitError, match=r"6 steps: a score is missing at one end\. Choose fewer objectives"):

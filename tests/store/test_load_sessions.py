@@ -61,7 +61,7 @@ def test_rows_without_a_strategy() -> None:
         {"session_id": list("aaab"), "strategy": [None, "EF", "", None], "iteration": [0, 1, 2, 0], "x": [1, 2, 3, 4]}
     )
     assert [found.strategies[code] for code in found.strategy] == ["EF", "EF", "unnamed", "unnamed"]
-    assert sum("name no strategy" in note for note in found.notes) == 2
+    assert sum(note.startswith("No strategy is named in") for note in found.notes) == 2
 
 
 def test_gaps_and_late_starts_are_kept_and_noted() -> None:
@@ -76,7 +76,7 @@ def test_labels_that_change_within_a_session_are_reported() -> None:
         {"session_id": list("aabb"), "iteration": [0, 1, 0, 1], "model": ["m", "n", None, None], "x": [1, 2, 3, 4]}
     )
     assert found.covariates == {"model": ("m", "")}
-    assert any("model changes within 1 sessions" in note for note in found.notes)
+    assert any("model changes within 1 session (" in note for note in found.notes)
 
 
 @pytest.mark.parametrize("truth", ["true", '"True"'])

@@ -22,6 +22,7 @@ from trimtab.cli.options import (
     judgements_of,
     read,
 )
+from trimtab.core.counting import count_of
 
 __all__ = ["export", "import_"]
 
@@ -71,7 +72,7 @@ def import_(
         judgements=judgements_of(judgements),
         scorer=chosen,
     )
-    say(f"Imported {done.sessions:,} sessions with {done.iterations:,} iterations into {store}")
+    say(f"Imported {count_of(done.sessions, 'session')} with {count_of(done.iterations, 'iteration')} into {store}")
     for heading, lines in (("Left out", [*map(str, done.exclusions)]), ("Assumed", [*done.notes])):
         for line in lines:
             say(f"  {heading}: {line}")
@@ -102,6 +103,7 @@ def export(
     names = columns(session_column, strategy_column, iteration_column, objective_column, value_column, repeat_column)
     trajectories = read(source, objective, names, judgements)
     written = save(trajectories, to, layout="long" if layout is TableLayout.long else "wide")
-    say(f"Wrote {trajectories.n_rows:,} iterations of {trajectories.n_sessions:,} sessions to {written}")
+    size = f"{count_of(trajectories.n_rows, 'iteration')} of {count_of(trajectories.n_sessions, 'session')}"
+    say(f"Wrote {size} to {written}")
     for exclusion in trajectories.exclusions:
         say(f"  Left out: {exclusion}", err=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from trimtab.cli.options import StoreOption, store_at
+from trimtab.core.counting import count_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -79,12 +80,12 @@ def _blocks(found: Explanation, narrow: bool) -> Iterator[RenderableType]:
     from trimtab.estimation.layout import paragraph, plain
 
     known = ", ".join(
-        f"{name} {f'from {steps:,.0f} steps' if steps < CERTAIN else 'for certain'}"
+        f"{name} {'from ' + count_of(round(steps), 'step') if steps < CERTAIN else 'for certain'}"
         for name, steps in found.known_steps.items()
     )
     yield Text(f"{plain(found.session)}, steered by {plain(found.policy)}", style="bold")
     yield paragraph(f"It wants {_wanted(found.goal)}.")
-    yield paragraph(f"At its start {found.learned_from:,} sessions had taught the policy. Known: {known}.")
+    yield paragraph(f"At its start {count_of(found.learned_from, 'session')} had taught the policy. Known: {known}.")
     yield from _tables(found, narrow)
     yield Text("What was promised, and why", style="bold")
     for one in found.moments:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from trimtab.core.counting import count_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -63,7 +65,7 @@ def _blocks(found: Findings) -> Iterator[RenderableType]:
 
     k = found.after
     made = table(
-        f"Findings against {found.objective} per session, at the start and after {k} iterations",
+        f"Findings against {found.objective} per session, at the start and after {count_of(k, 'iteration')}",
         ["Strategy", "Severity", "Sessions", "t = 0", f"t = {k}", "Change", "in percent"],
     )
     for one in found.trends:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from trimtab.cli.options import option
+from trimtab.core.counting import count_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -225,14 +226,14 @@ def carry_out(settings: RunConfig) -> None:
     if outcome.ended == "error" and outcome.empty:
         _leave_early(outcome, settings)
     console.print(
-        f"{_counted(progress.new, 'new iteration')} in {duration(progress.seconds)} ({pace(progress.rate)}), "
+        f"{count_of(progress.new, 'new iteration')} in {duration(progress.seconds)} ({pace(progress.rate)}), "
         f"{progress.failures:,} of them failed; {progress.iterations_done:,} of {progress.iterations:,} are stored"
     )
     _say_spending(console, outcome, settings)
     _say_most(console, outcome.failures)
     if outcome.unscored:
         missing = sum(count for _, count in outcome.unscored)
-        console.print(f"{_counted(missing, 'score')} of what could be used could not be had:")
+        console.print(f"{count_of(missing, 'score')} of what could be used could not be had:")
         _say_most(console, outcome.unscored)
     failures, unscored = ([reason for reason, _ in found] for found in (outcome.failures, outcome.unscored))
     for sentence in advice(failures, unscored, settings):
@@ -244,7 +245,7 @@ def carry_out(settings: RunConfig) -> None:
         _say_most(console, outcome.fired)
     if outcome.aside:
         aside = sum(count for _, count in outcome.aside)
-        console.print(f"{_counted(aside, 'session')} set aside (--resume-paused goes on where iterations are left):")
+        console.print(f"{count_of(aside, 'session')} set aside (--resume-paused goes on where iterations are left):")
         _say_most(console, outcome.aside)
     _leave_early(outcome, settings)
     if outcome.aside and outcome.empty:
@@ -266,17 +267,13 @@ def _say_most(console: Console, reasons: Sequence[tuple[str, int]]) -> None:
     for reason, count in reasons[:_REASONS]:
         console.print(f"  {count:,} x {reason}")
     if len(reasons) > _REASONS:
-        console.print(f"  and {_counted(len(reasons) - _REASONS, 'other reason')}")
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+        console.print(f"  and {count_of(len(reasons) - _REASONS, 'other reason')}")
 
 
 def _beyond(progress: Progress) -> str:
     """Return a line on what the store holds beyond the plan, "" where it holds nothing more."""
     more = [
-        _counted(count, f"more {noun}")
+        count_of(count, f"more {noun}")
         for count, noun in ((progress.sessions_beyond, "session"), (progress.iterations_beyond, "iteration"))
         if count
     ]
@@ -303,8 +300,8 @@ def _announce(console: Console, settings: RunConfig) -> None:
     for scorer in settings.scorers:
         console.print(f"scorer: {scorer_label(scorer)}{_asked(settings) if scorer == JUDGE else ''}")
     strategies = "strategy" if len(settings.strategies) == 1 else "strategies"
-    steps = _counted(settings.iterations, "iteration")
-    size = f"{_counted(settings.sessions, 'session')} x {steps}"
+    steps = count_of(settings.iterations, "iteration")
+    size = f"{count_of(settings.sessions, 'session')} x {steps}"
     arms = f"{strategies} {', '.join(settings.strategies)} x {size}"
     if settings.policy:
         arms = f"policy {settings.policy} over {strategies} {', '.join(settings.strategies)}: at most {size}"
@@ -336,7 +333,7 @@ def _asked(settings: RunConfig) -> str:
     provider, endpoint = judge_endpoint(settings)
     at = f" at {endpoint.base_url}" if endpoint.base_url else ""
     times = settings.judge_repeats or settings.judge.repeats
-    return f": {endpoint.model} by {provider}{at}, {_counted(times, 'judgement')} of each iteration"
+    return f": {endpoint.model} by {provider}{at}, {count_of(times, 'judgement')} of each iteration"
 
 
 def _say_steering(console: Console, outcome: Outcome, settings: RunConfig) -> None:
@@ -344,8 +341,8 @@ def _say_steering(console: Console, outcome: Outcome, settings: RunConfig) -> No
     progress = outcome.progress
     spared = settings.sessions * settings.iterations - progress.iterations
     console.print(
-        f"The policy has steered {_counted(progress.sessions_done, 'session')} to the end and did without "
-        f"{_counted(spared, 'iteration')}"
+        f"The policy has steered {count_of(progress.sessions_done, 'session')} to the end and did without "
+        f"{count_of(spared, 'iteration')}"
     )
 
 

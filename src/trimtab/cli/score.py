@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from trimtab.core.counting import count_of
+
 if TYPE_CHECKING:
     from trimtab.scoring.base import Scorer
     from trimtab.scoring.text import ScoredText
@@ -164,7 +166,7 @@ def _score_rows(paths: list[Path], scorer: Scorer, text_column: str, to: Path | 
     else:
         write_lines(to, lines)
     say(
-        f"Scored {count.scored:,} row{'' if count.scored == 1 else 's'}" + (f", written to {to}" if to else ""),
+        f"Scored {count_of(count.scored, 'row')}" + (f", written to {to}" if to else ""),
         err=True,
     )
     for exclusion in count.exclusions():

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from trimtab.core.counting import count_of
+
 if TYPE_CHECKING:
     from trimtab.web.model_server import ModelServer
 
@@ -97,7 +99,7 @@ def serve_model(
 
     asyncio.run(_serve(server, lambda: serve_until_signal(server.app(), listener, ready)))
     met = sum(server.met.values())
-    say(f"Served {server.requests:,} requests, {met:,} of them with a fault")
+    say(f"Served {count_of(server.requests, 'request')}, {met:,} of them with a fault")
     for kind, count in server.met.most_common():
         say(f"  {count:,} x {kind}")
 

@@ -19,6 +19,7 @@ from trimtab.cli.options import (
     columns,
     read,
 )
+from trimtab.core.counting import count_of
 
 if TYPE_CHECKING:
     from trimtab.forecasting.forecast import Forecast
@@ -227,7 +228,7 @@ def _write(result: Forecast, out: Path | None, chart: Path | None, source: str) 
         from trimtab.store.save import save
 
         trajectories = result.trajectories()
-        lines.append(f"Paths:  {save(trajectories, out)} ({trajectories.n_rows:,} rows)")
+        lines.append(f"Paths:  {save(trajectories, out)} ({count_of(trajectories.n_rows, 'row')})")
     if chart is not None:
         from trimtab.report.forecast import write_fan_chart
 

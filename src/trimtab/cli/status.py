@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from trimtab.cli.options import Store, store_at
+from trimtab.core.counting import count_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -83,13 +84,13 @@ def _settings(settings: Mapping[str, Any]) -> Iterator[str]:
     told = [f"provider {provider}"]
     told += [f"{name} {settings[name]}" for name in ("model", "base_url") if settings.get(name)]
     yield ", ".join(told)
-    size = f"{settings['sessions']:,} sessions x {settings['iterations']:,} iterations"
+    length = count_of(settings["iterations"], "iteration")
     names = f"strategies {', '.join(settings.get('config', settings)['strategies'])}"
-    course = f"{names} x {size}"
+    course = f"{names} x {count_of(settings['sessions'], 'session')} x {length}"
     if settings.get("policy"):
         course = f"policy {settings['policy']} over {course}"
     elif settings.get("follows"):
-        course = f"follows {settings['follows']} over {names}, at most {settings['iterations']:,} iterations a session"
+        course = f"follows {settings['follows']} over {names}, at most {length} a session"
     yield f"{course}, tasks {settings['tasks']}, seed {settings['seed']}"
     yield f"scorers {', '.join(settings['scorers'])}; objectives {', '.join(settings['objectives'])}"
 
@@ -128,7 +129,7 @@ def _now(found: Overview) -> Iterator[str]:
     if found.recorded_at is not None:
         yield f"last stored: {_when(found.recorded_at)}"
     for host, process, sessions in found.processes:
-        yield f"process {process} on {host} is at work on {sessions:,} session{'' if sessions == 1 else 's'}"
+        yield f"process {process} on {host} is at work on {count_of(sessions, 'session')}"
 
 
 def _next(found: Overview, place: str | None) -> str:
@@ -152,4 +153,4 @@ def _when(seconds: float) -> str:
     units = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
     length, unit = next(((ago // size, unit) for size, unit in units if ago >= size), (0, "second"))
     at = datetime.fromtimestamp(seconds, UTC)
-    return f"{at:%Y-%m-%d %H:%M:%S} UTC, {length} {unit}{'' if length == 1 else 's'} ago"
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC, {count_of(length, unit)} ago"

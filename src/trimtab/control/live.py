@@ -18,6 +18,7 @@ from trimtab.control.learning import expected_sums
 from trimtab.control.situation import Situation
 from trimtab.control.track import Track
 from trimtab.control.triggers import QUIET, Fired, Trigger, fired
+from trimtab.core.counting import count_of
 from trimtab.errors import InputError
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class PilotSession:
         self._lock = threading.RLock()
 
     def __repr__(self) -> str:
-        return f"PilotSession({self.key!r}, {self.iterations} iterations)"
+        return f"PilotSession({self.key!r}, {count_of(self.iterations, 'iteration')})"
 
     @property
     def iterations(self) -> int:
@@ -196,7 +197,7 @@ class PilotSession:
 
     def _chosen(self, now: Situation) -> Decision:
         if now.left <= 0:
-            return _without_floor(now, _stopped(now, f"the budget of {now.budget} iterations is spent"))
+            return _without_floor(now, _stopped(now, f"the budget of {count_of(now.budget, 'iteration')} is spent"))
         return _without_floor(now, decide(now, self._pilot.policy.choose(now)))
 
     def _read(self, scores: Mapping[str, float | None]) -> Floats:

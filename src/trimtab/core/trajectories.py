@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from trimtab.core.counting import count_of
 from trimtab.core.exclusions import Exclusion
 from trimtab.core.judgements import check_judgements, judged_scores, mean_judgement, repeated_or_none
 from trimtab.core.objectives import ObjectiveSpace
@@ -138,7 +139,8 @@ class Trajectories:
 
     def __repr__(self) -> str:
         return (
-            f"Trajectories of {', '.join(self.space.names)}: {self.n_sessions:,} sessions, {self.n_rows:,} iterations, "
+            f"Trajectories of {', '.join(self.space.names)}: "
+            f"{count_of(self.n_sessions, 'session')}, {count_of(self.n_rows, 'iteration')}, "
             f"strategies {', '.join(self.strategies)}"
         )
 

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from trimtab.core.counting import are, count_of
 from trimtab.core.trajectories import FAILED, OK, Trajectories
 from trimtab.estimation import least_squares as ls
 from trimtab.estimation.moments import AnyMoments
 from trimtab.estimation.spectral import NO_MEMORY, SECOND_LAG
 
-__all__ = ["CANNOT_IDENTIFY", "Design", "at_bound", "cautions", "rows_of"]
+__all__ = ["CANNOT_IDENTIFY", "Design", "at_bound", "cautions", "rows_of", "too_few_steps"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -83,6 +84,11 @@ def at_bound(trajectories: Trajectories, rows: Bools) -> Floats:
     return np.where(count > 0, edge / np.maximum(count, 1), np.nan)
 
 
+def too_few_steps(n: int, steps: int, which: str = "complete steps") -> str:
+    """Say that n objectives need more steps than there are: each equation has n + 1 unknowns and leaves a residual."""
+    return f"{count_of(n, 'objective')} need{'s' * (n == 1)} at least {n + 2} {which}, but there {are(steps)}"
+
+
 def cautions(
     trajectories: Trajectories,
     sessions: Ints,
@@ -106,9 +112,7 @@ def cautions(
     """
     names, n = trajectories.space.names, moments.n
     if not design.enough:
-        return (
-            f"{CANNOT_IDENTIFY}: {n} objectives need at least {n + 2} complete steps, but there are {moments.n_steps}",
-        )
+        return (f"{CANNOT_IDENTIFY}: {too_few_steps(n, moments.n_steps)}",)
     found = [*_identification(names, design), *_sessions(moments, design, memory)]
     if memory >= NO_MEMORY:
         found.append(

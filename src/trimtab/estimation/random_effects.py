@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from trimtab.core.streams import stream
 from trimtab.core.trajectories import Trajectories
 from trimtab.errors import FitError, InputError
+from trimtab.estimation.cautions import too_few_steps
 from trimtab.estimation.run_moments import Sample, Sums, run_sample, weighted_sums
 from trimtab.estimation.score_noise import ScoreNoise
 from trimtab.estimation.session_effects import (
@@ -171,7 +172,7 @@ def estimate(
     sample = run_sample(trajectories, code, noise, chosen)
     n, S = sample.n, sample.n_sessions
     if sample.n_steps < n + 2:
-        raise FitError(f"{n} objectives need at least {n + 2} complete steps, but there are {sample.n_steps}")
+        raise FitError(too_few_steps(n, sample.n_steps))
     sums = weighted_sums(sample, np.ones((1, S)))
     solution = fit_pooled(sample, sums)
     _check(solution)

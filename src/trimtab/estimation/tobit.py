@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from trimtab.core.streams import stream
 from trimtab.core.trajectories import Steps
 from trimtab.errors import FitError, InputError
+from trimtab.estimation.cautions import too_few_steps
 from trimtab.estimation.line_minimum import line_minimum
 
 __all__ = ["TobitEstimate", "estimate"]
@@ -125,7 +126,7 @@ def estimate(steps: Steps, low: ArrayLike, high: ArrayLike, dt: float = 1.0) -> 
     if not (bounds[0] < bounds[1]).all():
         raise InputError(f"every objective needs low < high, but got {bounds[0].tolist()} and {bounds[1].tolist()}")
     if n + 2 > M:
-        raise FitError(f"{n} objectives need at least {n + 2} complete steps, but there are {M}")
+        raise FitError(too_few_steps(n, M))
     center, scale = steps.x.mean(axis=0), steps.x.std(axis=0)
     if not (scale > 1e-12 * np.abs(center)).all():
         raise FitError("every objective must differ between the starts of steps: leave out those that never do")

@@ -10,6 +10,7 @@ from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
+from trimtab.core.counting import count_of
 from trimtab.estimation.layout import NARROW, as_text, listed, number, plain, score, table
 from trimtab.forecasting.fan import Fan, Passage
 from trimtab.forecasting.forecast import Forecast
@@ -67,7 +68,8 @@ def _ends(forecast: Forecast, narrow: bool) -> Table:
     heads = ["forecast", "start", "mean", "5%", "median", "95%", "at a bound", "best at", "ends better"]
     kept = [0, 1, 3, 4, 5, 8] if narrow else range(len(heads))
     made = table(
-        f"{what} after {forecast.steps:,} iterations ({forecast.paths:,} paths each)", [heads[i] for i in kept]
+        f"{what} after {count_of(forecast.steps, 'iteration')} ({count_of(forecast.paths, 'path')} each)",
+        [heads[i] for i in kept],
     )
     for fan in forecast.fans.values():
         made.add_row(Text(plain(fan.name), style="bold"))

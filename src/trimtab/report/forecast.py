@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from trimtab.core.counting import count_of
 from trimtab.forecasting.fan import Fan
 from trimtab.forecasting.forecast import Forecast
 from trimtab.report.book import Book, Panel
@@ -12,7 +13,7 @@ from trimtab.report.figures.fan import fan_figure, fan_range
 from trimtab.report.heading import objective_rows
 from trimtab.report.page import environment, page_parts, write_page
 from trimtab.report.palette import Look, look
-from trimtab.report.text import count_of, number, percent, shorten
+from trimtab.report.text import number, percent, shorten
 
 __all__ = ["render_fan_chart", "write_fan_chart"]
 

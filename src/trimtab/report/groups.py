@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from trimtab.core.counting import count_of
 from trimtab.estimation.estimates import Estimate
 from trimtab.estimation.pooling.results import GroupFit, StrategyPooling
 from trimtab.estimation.results import Fit, StrategyFit
@@ -16,7 +17,6 @@ from trimtab.report.figures.layout import objective_title
 from trimtab.report.palette import Look
 from trimtab.report.text import (
     bounds,
-    count_of,
     decimals_for,
     fixed,
     interval,

@@ -11,8 +11,9 @@ from pathlib import Path
 import jinja2
 from plotly.offline import get_plotlyjs
 
+from trimtab.core.counting import count_of
 from trimtab.errors import InputError
-from trimtab.report.text import count_of, fixed, interval, percent
+from trimtab.report.text import fixed, interval, percent
 
 __all__ = ["environment", "page_parts", "write_page"]
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from trimtab.core.counting import count_of
 from trimtab.errors import InputError
 from trimtab.estimation.decomposition import PARTS
 from trimtab.estimation.moments import stepping_sessions
@@ -29,7 +30,7 @@ from trimtab.report.figures.trajectories import score_range, trajectory_figure
 from trimtab.report.groups import Groups, groups
 from trimtab.report.palette import Look
 from trimtab.report.standing_still import Still, standing_still
-from trimtab.report.text import count_of, number, shorten
+from trimtab.report.text import number, shorten
 
 __all__ = ["PairChoice", "Panels", "choose_pairs", "make_panels"]
 

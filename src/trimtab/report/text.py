@@ -13,7 +13,6 @@ __all__ = [
     "UNKNOWN",
     "bounds",
     "brief",
-    "count_of",
     "decimals_for",
     "fixed",
     "interval",
@@ -61,11 +60,6 @@ def number(value: float, digits: int = 3) -> str:
 def brief(value: float) -> str:
     """Return a value that scores take, such as 0.25 or 5, in as few characters as tell it from others."""
     return number(value) if not math.isfinite(value) else f"{value:.3g}".replace("-", "−")
-
-
-def count_of(count: int, noun: str) -> str:
-    """Return a count with its noun, in the plural where it is not one."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def decimals_for(*widths: float) -> int:

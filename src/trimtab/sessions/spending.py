@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from trimtab.core.counting import count_of
 from trimtab.core.records import Iteration
 
 __all__ = ["COST", "Price", "Prices", "Spending", "Tally", "dollars", "price_of", "priced", "spending_of"]
@@ -126,7 +127,7 @@ class Spending:
         if self.usd > 0 or (self.tokens and not self.unpriced and not self.unknown):
             parts.append(f"{'at least ' if self.unknown or self.unpriced else ''}{dollars(self.usd)}")
         notes = [
-            f"{count:,} answer{'' if count == 1 else 's'} {what}"
+            f"{count_of(count, 'answer')} {what}"
             for count, what in (
                 (self.unknown, "of unknown usage"),
                 (self.unpriced if self.usd else 0, "without a price"),

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import IO, Any
 
+from trimtab.core.counting import count_of
 from trimtab.core.python_syntax import parse_python
 from trimtab.errors import InputError
 from trimtab.sessions.task import MAX_ARTEFACT_BYTES, Task, is_storable
@@ -120,7 +121,7 @@ def load_files(paths: Iterable[Path], where: str) -> tuple[Task, ...]:
             problems.append(f"{path.name}: {error}")
     if problems:
         raise _refuse(
-            f"{where} holds {len(problems):,} unusable file{'' if len(problems) == 1 else 's'}",
+            f"{where} holds {count_of(len(problems), 'unusable file')}",
             problems,
             f"a task file is a program or text in UTF-8 of at most {MAX_ARTEFACT_BYTES:,} bytes; mend or remove these",
         )
@@ -163,7 +164,7 @@ def load_jsonl(path: Path) -> tuple[Task, ...]:
         tasks.append(task)
     if problems:
         raise _refuse(
-            f"the task file {str(path)!r} has {len(problems):,} unusable line{'' if len(problems) == 1 else 's'}",
+            f"the task file {str(path)!r} has {count_of(len(problems), 'unusable line')}",
             problems,
             'a line is a JSON object such as {"id": "sort", "prompt": "Sorts names.", "artefact": "print(1)\\n"}',
         )

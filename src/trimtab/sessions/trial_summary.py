@@ -12,6 +12,7 @@ from rich.text import Text
 
 from trimtab.control.evaluation.outcome import Figure
 from trimtab.control.evaluation.summary import figure_text, policy_label, share_allowed
+from trimtab.core.counting import count_of
 from trimtab.core.plain import number as known
 from trimtab.core.plain import objectives
 from trimtab.estimation.layout import NARROW, listed, number, plain, table
@@ -44,8 +45,8 @@ def _arms(found: Trial, narrow: bool) -> Table:
     kept = [i for i, head in enumerate(heads) if head]
     sessions = len(found.task)
     made = table(
-        f"Utility ({found.goal.utility}) of what is kept, {sessions:,} sessions of up to {found.budget} iterations "
-        f"on {len(found.held_out)} tasks that were not fitted",
+        f"Utility ({found.goal.utility}) of what is kept, {count_of(sessions, 'session')} of up to "
+        f"{count_of(found.budget, 'iteration')} on {count_of(len(found.held_out), 'task')} that were not fitted",
         [heads[i] for i in kept],
     )
     for arm in sorted(found, key=lambda one: -float(found[one].net.mean())):
@@ -82,7 +83,7 @@ def _reading(found: Trial) -> Iterator[str]:
     yield (
         f"Every strategy ran alone on {len(found.training)} training tasks; the policies know that fit, and learn as "
         f"they go. Session by session all arms work on the same task and meet the same random numbers. ± is half a 95% "
-        f"interval of the mean difference over {len(found.held_out)} tasks."
+        f"interval of the mean difference over {count_of(len(found.held_out), 'task')}."
     )
     yield "The best fixed strategy is chosen on these very sessions, which flatters it a little."
     if any(arm.endswith(COLD) for arm in found):

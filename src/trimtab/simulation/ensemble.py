@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from trimtab.core.counting import count_of
 from trimtab.core.objectives import ObjectiveSpace
 from trimtab.core.trajectories import OK, Trajectories
 from trimtab.errors import InputError
@@ -67,8 +68,8 @@ class Ensemble:
     def __repr__(self) -> str:
         kept = [name for name in ("states", "moments", "summary") if getattr(self, name) is not None]
         return (
-            f"Ensemble of {self.paths:,} paths of {self.steps:,} steps by {', '.join(self.strategies)}: "
-            f"{', '.join(kept)}"
+            f"Ensemble of {count_of(self.paths, 'path')} of {count_of(self.steps, 'step')} by "
+            f"{', '.join(self.strategies)}: {', '.join(kept)}"
         )
 
     def trajectories(self, objectives: Any = None) -> Trajectories:

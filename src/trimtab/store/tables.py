@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from trimtab.core.counting import count_of
 from trimtab.core.judgements import repeated_or_none
 from trimtab.core.objectives import Objective, ObjectiveSpace
 from trimtab.core.trajectories import FAILED, OK, UNSCORED, Trajectories
@@ -188,7 +189,7 @@ def _report_unusable(source: Source, candidates: Candidates, table: Table, kept:
             absent.append(f"{name} {int(missing.sum()):,}")
     if absent:
         report.notes.append(
-            f"Of {len(table.at):,} iterations, scores are missing in the source for: {', '.join(absent)}."
+            f"Of {count_of(len(table.at), 'iteration')}, scores are missing in the source for: {', '.join(absent)}."
         )
 
 
@@ -215,13 +216,13 @@ def _strategies(table: Table, report: Report) -> tuple[Ints, tuple[str, ...]]:
         rest = int((empty & ~leading).sum())
         if leading.any():
             report.notes.append(
-                f"{int(leading.sum()):,} rows at the start of a session name no strategy; "
-                "they were given the session's first one."
+                f"No strategy is named in {count_of(int(leading.sum()), 'row')} at the start of a session; the "
+                "session's first one was taken."
             )
         if rest:
             codes[codes < 0] = len(names)
             names.append(UNNAMED)
-            report.notes.append(f"{rest:,} rows name no strategy; they count as the strategy {UNNAMED!r}.")
+            report.notes.append(f"No strategy is named in {count_of(rest, 'row')}; {UNNAMED!r} was taken.")
     used, first = np.unique(codes, return_index=True)
     used = used[np.argsort(first)]
     place = np.full(len(names), -1, dtype=np.int64)
@@ -250,7 +251,8 @@ def _covariates(table: Table, offsets: Ints, ids: Sequence[str], report: Report)
         if varies.any():
             shown = ", ".join(ids[s] for s in np.flatnonzero(varies)[:3])
             report.notes.append(
-                f"{name} changes within {int(varies.sum()):,} sessions (for example {shown}); the first is their label."
+                f"{name} changes within {count_of(int(varies.sum()), 'session')} (for example {shown}); the "
+                "first is their label."
             )
         found[name] = tuple(names[code] for code in codes[offsets[:-1]])
     return found

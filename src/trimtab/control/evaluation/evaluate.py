@@ -24,6 +24,7 @@ from trimtab.control.rehearsal import rehearse
 from trimtab.control.situation import Policy
 from trimtab.control.triggers import Trigger, read_trigger
 from trimtab.core.by_name import ByName
+from trimtab.core.counting import count_of
 from trimtab.errors import InputError
 from trimtab.forecasting.loops import Loops
 
@@ -109,7 +110,8 @@ class Evaluation(ByName[Outcome]):
 
     def __repr__(self) -> str:
         return (
-            f"Evaluation of {', '.join(self.outcomes)} on {self.sessions:,} sessions of {self.budget} iterations; "
+            f"Evaluation of {', '.join(self.outcomes)} on {count_of(self.sessions, 'session')} of "
+            f"{count_of(self.budget, 'iteration')}; "
             "print(evaluation.summary()) for all"
         )
 

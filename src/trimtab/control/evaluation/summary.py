@@ -12,6 +12,7 @@ from rich.text import Text
 from trimtab.control.evaluation.evaluate import Evaluation
 from trimtab.control.evaluation.outcome import Figure, Outcome
 from trimtab.control.floor import Floor
+from trimtab.core.counting import count_of
 from trimtab.core.plain import exact
 from trimtab.estimation.layout import NARROW, as_text, listed, number, paragraph, plain, table
 
@@ -77,8 +78,8 @@ def _policies(found: Evaluation, narrow: bool) -> Table:
     heads += ["" if found.schedule is None or narrow else "over schedule", "" if narrow else "hypervolume"]
     heads += ["" if narrow or found.oracle is None else "regret", "" if found.oracle is None else "share"]
     kept = [i for i, head in enumerate(heads) if head]
-    title = f"Utility ({name}) of what is kept, {found.sessions:,} sessions of up to {found.budget} iterations"
-    made = table(title, [heads[i] for i in kept])
+    size = f"{count_of(found.sessions, 'session')} of up to {count_of(found.budget, 'iteration')}"
+    made = table(f"Utility ({name}) of what is kept, {size}", [heads[i] for i in kept])
     order = sorted(found, key=lambda one: -float(found[one].net.mean()))
     for one in order:
         standing, outcome = found.standing(one), found[one]

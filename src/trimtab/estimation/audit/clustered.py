@@ -9,10 +9,10 @@ import numpy as np
 import scipy.special
 from numpy.typing import NDArray
 
+from trimtab.core.counting import are
 from trimtab.core.streams import stream
 from trimtab.estimation.audit.finding import TOO_EXTREME, CannotSayError
 from trimtab.estimation.audit.sample import Regression
-from trimtab.estimation.audit.wording import are
 
 __all__ = [
     "Gain",

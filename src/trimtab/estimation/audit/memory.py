@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from trimtab.core.counting import are
 from trimtab.core.streams import stream
 from trimtab.estimation.audit.clustered import half_width, standard_error
 from trimtab.estimation.audit.finding import Answer, CannotSayError
 from trimtab.estimation.audit.sample import Regression, Sample
-from trimtab.estimation.audit.wording import are, number, p_text, percent, span
+from trimtab.estimation.audit.wording import number, p_text, percent, span
 from trimtab.estimation.diagnosis import FADING
 from trimtab.estimation.lag_covariance import lag_tests
 from trimtab.estimation.memory import memory_p_value

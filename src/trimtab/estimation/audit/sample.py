@@ -13,7 +13,7 @@ from trimtab.estimation import least_squares as ls
 from trimtab.estimation.audit.finding import AuditOptions, CannotSayError
 from trimtab.estimation.audit.shuffles import Figures, shuffled_figures
 from trimtab.estimation.audit.wording import named
-from trimtab.estimation.cautions import Design
+from trimtab.estimation.cautions import Design, too_few_steps
 from trimtab.estimation.moments import Moments, session_moments
 
 __all__ = ["Regression", "Sample"]
@@ -151,7 +151,7 @@ class Sample:
         if not steps:
             raise CannotSayError("there is no complete step")
         if not self.design.enough:
-            raise CannotSayError(f"{n} objectives need at least {n + 2} complete steps, and there are {steps}")
+            raise CannotSayError(too_few_steps(n, steps))
         if not self.design.identified:
             raise CannotSayError("every step starts from the same scores")
         return np.flatnonzero(self.design.active)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from trimtab.core.counting import are
 from trimtab.core.streams import stream
 from trimtab.estimation.audit.clustered import affordable, half_width, own, score_test, standard_error
 from trimtab.estimation.audit.finding import Answer, CannotSayError
 from trimtab.estimation.audit.sample import Regression, Sample
-from trimtab.estimation.audit.wording import are, number, p_text, span
+from trimtab.estimation.audit.wording import number, p_text, span
 
 __all__ = ["over_iterations", "over_sessions"]
 

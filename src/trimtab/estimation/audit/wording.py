@@ -8,15 +8,10 @@ import numpy as np
 
 from trimtab.core.visible import visible
 
-__all__ = ["are", "listed", "named", "number", "p_text", "percent", "plain", "span"]
+__all__ = ["listed", "named", "number", "p_text", "percent", "plain", "span"]
 
 _MOST = 3
 _LONGEST = 40
-
-
-def are(count: int) -> str:
-    """Return what follows "there": ``is one`` or ``are 5``."""
-    return "is one" if count == 1 else f"are {count:,}"
 
 
 def p_text(p: float) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from trimtab.core.counting import count_of
 from trimtab.core.trajectories import Exclusion, Steps, Trajectories
 from trimtab.errors import FitError, InputError
 
@@ -273,8 +274,8 @@ def units(
                 column = TASK
             else:
                 notes = (
-                    f"With {min(tasks)} tasks on one side, sessions are drawn and not tasks: what is said holds for "
-                    "these tasks only.",
+                    f"With {count_of(min(tasks), 'task')} on one side, sessions are drawn and not tasks: what is said "
+                    "holds for these tasks only.",
                 )
     labels = a.labels(column), b.labels(column)
     used = [{labels[i][s] for s in side.sessions.tolist()} for i, side in enumerate((a, b))]

@@ -11,6 +11,7 @@ from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
+from trimtab.core.counting import count_of
 from trimtab.estimation.coupling.results import Block, Coupling, StrategyCoupling
 from trimtab.estimation.estimates import Estimate
 from trimtab.estimation.layout import listed, number, p_value, paragraph, plain, score, table
@@ -37,10 +38,8 @@ class CouplingSummary:
         """Yield who moves whom, steps that go together and speeds, then what was left out."""
         found = self.coupling
         for one in found.strategies.values():
-            yield Text(
-                plain(f"{one.name} ({one.sessions:,} sessions, {one.steps:,} steps), by {RUNGS[one.estimator]}"),
-                style="bold",
-            )
+            size = f"{count_of(one.sessions, 'session')}, {count_of(one.steps, 'step')}"
+            yield Text(plain(f"{one.name} ({size}), by {RUNGS[one.estimator]}"), style="bold")
             yield _blocks(one, found.level)
             yield from _interference(one)
             for sentence in (*_verdicts(one, found.level), _speed(one)):

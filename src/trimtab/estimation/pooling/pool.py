@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from trimtab.core.counting import are, count_of
 from trimtab.core.objectives import ObjectiveSpace
 from trimtab.core.trajectories import Exclusion, Steps, Trajectories
 from trimtab.errors import FitError, InputError
-from trimtab.estimation.cautions import Design
+from trimtab.estimation.cautions import Design, too_few_steps
 from trimtab.estimation.estimates import ArrayEstimate
 from trimtab.estimation.moments import Moments, session_moments
 from trimtab.estimation.options import Options, trajectories_of
@@ -201,21 +202,21 @@ def _wide(values: ArrayEstimate, design: Design) -> ArrayEstimate:
 def _check(moments: Moments, design: Design, groups: int, column: str, name: str) -> None:
     if not design.identified:
         raise FitError(
-            f"the steps under {name!r} cannot identify the dynamics: {moments.n} objectives need at least "
-            f"{moments.n + 2} complete steps from different scores, but there are {moments.n_steps}"
+            f"the steps under {name!r} cannot identify the dynamics: "
+            + too_few_steps(moments.n, moments.n_steps, "complete steps from different scores")
         )
     n = int(design.active.sum())
     if groups < n + 3:
         raise FitError(
-            f"pooling {n} objective{'s' * (n > 1)} needs at least {n + 3} groups, but {column} has {groups} with steps "
+            f"pooling {count_of(n, 'objective')} needs at least {n + 3} groups, but {column} has {groups} with steps "
             f"under {name!r}; choose fewer objectives with --objective, or compare groups by "
             f"`trimtab compare SOURCE --between {column}=A,B`"
         )
     needed = groups + 2 * n + 2
     if moments.n_steps < needed:
         raise FitError(
-            f"pooling {groups} groups by {column} needs at least {needed} complete steps under {name!r}, but there are "
-            f"{moments.n_steps}: with one step a group, its level cannot be told from chance"
+            f"pooling {count_of(groups, 'group')} by {column} needs at least {needed} complete steps under {name!r}, "
+            f"but there {are(moments.n_steps)}: with one step a group, its level cannot be told from chance"
         )
 
 

@@ -9,6 +9,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
+from trimtab.core.counting import count_of
 from trimtab.estimation.layout import NARROW, as_text, listed, number, p_value, paragraph, plain, score, table
 from trimtab.estimation.pooling.results import GroupFit, Pooling, StrategyPooling
 
@@ -50,7 +51,8 @@ class PoolingSummary:
 
 
 def _population(one: StrategyPooling) -> Table:
-    title = f"{one.name}: {len(one.groups):,} groups by {one.group}, {one.sessions:,} sessions, {one.steps:,} steps"
+    size = f"{count_of(one.sessions, 'session')}, {count_of(one.steps, 'step')}"
+    title = f"{one.name}: {count_of(len(one.groups), 'group')} by {one.group}, {size}"
     made = table(title, ("population mean", "estimate", f"{one.level:.0%} interval", "sd between groups"))
     alike = one.varies == "levels"
     figures = (

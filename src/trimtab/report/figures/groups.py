@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
+from trimtab.core.counting import count_of
 from trimtab.estimation.estimates import Estimate
 from trimtab.estimation.pooling.results import GroupFit
 from trimtab.report.figures.layout import NEUTRAL, axis, compact, figure
 from trimtab.report.palette import Look
-from trimtab.report.text import bounds, count_of, percent, plain
+from trimtab.report.text import bounds, percent, plain
 
 __all__ = ["GROUPS", "group_figure"]
 
