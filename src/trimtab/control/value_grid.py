@@ -27,6 +27,7 @@ MOST_OBJECTIVES = 6
 """Objectives up to which dynamic programming is done."""
 
 _HELD = 4_000_000  # numbers held in one array
+_REMEMBERED = 20_000_000  # shares between points that are not worked out anew for every step
 _DRAWN = 256  # outcomes of a first step, where no product rule is in use
 
 
@@ -65,7 +66,7 @@ _FINE = {
     3: Grid(13, 25, 4),
     4: Grid(13, 21, 0),
     5: Grid(9, 17, 0),
-    6: Grid(7, 13, 0),
+    6: Grid(6, 13, 0),
 }
 _QUICK = {
     1: Grid(101, 51, 9),
@@ -128,10 +129,11 @@ class ValueGrid:
         V = np.broadcast_to(self._levels, (len(points), grid.levels)).copy()
         self._values = [V]
         nodes, weights = _rule(grid.nodes, space.n)
-        back = list(self._steps(points, nodes)) if steps else []
+        small = len(costs) * len(points) * len(nodes) * (space.n + 1) <= _REMEMBERED
+        back = list(self._steps(points, nodes)) if small and steps else None
         for _ in range(steps):
             best = np.broadcast_to(self._levels, V.shape).copy()  # what it is worth to stop
-            for one in back:
+            for one in back or self._steps(points, nodes):
                 best[one.points] = np.maximum(best[one.points], one.mean(V, weights))
             self._values.append(V := best)
 
