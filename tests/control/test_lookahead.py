@@ -127,7 +127,7 @@ def test_many_strategies_are_looked_ahead_with_within_bounds() -> None:
     mean, best = np.random.default_rng(6).normal(5, 1, (3, 2)), np.zeros(3)
     nothing = np.zeros((3, 2, 2))
     for goal in (Goal(few.space, "worst", cost=0.05), Goal(few.space, "hypervolume")):
-        carry = best if goal.utility == "worst" else np.zeros((3, 256))
+        carry = best if goal.utility == "worst" else np.zeros((3, 4), dtype=np.uint64)
         expected = look_ahead(goal, few, drifts, mean, nothing, carry, 6, effort).value
         found = look_ahead(goal, many, all_drifts, mean, nothing, carry, 6, effort).value
         np.testing.assert_allclose(found, expected[:, order], rtol=1e-9)

@@ -244,7 +244,7 @@ def test_best_of_n_counts_the_hypervolume_of_all_draws() -> None:
     gain = BestOfN().choose(now).gain
     rng = np.random.default_rng(2)
     x = rng.multivariate_normal([5, 5], [[1.0, -0.9], [-0.9, 1.0]], size=(2000, 3))
-    cells = goal.dominated(x).any(axis=1) | goal.dominated(np.array([4.0, 4.0]))
+    cells = goal.cells(goal.dominated(x)).any(axis=1) | goal.cells(goal.dominated(np.array([4.0, 4.0])))
     assert gain is not None
     assert gain[0, 0, 0] == pytest.approx(cells.mean() * 10 - goal.value(np.array([4.0, 4.0])), abs=0.1)
 

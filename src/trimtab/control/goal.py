@@ -10,14 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trimtab.control.floor import Floor, is_number, passed_chance, sided
+from trimtab.control.volume import Volume
 from trimtab.core import plain
 from trimtab.core.objectives import ObjectiveSpace
 from trimtab.errors import InputError
 
-__all__ = ["UTILITIES", "Goal", "Utility"]
+__all__ = ["UTILITIES", "Carried", "Goal", "Utility"]
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
+Carried = NDArray[Any]
+"""Numbers, or bits where the utility is set-valued; see `Goal.keep`."""
 
 Utility = str | Mapping[str, float] | Callable[[Floats], Floats]
 
@@ -30,8 +33,6 @@ UTILITIES = {
     "product": "geometric mean of the objectives, with weights if any are given",
     "hypervolume": "share of the box that the iterates seen dominate together",
 }
-
-_CELLS = 256  # points that a hypervolume is counted on
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,7 +80,7 @@ class Goal:
     least_gain: float = 0.01
     _w: Floats = field(init=False, repr=False)
     _scale: tuple[Floats, Floats] = field(init=False, repr=False)
-    _cells: Floats = field(init=False, repr=False)
+    _volume: Volume = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         put = object.__setattr__
@@ -107,8 +108,7 @@ class Goal:
             )
         put(self, "_w", self._weights())
         put(self, "_scale", _goodness_of(self.space))
-        alphas = _golden(self.space.n) ** -np.arange(1, self.space.n + 1)
-        put(self, "_cells", POINTS * ((0.5 + np.outer(np.arange(1, _CELLS + 1), alphas)) % 1.0))
+        put(self, "_volume", Volume(self.space.n, POINTS))
 
     def _weights(self) -> Floats:
         given = self.weights
@@ -142,13 +142,13 @@ class Goal:
         Parameters
         ----------
         seen
-            For ``hypervolume``: cells (..., 256) that iterates before dominate, see `dominated`.
+            For ``hypervolume``: what iterates before dominate, see `dominated`.
         """
         if callable(self.utility):
             return self._called(x)
         if self.utility == "hypervolume":
             cells = self.dominated(x)
-            return np.asarray((cells if seen is None else cells | seen).mean(axis=-1) * POINTS)
+            return self.worth(cells if seen is None else cells | seen)
         slope, offset = self._scale
         if self.utility == "worst":
             worst = x[..., 0] * slope[0] + offset[0]
@@ -159,13 +159,13 @@ class Goal:
             return np.asarray(POINTS * np.exp(np.log(np.maximum(self.goodness(x), 1e-12) / POINTS) @ self._w))
         return np.asarray(x @ (slope * self._w) + offset @ self._w)
 
-    def dominated(self, x: Floats) -> Bools:
-        """Return which cells of the box scores (..., n) dominate, (..., 256)."""
-        g = self.goodness(x)
-        result = g[..., 0, None] >= self._cells[:, 0]
-        for j in range(1, self.space.n):  # a reduction along so short an axis would cost several times as much
-            result &= g[..., j, None] >= self._cells[:, j]
-        return np.asarray(result)
+    def dominated(self, x: Floats) -> NDArray[np.uint64]:
+        """Return which of 256 cells of the box scores (..., n) dominate, as bits (..., 4); see `cells`."""
+        return self._volume.dominated(self.goodness(x))
+
+    def cells(self, bits: NDArray[np.uint64]) -> Bools:
+        """Return bits (..., 4) of `dominated` cell by cell, (..., 256)."""
+        return self._volume.cells(bits)
 
     def acceptable(self, x: Floats, covariance: Floats | None) -> Bools:
         """Return where all floors on the kept iterate hold, for scores (..., n) known up to a covariance."""
@@ -195,32 +195,31 @@ class Goal:
                 total += self.value(np.clip(x + side * points[..., j, :], low, high))
         return np.asarray(total / (2 * n))
 
-    def keep(self, carry: Floats, x: Floats, covariance: Floats | None) -> tuple[Floats, Floats]:
+    def keep(self, carry: Carried, x: Floats, covariance: Floats | None) -> tuple[Carried, Floats]:
         """Return what a session carries on, and its utility, once iterates x (..., n) may be kept as well.
 
         Parameters
         ----------
         carry
-            (...) utility of the best iterate so far; for a set-valued utility (..., 256) cells dominated so far.
+            (...) utility of the best iterate so far; for a set-valued utility bits (..., 4) of what is dominated.
         covariance
             Of x, broadcast against it; None where it is known.
         """
         if self.set_valued:
             cells = self.dominated(x)
             if self.floors:
-                cells &= self.acceptable(x, covariance)[..., None]
-            kept = np.asarray(carry) + 0.0
-            kept = np.maximum(kept, cells)
-            return kept, self.worth(kept)
+                cells = np.where(self.acceptable(x, covariance)[..., None], cells, np.uint64(0))
+            cells = carry | cells
+            return cells, self.worth(cells)
         utility = self.expected(x, covariance)
         if self.floors:
             utility = np.where(self.acceptable(x, covariance), utility, -np.inf)
         kept = np.maximum(carry, utility)
         return kept, kept
 
-    def worth(self, carry: Floats) -> Floats:
+    def worth(self, carry: Carried) -> Floats:
         """Return the utility of what is carried, see `keep`."""
-        return np.asarray(carry.mean(axis=-1) * POINTS if self.set_valued else carry)
+        return POINTS * self._volume.share(carry) if self.set_valued else carry
 
     def shortfall(self, x: Floats, covariance: Floats | None) -> Floats:
         """Return how far scores (..., n) are from what the floors on the kept iterate allow: 0 where all hold.
@@ -284,11 +283,3 @@ def _goodness_of(space: ObjectiveSpace) -> tuple[Floats, Floats]:
     slope = np.where(bounded, space.sign * POINTS / width, space.sign)
     start = np.where(space.sign > 0, low, low + width)
     return slope, np.where(bounded, -start * slope, 0.0)
-
-
-def _golden(n: int) -> float:
-    """Return the positive root of g^(n+1) = g + 1, whose powers spread points evenly (Roberts 2018)."""
-    g = 2.0
-    for _ in range(64):
-        g = (1 + g) ** (1 / (n + 1))
-    return g

@@ -116,7 +116,7 @@ def look_ahead(
     mean, covariance
         (S, d) and (S, d, d) of the state now, see `Beliefs`.
     best
-        (S,) utility of what would be kept now; for a set-valued utility (S, 256) cells dominated so far.
+        (S,) utility of what would be kept now; for a set-valued utility bits (S, 4) of what is dominated so far.
     left
         Iterations that the session may still have, 1 or more.
     kept
@@ -126,7 +126,7 @@ def look_ahead(
     n, K = goal.space.n, len(knowledge.strategies)
     exact = not covariance[:, :n, :n].any() and not knowledge.score_noise.any()
     outcomes = len(drifts) * effort.outcomes * max(effort.paths, len(drifts))
-    block = max(1, _HELD // (K * (K - 1 or 1) * outcomes * mean.shape[1] * (32 if goal.set_valued else 1)))
+    block = max(1, _HELD // (K * (K - 1 or 1) * outcomes * mean.shape[1]))
     if K > MOST_SWITCHED:  # which strategies those are is a matter of each session
         block = 1
     ahead = _Ahead(goal, knowledge, drifts, min(left, effort.horizon), effort, seed, exact)

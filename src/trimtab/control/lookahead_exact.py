@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from trimtab.control.goal import Goal
+from trimtab.control.goal import Carried, Goal
 from trimtab.control.lookahead_parts import Transition
 
 __all__ = ["Exact", "ExactState"]
@@ -18,10 +18,10 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ExactState:
-    """States (G, D, S, M, d), what is carried (G, D, S, M) or (..., 256), and the filter's covariance (G, S, d, d)."""
+    """States (G, D, S, M, d), what is carried (G, D, S, M) or (..., 4), and the filter's covariance (G, S, d, d)."""
 
     z: Floats
-    carry: Floats
+    carry: Carried
     covariance: Floats
 
     @property

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trimtab.control.belief import Beliefs
-from trimtab.control.goal import Goal
+from trimtab.control.goal import Carried, Goal
 from trimtab.control.knowledge import Knowledge
 from trimtab.control.lookahead_noisy import Kept
 
@@ -42,7 +42,7 @@ class Situation:
     keep
         (S,) iteration whose iterate is kept, should the session stop now.
     carry
-        (S,) its utility; for a set-valued utility (S, 256) the cells dominated so far. Where floors forbid every
+        (S,) its utility; for a set-valued utility bits (S, 4) of what is dominated so far. Where floors forbid every
         iterate, the utility is that of having nothing.
     seed, keys
         Of the random streams: of all sessions, and the name of each.
@@ -59,7 +59,7 @@ class Situation:
     beliefs: Beliefs
     utility: Floats
     keep: Ints
-    carry: Floats
+    carry: Carried
     seed: int
     keys: Sequence[str]
     basis: Knowledge

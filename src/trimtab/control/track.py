@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trimtab.control.belief import Beliefs
-from trimtab.control.goal import POINTS, Goal
+from trimtab.control.goal import POINTS, Carried, Goal
 from trimtab.control.knowledge import Knowledge
 from trimtab.control.situation import Situation
 
@@ -78,15 +78,16 @@ class Track:
         keep = utility.argmax(axis=1)
         rows = np.arange(len(keep))
         if goal.set_valued:
-            cells = goal.dominated(beliefs.past) & allowed[..., None]
-            carry = np.asarray(cells.any(axis=1), dtype=np.float64)
+            bits = np.where(allowed[..., None], goal.dominated(beliefs.past), np.uint64(0))
+            carry: Carried = np.bitwise_or.reduce(bits, axis=1)
+            cells = goal.cells(bits)
             # What only one iterate adds to the others is what would be lost without it.
             own = (cells & (cells.sum(axis=1, keepdims=True) == 1)).sum(axis=-1)
             alone = goal.goodness(beliefs.past).clip(0).prod(axis=-1) / POINTS**goal.space.n
             keep = np.where(allowed, own + alone, -np.inf).argmax(axis=1)
         else:
             nothing = self._nothing(value)
-            carry = np.asarray(np.maximum(utility[rows, keep], nothing))
+            carry = np.maximum(utility[rows, keep], nothing)
         none = ~allowed.any(axis=1)
         if none.any() and goal.floors:
             keep = np.where(none, goal.shortfall(beliefs.past, covariance).argmin(axis=1), keep)

@@ -54,7 +54,7 @@ def learned(
             spent += float(costs[k])
         reached = np.array(states)
         if goal.set_valued:
-            gained = float(goal.worth(goal.dominated(reached).max(axis=0).astype(np.float64)))
+            gained = float(goal.worth(np.bitwise_or.reduce(goal.dominated(reached), axis=0)))
         else:
             gained = float(goal.value(reached[decision.keep]))
         net[i] = gained - spent

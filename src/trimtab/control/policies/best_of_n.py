@@ -77,10 +77,10 @@ def _kept(now: Situation, k: int, m: NDArray[np.int64]) -> Floats:
         result = np.empty((len(now), len(m)))
         for at in range(0, len(now), _BLOCK):
             part = slice(at, at + _BLOCK)
-            cells = goal.dominated(x[part])
+            cells = goal.cells(goal.dominated(x[part]))
             cells &= goal.acceptable(x[part], None if exact is None else exact[part])[..., None]
             missed = 1 - cells.mean(axis=1)  # chance that an answer does not dominate a cell, (S, 256)
-            carry = now.carry[part]
+            carry = goal.cells(now.carry[part])
             result[part] = np.stack(
                 [np.maximum(carry, 1 - missed**count).mean(axis=-1) * POINTS for count in m], axis=1
             )
