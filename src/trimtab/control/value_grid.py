@@ -256,9 +256,8 @@ def _rule(nodes: int, n: int) -> tuple[Floats, Floats]:
         ends = np.sqrt(n) * np.eye(n)
         return np.concatenate([ends, -ends]), np.full(2 * n, 1 / (2 * n))
     along, weights = np.polynomial.hermite_e.hermegauss(nodes)
-    return np.array([*product(along, repeat=n)]), np.array([*product(weights / np.sqrt(2 * np.pi), repeat=n)]).prod(
-        axis=1
-    )
+    together = np.array([*product(weights / np.sqrt(2 * np.pi), repeat=n)]).prod(axis=1)
+    return np.array([*product(along, repeat=n)]), together
 
 
 def _nothing(goal: Goal, utility: Floats) -> float:
