@@ -166,6 +166,22 @@ def test_steps_that_mostly_stand_still_are_not_corrected_as_affine_ones() -> Non
     assert "Converges steadily" not in still.verdict
 
 
+def test_where_bounds_leave_nothing_for_tobit_no_score_noise_is_read_into_them() -> None:
+    """One objective is scored with noise, and the other is at its bound after the first step, but for two scores."""
+    rng = np.random.default_rng(1)
+    x = np.full((150, 11, 2), 10.0)
+    x[:, 0] = rng.normal([3, 8], [1, 1], (150, 2)).clip(0, 10)
+    for t in range(10):
+        x[:, t + 1, 0] = 7 + 0.8 * (x[:, t, 0] - 7) + rng.normal(0, 0.4, 150)
+    x[..., 0] += rng.normal(0, 0.7, (150, 11))
+    x[:2, 4, 1] = 9.2, 9.6
+    scores = x.clip(0, 10)
+    found = fit(Trajectories.from_arrays(scores, NAMES[:2]), draws=100)["all"]
+    assert "tobit" not in found.rungs
+    assert found.trusted == "state_space"
+    assert found.predicts == "least_squares"
+
+
 def test_no_tobit_is_believed_that_sees_less_than_half() -> None:
     scores = panel(REAL, sessions=150).scores.reshape(150, 11, 3)
     few, most = (

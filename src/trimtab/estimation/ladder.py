@@ -145,7 +145,11 @@ def climb(
     trusted, why = _trusted(found, believed, data.panel.n_sessions)
     if hidden:
         why = (*why, "most scores sit at a bound, where affine steps cannot be seen: take these figures lightly")
-    predicts: RungName = "tobit" if hidden and "tobit" in rungs else trusted
+    predicts = trusted
+    if hidden and "tobit" in rungs:
+        predicts = "tobit"
+    elif hidden and trusted == "state_space":  # what it takes for score noise is what the bounds cut off
+        predicts = "least_squares"
     return Climbed(rungs, trusted, (*why, *_disagreement(rungs, trusted, ground.dt)), law, predicts)
 
 

@@ -72,6 +72,7 @@ class StrategyFit:
     predicts
         Name of the rung that forecasts and policies go by: the trusted one, and ``"tobit"`` where most scores of an
         objective sit at a bound, since scores that end there are predicted by what knows it, whatever its rates mean.
+        Where too few scores are inside for Tobit, ``"least_squares"`` in place of ``"state_space"``.
     diagnosis
         Whether the data show dynamics at all, and what says so.
     started, reached
